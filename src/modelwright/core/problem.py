@@ -1,0 +1,247 @@
+"""What is asked: goals, limits, budget, rungs, and the problem that holds them."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from modelwright.core.canonical import digest
+from modelwright.core.errors import InputError, did_you_mean
+
+Direction = Literal["minimise", "maximise"]
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """A metric and the direction that is better."""
+
+    metric: str
+    direction: Direction = "minimise"
+
+    @classmethod
+    def parse(cls, text: str) -> Goal:
+        """`"minimise"`, `"maximise auc"`, `"loss"` (minimised): the word and the metric's name.
+
+        >>> Goal.parse("maximise auc")
+        Goal(metric='auc', direction='maximise')
+        """
+        words = text.split()
+        turned = {"minimize": "minimise", "maximize": "maximise"}
+        first = turned.get(words[0], words[0]) if words else ""
+        if first in ("minimise", "maximise") and len(words) <= 2:
+            return cls(words[1] if len(words) == 2 else "value", first)  # type: ignore[arg-type]
+        if len(words) == 1:
+            return cls(words[0], "minimise")
+        raise InputError(f"a goal is 'minimise', 'maximise' or 'maximise METRIC'; got {text!r}.")
+
+    def loss(self, score: float) -> float:
+        """The score turned so that smaller is better."""
+        return score if self.direction == "minimise" else -score
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """A hard constraint on a measured value, `metric <= value` or `metric >= value`."""
+
+    metric: str
+    op: Literal["<=", ">="]
+    value: float
+
+    @classmethod
+    def parse(cls, text: str, known: Mapping[str, str] | None = None) -> Limit:
+        """Reads `latency_ms<=1`. With `known` (metric -> meaning) an unknown metric is refused.
+
+        >>> Limit.parse("latency_ms <= 1.5")
+        Limit(metric='latency_ms', op='<=', value=1.5)
+        """
+        match = re.fullmatch(r"\s*([A-Za-z_]\w*)\s*(<=|>=)\s*([-+0-9.eE]+)\s*", text)
+        try:
+            value = float(match.group(3)) if match else math.nan
+        except ValueError:
+            value = math.nan
+        if match is None or not math.isfinite(value):
+            raise InputError(
+                f"a limit is METRIC<=NUMBER or METRIC>=NUMBER, such as 'latency_ms<=1'; got {text!r}."
+            )
+        metric, op = match.group(1), match.group(2)
+        if known is not None and metric not in known:
+            raise InputError(
+                f"limit {text!r} names the unknown metric {metric!r}."
+                f"{did_you_mean(metric, known)} Known: {', '.join(sorted(known))}."
+            )
+        return cls(metric, op, value)  # type: ignore[arg-type]
+
+    def violation(self, score: float, noise: float = 0.0) -> float:
+        """How far the measured value is outside, in the metric's unit; 0 when it is met.
+
+        `noise` is the half-width of the measurement: a value within it of the limit is not met.
+        """
+        if not math.isfinite(score):
+            return math.inf
+        over = score - self.value if self.op == "<=" else self.value - score
+        return max(0.0, over + noise) if over + noise > 0 else 0.0
+
+    def __str__(self) -> str:
+        return f"{self.metric}{self.op}{self.value:g}"
+
+
+_TIME = {"s": 1.0, "sec": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+_SIZE = {"kb": 1e3, "mb": 1e6, "gb": 1e9}
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What a study may spend; None is no bound. At least one bound is set.
+
+    `seconds` is wall time; `trials` counts trial orders of the search; `full_runs` counts declared
+    cost, where one trial at the last rung costs 1; `bytes` bounds what the run leaves on disk.
+    """
+
+    seconds: float | None = None
+    trials: int | None = None
+    full_runs: float | None = None
+    bytes: int | None = None
+
+    def __post_init__(self) -> None:
+        bounds = (self.seconds, self.trials, self.full_runs, self.bytes)
+        if all(b is None for b in bounds):
+            raise InputError("a budget needs a bound: seconds, trials, full_runs or bytes.")
+        if any(b is not None and not (b > 0 and math.isfinite(b)) for b in bounds):
+            raise InputError(f"a budget must be positive and finite; got {self}.")
+
+    @classmethod
+    def parse(cls, text: str | int | float | Budget) -> Budget:
+        """Reads `5m`, `1h30m`, `90s`, `200trials`, `10runs`, `2GB`, or several joined by commas.
+
+        A bare whole number is a number of trials.
+
+        >>> Budget.parse("1h30m,200trials")
+        Budget(seconds=5400.0, trials=200, full_runs=None, bytes=None)
+        """
+        if isinstance(text, Budget):
+            return text
+        if isinstance(text, (int, float)) and not isinstance(text, bool):
+            return cls(trials=int(text))
+        found: dict[str, Any] = {}
+        for part in str(text).replace("+", ",").lower().split(","):
+            found.update(_bound(part.strip(), str(text)))
+        return cls(**found)
+
+    def plus(self, other: Budget) -> Budget:
+        """The sum, bound by bound; a bound that either side lacks stays as the other has it."""
+
+        def add(a: Any, b: Any) -> Any:
+            return b if a is None else a if b is None else a + b
+
+        mine, theirs = asdict(self), asdict(other)
+        return Budget(**{name: add(mine[name], theirs[name]) for name in mine})
+
+    def __str__(self) -> str:
+        parts = []
+        if self.seconds is not None:
+            parts.append(f"{self.seconds:g} s")
+        if self.trials is not None:
+            parts.append(f"{self.trials} trials")
+        if self.full_runs is not None:
+            parts.append(f"{self.full_runs:g} full runs")
+        if self.bytes is not None:
+            parts.append(f"{self.bytes / 1e6:g} MB")
+        return ", ".join(parts)
+
+
+def _bound(part: str, whole: str) -> dict[str, float | int]:
+    if match := re.fullmatch(r"(\d+)\s*(trials?)?", part):
+        return {"trials": int(match.group(1))}
+    if match := re.fullmatch(r"(\d+(?:\.\d+)?)\s*(?:full)?[ _]?runs?", part):
+        return {"full_runs": float(match.group(1))}
+    if match := re.fullmatch(r"(\d+(?:\.\d+)?)\s*(kb|mb|gb)", part):
+        return {"bytes": int(float(match.group(1)) * _SIZE[match.group(2)])}
+    pieces = re.findall(r"(\d+(?:\.\d+)?)\s*(sec|min|s|m|h|d)", part)
+    if pieces and "".join(n + u for n, u in pieces) == re.sub(r"\s", "", part):
+        return {"seconds": sum(float(n) * _TIME[u] for n, u in pieces)}
+    raise InputError(
+        f"a budget is a time (60s, 5m, 1h30m), a number of trials (200trials) "
+        f"or a size (2GB), joined by commas; got {whole!r}."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Rungs:
+    """The fidelities of a study, cheapest first, and what one trial costs at each.
+
+    `fidelities` are in the objective's own unit (epochs, rows); `costs` are shares of a full run,
+    the last being 1 (default: proportional to the fidelity). Of the trials at one rung the best
+    1/`eta` are promoted to the next.
+    """
+
+    fidelities: tuple[float, ...]
+    costs: tuple[float, ...] = ()
+    eta: float = 3.0
+
+    def __post_init__(self) -> None:
+        f = self.fidelities
+        if not f or any(not x > 0 for x in f) or list(f) != sorted(set(f)):
+            raise InputError(f"rungs are positive and rising, such as (2, 6, 17, 52); got {f}.")
+        if self.eta <= 1:
+            raise InputError(f"eta must be over 1; got {self.eta}.")
+        if not self.costs:
+            object.__setattr__(self, "costs", tuple(x / f[-1] for x in f))
+        if len(self.costs) != len(f) or any(not c > 0 for c in self.costs):
+            raise InputError(f"one positive cost per rung; got {self.costs} for {f}.")
+
+    @property
+    def top(self) -> int:
+        """Index of the last rung: the full run."""
+        return len(self.fidelities) - 1
+
+
+ONE_RUNG = Rungs((1.0,))
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is asked, as plain data: frozen, JSON, hashed.
+
+    `kind` is `"function"` or a kind of data (`"table"`); `about` is what that kind needs to know
+    (file, target, task, columns...), plain JSON. `goals` has one entry, or several for a Pareto
+    front; the first decides where one must.
+    """
+
+    kind: str
+    goals: tuple[Goal, ...]
+    limits: tuple[Limit, ...] = ()
+    about: Mapping[str, Any] = field(default_factory=dict)
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not self.goals:
+            raise InputError("a problem needs at least one goal.")
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data that `from_json` reads back to an equal problem."""
+        return {
+            "kind": self.kind,
+            "goals": [asdict(g) for g in self.goals],
+            "limits": [asdict(x) for x in self.limits],
+            "about": dict(self.about),
+            "seed": self.seed,
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Problem:
+        """The problem that `to_json` wrote."""
+        return cls(
+            kind=data["kind"],
+            goals=tuple(Goal(**g) for g in data["goals"]),
+            limits=tuple(Limit(**x) for x in data["limits"]),
+            about=data["about"],
+            seed=data["seed"],
+        )
+
+    @property
+    def hash(self) -> str:
+        """Identity of the question, 64 hexadecimal characters."""
+        return digest(self.to_json())
