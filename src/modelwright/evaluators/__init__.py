@@ -1,0 +1,1 @@
+"""Evaluators: what trying a candidate means. Each runs in a worker and returns plain evidence."""

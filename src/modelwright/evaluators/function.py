@@ -1,0 +1,214 @@
+"""Any Python function as an objective: what `modelwright.search` evaluates."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from types import GeneratorType
+from typing import Any
+
+from modelwright.core.canonical import digest
+from modelwright.core.errors import InputError, did_you_mean
+from modelwright.core.roles import Tools
+from modelwright.core.trial import Evidence, Progress, Trial
+from modelwright.evaluators.code_hash import code_hash
+
+
+class FunctionEvaluator:
+    """Calls `function(design)`, or `function(design, fidelity)` when it takes a second parameter.
+
+    `space` is anything with a `design(candidate)`. The function may also take a keyword-only
+    `seed`: a whole number, new for every trial. It returns a number (the first goal), a tuple or
+    list (the goals in order) or a mapping from metric to number. A generator yields
+    `(step, value)`, each a report of progress, and its `return` value is the score; without one
+    the last yielded value is. What the function raises is not caught here: the executor makes the
+    failed record.
+
+    `goals` are the names of the goals in order.
+
+    >>> from modelwright.core.trial import Candidate
+    >>> class Numbers:  # any space will do
+    ...     def design(self, candidate): return float(candidate.document)
+    >>> square = FunctionEvaluator(lambda x: x * x, Numbers())
+    >>> trial = Trial(0, Candidate("3.0"), rung=0, fidelity=1.0, cost=1.0, seed=0)
+    >>> [evidence.scores for evidence in square.evaluate(trial)]
+    [{'value': 9.0}]
+    """
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        space: Any,
+        goals: tuple[str, ...] = ("value",),
+    ) -> None:
+        self.function = function
+        self.space = space
+        self.goals = goals
+        self.takes_fidelity, self.takes_seed = _parameters(function)
+        # Taken once: a function that changes what it refers to stays the same objective.
+        self._protocol = {"kind": "function", "code": code_hash(function), "goals": list(goals)}
+        self._hash = digest(self._protocol)
+
+    def protocol(self) -> Mapping[str, Any]:
+        """The code's hash and the goals."""
+        return self._protocol
+
+    def evaluate(self, trial: Trial, tools: Tools | None = None) -> Iterator[Progress | Evidence]:
+        """Progress for each yielded value, then the evidence."""
+        arguments: list[Any] = [self.space.design(trial.candidate)]
+        if self.takes_fidelity:
+            arguments.append(trial.fidelity)
+        keywords = {"seed": trial.seed} if self.takes_seed else {}
+        result = self.function(*arguments, **keywords)
+        curve: list[tuple[float, float]] = []
+        if isinstance(result, GeneratorType):
+            value: Any = None
+            while True:
+                try:
+                    step, value = _step(next(result))
+                except StopIteration as end:
+                    result = value if end.value is None else end.value
+                    break
+                scores = _scores_of(value, self.goals)
+                if self.goals[0] in scores:
+                    curve.append((step, scores[self.goals[0]]))
+                yield Progress(trial.number, step, scores)
+        evidence = Evidence(
+            trial.number, _scores_of(result, self.goals), curve=tuple(curve), protocol=self._hash
+        )
+        yield evidence.checked(self.goals)
+
+    def entry(self, type_reference: str | None = None) -> dict[str, Any]:
+        """How a worker process builds this evaluator again: `{"entry", "arguments"}`, plain data.
+
+        `type_reference` is the space's type as `module:Type`; without it the space's own `type`
+        attribute is used. Raises InputError when function or type cannot be imported by name.
+        """
+        kind = type_reference or reference(getattr(self.space, "type", None), "the space's type")
+        arguments = {
+            "function": reference(self.function, "the objective"),
+            "space": kind,
+            "goals": list(self.goals),
+            "folder": _folder(self.function),
+        }
+        return {"entry": "modelwright.evaluators.function:load", "arguments": arguments}
+
+
+def load(
+    function: str, space: str, goals: list[str] | None = None, folder: str | None = None
+) -> FunctionEvaluator:
+    """The evaluator from references, `module:function` and `module:Type`: a worker's entry point.
+
+    `folder` is where the module lies, put on the path of imports when it is not on it.
+    """
+    from modelwright.spaces import Space as CompiledSpace
+
+    if folder is not None and folder not in sys.path:
+        sys.path.append(folder)
+    return FunctionEvaluator(
+        resolve(function), CompiledSpace(resolve(space)), tuple(goals or ("value",))
+    )
+
+
+def resolve(text: str) -> Any:
+    """The object behind `module:name`. Raises InputError saying which part is missing.
+
+    >>> resolve("math:sqrt")(9.0)
+    3.0
+    """
+    module_name, colon, name = text.partition(":")
+    if not colon or not module_name or not name:
+        raise InputError(f"a reference is written module:name, such as 'mine:loss'; got {text!r}.")
+    try:
+        thing: Any = importlib.import_module(module_name)
+    except ImportError as error:
+        raise InputError(f"{text!r} cannot be imported: {error}.") from error
+    for part in name.split("."):
+        if not hasattr(thing, part):
+            near = did_you_mean(part, vars(thing))
+            raise InputError(f"module {module_name!r} has no {name!r}.{near}")
+        thing = getattr(thing, part)
+    return thing
+
+
+def reference(thing: Any, what: str = "the function") -> str:
+    """`module:name` of a function or class that another process can import.
+
+    Raises InputError for a lambda, a function made inside another, a callable object, and
+    anything of the script that is running itself.
+
+    >>> from modelwright.core.canonical import digest
+    >>> reference(digest)
+    'modelwright.core.canonical:digest'
+    """
+    module = getattr(thing, "__module__", None)
+    name = getattr(thing, "__qualname__", None)
+    advice = "put it at the top level of a module that can be imported, or run inline."
+    if module is None or name is None:
+        raise InputError(
+            f"{what} is no plain function or class, so workers cannot run it; {advice}"
+        )
+    if "<" in name:
+        kind = "a lambda" if "<lambda>" in name else "made inside a function"
+        raise InputError(f"{what} is {kind}, which worker processes cannot import; {advice}")
+    if module == "__main__":
+        raise InputError(
+            f"{what} {name!r} is in the running script or notebook, which worker processes cannot "
+            f"import; {advice}"
+        )
+    return f"{module}:{name}"
+
+
+def _folder(function: Any) -> str | None:
+    """The folder from which the function's top module was imported."""
+    module = sys.modules.get(function.__module__.partition(".")[0])
+    file = getattr(module, "__file__", None)
+    if file is None:
+        return None
+    path = Path(file).resolve()
+    return str(path.parent.parent if path.name == "__init__.py" else path.parent)
+
+
+def _parameters(function: Callable[..., Any]) -> tuple[bool, bool]:
+    """Whether the function takes a fidelity, and a seed."""
+    try:
+        parameters = list(inspect.signature(function).parameters.values())
+    except (TypeError, ValueError):  # a built-in without a signature
+        return False, False
+    placed = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    seed = any(p.name == "seed" and p.kind is p.KEYWORD_ONLY for p in parameters)
+    if not placed and not any(p.kind is p.VAR_POSITIONAL for p in parameters):
+        raise InputError("the objective must take the design as its first parameter.")
+    return len(placed) > 1, seed
+
+
+def _step(item: Any) -> tuple[float, Any]:
+    if not isinstance(item, tuple) or len(item) != 2:
+        raise InputError(f"a generator objective yields (step, value); got {item!r}.")
+    return float(item[0]), item[1]
+
+
+def _number(value: Any) -> Any:
+    """Numbers of array libraries as Python's own; anything else as it is, to be refused later."""
+    if isinstance(value, float | int):
+        return value
+    item = getattr(value, "item", None)
+    if callable(item) and getattr(value, "size", 1) == 1:
+        return item()
+    return value
+
+
+def _scores_of(value: Any, goals: tuple[str, ...]) -> dict[str, Any]:
+    if isinstance(value, Mapping):
+        return {str(name): _number(v) for name, v in value.items()}
+    if isinstance(value, tuple | list):
+        if len(value) != len(goals):
+            raise InputError(
+                f"the objective returned {len(value)} values for {len(goals)} goals "
+                f"({', '.join(goals)})."
+            )
+        return {name: _number(v) for name, v in zip(goals, value, strict=True)}
+    return {goals[0]: _number(value)}
