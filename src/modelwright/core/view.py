@@ -88,7 +88,7 @@ class View:
         self._ranked: dict[int, list[tuple[tuple[float, float, int], int]]] = {}
         self._front: list[Outcome] = []
         self._seen: dict[tuple[str, int], int] = {}
-        self._promoted: set[int] = set()
+        self._open: dict[int, list[tuple[tuple[float, float, int], int]]] = {}
         self._spent_trials = 0
         self._spent_runs = 0.0
         self._bytes = 0
@@ -132,10 +132,6 @@ class View:
         """The trial that has this candidate at this rung (running or finished), or None."""
         return self._seen.get((candidate_id, rung))
 
-    def was_promoted(self, number: int) -> bool:
-        """True when a trial at the next rung was ordered from this one."""
-        return number in self._promoted
-
     # -- rank --------------------------------------------------------------------------------
 
     def best(self, k: int = 1, rung: int | None = None) -> list[Outcome]:
@@ -146,6 +142,14 @@ class View:
     def n_ranked(self, rung: int | None = None) -> int:
         """How many good outcomes a rung has (default: the full one)."""
         return len(self._ranked.get(self.rungs.top if rung is None else rung, []))
+
+    def best_open(self, rung: int) -> tuple[Outcome, int] | None:
+        """The best good outcome at a rung that was not promoted yet, and its rank there from 0."""
+        waiting = self._open.get(rung)
+        if not waiting:
+            return None
+        entry = waiting[0]
+        return self._outcomes[entry[1]], bisect.bisect_left(self._ranked[rung], entry)
 
     @property
     def front(self) -> Sequence[Outcome]:
@@ -215,7 +219,7 @@ class ViewBuilder:
         v._pending[trial.number] = trial
         v._seen.setdefault((trial.candidate.id, trial.rung), trial.number)
         if trial.promoted_from is not None:
-            v._promoted.add(trial.promoted_from)
+            self._close(trial.promoted_from)
         if trial.role == "search":
             v._spent_trials += 1
             v._spent_runs += trial.cost
@@ -237,7 +241,10 @@ class ViewBuilder:
             v._searched.append(outcome)
         if outcome.ok and trial.role != "refit":
             ranked = v._ranked.setdefault(trial.rung, [])
-            bisect.insort(ranked, (outcome.rank, trial.number))
+            entry = (outcome.rank, trial.number)
+            bisect.insort(ranked, entry)
+            if trial.rung < v.rungs.top:
+                bisect.insort(v._open.setdefault(trial.rung, []), entry)
             if trial.rung == v.rungs.top and outcome.violation == 0:
                 self._join_front(outcome)
         return outcome
@@ -247,6 +254,11 @@ class ViewBuilder:
         self.view.verdicts[verdict.trial] = verdict
         if verdict.word == "promote":
             self.view.champion = verdict.trial
+
+    def _close(self, number: int) -> None:
+        outcome = self.view._outcomes[number]
+        waiting = self.view._open[outcome.trial.rung]
+        del waiting[bisect.bisect_left(waiting, (outcome.rank, number))]
 
     def _join_front(self, outcome: Outcome) -> None:
         front = self.view._front

@@ -1,0 +1,145 @@
+"""What the rows of one study say, folded row by row: the shared reading of the ledger.
+
+| kind of row | body |
+|---|---|
+| `study` | the frozen study: problem, space, designer, gate, policy, budget, rungs, slots, seed |
+| `session` | a process took the study up: versions, trials ordered again, the code's protocol |
+| `order` | a trial: candidate, rung, seed, who proposed it and why |
+| `evidence` | what was measured in a trial |
+| `verdict` | the gate's word on it |
+| `ruling` | the policy refused or asks about an action |
+| `message` | a person's message taken from the inbox: stop, pause, budget, ban, pin |
+| `phase` | the search is over, the closing steps begin, and why |
+| `end` | the session ended, why, and whether the study is finished |
+| `look` | one look at the sealed part, with its score |
+| `ship` | a model was written: candidate, files, hash |
+| `child` | a nested study finished: its hash |
+
+Every body has `at`: seconds the study has been running, summed over sessions.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any, Literal
+
+from modelwright.core.problem import Budget, Goal, Limit, Rungs
+from modelwright.core.trial import Evidence, Trial, Verdict
+from modelwright.core.view import Brief, Outcome, View, ViewBuilder
+
+Status = Literal["new", "running", "paused", "stopped", "finished"]
+
+
+def brief_of(settings: Mapping[str, Any], space: Any = None) -> tuple[Brief, Budget]:
+    """The brief and the first budget in the body of a `study` row."""
+    problem = settings["problem"]
+    rungs = settings["rungs"]
+    brief = Brief(
+        space=space,
+        goals=tuple(Goal(**g) for g in problem["goals"]),
+        limits=tuple(Limit(**x) for x in problem["limits"]),
+        rungs=Rungs(tuple(rungs["fidelities"]), tuple(rungs["costs"]), rungs["eta"]),
+        slots=settings["slots"],
+    )
+    return brief, Budget(**settings["budget"])
+
+
+class Record:
+    """A study as its rows tell it. `view` holds all trials; the rest is what people did and read.
+
+    `status` is `new` before the first row; `running` while a session is open (a killed one stays
+    so until the next); `paused`, `stopped` (by a person) or `finished` after an `end` row.
+    """
+
+    def __init__(self, brief: Brief, budget: Budget) -> None:
+        self.builder = ViewBuilder(brief, budget)
+        self.settings: Mapping[str, Any] = {}
+        self.status: Status = "new"
+        self.phase: Literal["search", "closing"] = "search"
+        self.reason = ""
+        self.sessions: list[Mapping[str, Any]] = []
+        self.messages: list[Mapping[str, Any]] = []
+        self.rulings: list[Mapping[str, Any]] = []
+        self.looks: list[Mapping[str, Any]] = []
+        self.ships: list[Mapping[str, Any]] = []
+        self.ordered_again: Counter[int] = Counter()
+
+    @classmethod
+    def open(cls, first: Mapping[str, Any], space: Any = None) -> Record:
+        """The record that begins with this `study` row's body (the row itself is not absorbed)."""
+        return cls(*brief_of(first, space))
+
+    @property
+    def view(self) -> View:
+        """All trials, whatever a designer may see of them yet."""
+        return self.builder.view
+
+    def absorb(self, kind: str, body: Mapping[str, Any]) -> None:
+        """Takes the next row in; rows come in order, each once."""
+        if kind == "order":
+            self.order(Trial.from_json(body), body["at"])
+        elif kind == "evidence":
+            self.evidence(Evidence.from_json(body), body["at"])
+        elif kind == "verdict":
+            plain = {k: v for k, v in body.items() if k != "at"}
+            self.verdict(Verdict(**plain | {"doubts": tuple(body["doubts"])}), body["at"])
+        else:
+            self._tick(body["at"])
+            self._other(kind, body)
+
+    def order(self, trial: Trial, at: float) -> None:
+        """An `order` row, as the object it holds."""
+        self._tick(at)
+        self.builder.order(trial)
+
+    def evidence(self, evidence: Evidence, at: float) -> Outcome:
+        """An `evidence` row, as the object it holds."""
+        self._tick(at)
+        return self.builder.evidence(evidence)
+
+    def verdict(self, verdict: Verdict, at: float) -> None:
+        """A `verdict` row, as the object it holds."""
+        self._tick(at)
+        self.builder.verdict(verdict)
+
+    def _tick(self, at: float) -> None:
+        self.view.n_rows += 1
+        self.view.elapsed = max(self.view.elapsed, at)
+
+    def _other(self, kind: str, body: Mapping[str, Any]) -> None:
+        if kind == "study":
+            self.settings, self.status = body, "running"
+        elif kind == "session":
+            self.sessions.append(body)
+            self.ordered_again.update(body.get("ordered_again", ()))
+            self.status, self.reason = "running", ""
+        elif kind == "message":
+            self._message(body)
+        elif kind == "phase":
+            self.phase, self.reason = body["phase"], body["reason"]
+        elif kind == "end":
+            self.status, self.reason = body["status"], body["reason"]
+        elif kind == "ruling":
+            self.rulings.append(body)
+            if body["word"] == "refuse" and "candidate" in body:
+                self.view.refused.add(body["candidate"])
+        elif kind in ("look", "ship"):
+            (self.looks if kind == "look" else self.ships).append(body)
+
+    def _message(self, body: Mapping[str, Any]) -> None:
+        self.messages.append(body)
+        view = self.view
+        if body["kind"] == "budget":
+            view.budget = view.budget.plus(Budget(**body["add"]))
+            self.phase = "search"
+        elif body["kind"] == "ban":
+            view.banned.add(body["candidate"])
+        elif body["kind"] == "pin":
+            view.pinned = (*view.pinned, body["candidate"])
+
+
+def verdict_json(verdict: Verdict) -> dict[str, Any]:
+    """The plain data of a `verdict` row."""
+    return asdict(verdict) | {"doubts": list(verdict.doubts)}

@@ -1,0 +1,62 @@
+"""The gate of trained models: compares fold by fold, counts the looks, says what is noise."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from modelwright.core.trial import Verdict
+from modelwright.core.view import Outcome, View
+from modelwright.gates.best import first_checks
+from modelwright.stats import Interval, paired_interval
+
+
+@dataclass(frozen=True)
+class Paired:
+    """Promotes the better mean on the same folds, and prints how sure that is.
+
+    Between candidates of this run a better mean is enough: choosing costs nothing, and the doubt is
+    written down when the interval, corrected for overlapping folds and for the number of looks,
+    includes zero. The person's present model (role `rival`, `by` = `yours`) is only replaced when
+    the interval excludes zero: replacing a model that works has a price.
+    """
+
+    confidence: float = 0.95
+
+    def judge(self, challenger: Outcome, champion: Outcome | None, view: View) -> Verdict:
+        """Verdict with `numbers` gain, low, high (champion's loss minus challenger's) and looks."""
+        early = first_checks(challenger, champion, view)
+        if early is not None or champion is None:
+            return early or Verdict(challenger.trial.number, "promote", "first valid result")
+        number, other = challenger.trial.number, champion.trial.number
+        looks = max(1, len(view.verdicts))
+        gain = champion.loss - challenger.loss
+        interval = self.compare(challenger, champion, view, looks)
+        numbers: dict[str, float] = {"gain": gain, "looks": looks}
+        doubts: tuple[str, ...] = ()
+        if interval is not None:
+            numbers |= {"low": interval.low, "high": interval.high}
+            if not interval.low > 0:
+                doubts = (f"within noise after {looks} looks: {interval}",)
+        if gain <= 0:
+            reason = f"not better than trial {other}: {-gain:.4g} worse"
+            return Verdict(number, "reject", reason, other, numbers)
+        if champion.trial.by == "yours" and (interval is None or not interval.low > 0):
+            reason = f"better than your model by {gain:.4g}, but within noise: keep yours"
+            return Verdict(number, "hold", reason, other, numbers, doubts)
+        reason = f"better than trial {other} by {gain:.4g}"
+        return Verdict(number, "promote", reason, other, numbers, doubts)
+
+    def compare(self, a: Outcome, b: Outcome, view: View, looks: int) -> Interval | None:
+        """Interval of b's loss minus a's over their common folds; None without comparable folds."""
+        goal = view.goals[0]
+        mine = a.evidence.folds.get(goal.metric, ())
+        theirs = b.evidence.folds.get(goal.metric, ())
+        if len(mine) < 2 or len(mine) != len(theirs) or a.evidence.protocol != b.evidence.protocol:
+            return None
+        return paired_interval(
+            [goal.loss(x) for x in theirs],
+            [goal.loss(x) for x in mine],
+            looks=looks,
+            confidence=self.confidence,
+            overlap=1 / max(1, len(mine) - 1),
+        )
