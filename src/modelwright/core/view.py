@@ -52,13 +52,17 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Brief:
-    """What a designer knows before the first row: the space and the question."""
+    """What a designer knows before the first row: the space and the question.
+
+    `seed` is the study's; sequences that run over many proposals (Sobol points) start from it.
+    """
 
     space: Any
     goals: tuple[Goal, ...]
     limits: tuple[Limit, ...] = ()
     rungs: Rungs = ONE_RUNG
     slots: int = 1
+    seed: int = 0
 
 
 class View:
