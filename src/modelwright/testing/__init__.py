@@ -1,0 +1,1 @@
+"""Public conformance suites: whoever writes a part runs the suite of its role."""
