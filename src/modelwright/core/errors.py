@@ -65,7 +65,12 @@ class LedgerError(ModelwrightError):
 
 
 class TamperedError(LedgerError):
-    """The record does not agree with its own hash chain, or with a signed head."""
+    """The record does not agree with its own hash chain, or with a signed head.
+
+    `row` is the number of the first row that is missing or does not agree, where that is known.
+    """
+
+    row: int | None = None
 
 
 class MissingLibraryError(ModelwrightError):

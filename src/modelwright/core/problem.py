@@ -64,7 +64,8 @@ class Limit:
             value = math.nan
         if match is None or not math.isfinite(value):
             raise InputError(
-                f"a limit is METRIC<=NUMBER or METRIC>=NUMBER, such as 'latency_ms<=1'; got {text!r}."
+                f"a limit is METRIC<=NUMBER or METRIC>=NUMBER, such as 'latency_ms<=1'; "
+                f"got {text!r}."
             )
         metric, op = match.group(1), match.group(2)
         if known is not None and metric not in known:

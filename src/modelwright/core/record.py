@@ -8,7 +8,7 @@
 | `evidence` | what was measured in a trial |
 | `verdict` | the gate's word on it |
 | `ruling` | the policy refused or asks about an action |
-| `message` | a person's message taken from the inbox: stop, pause, budget, ban, pin |
+| `message` | a person's message taken from the inbox: stop, pause, budget, ban, enqueue |
 | `phase` | the search is over, the closing steps begin, and why |
 | `end` | the session ended, why, and whether the study is finished |
 | `look` | one look at the sealed part, with its score |
@@ -42,25 +42,31 @@ def brief_of(settings: Mapping[str, Any], space: Any = None) -> tuple[Brief, Bud
         limits=tuple(Limit(**x) for x in problem["limits"]),
         rungs=Rungs(tuple(rungs["fidelities"]), tuple(rungs["costs"]), rungs["eta"]),
         slots=settings["slots"],
+        seed=problem["seed"],
     )
     return brief, Budget(**settings["budget"])
 
 
 class Record:
-    """A study as its rows tell it. `view` holds all trials; the rest is what people did and read.
+    """A study as its rows tell it.
+
+    `view` holds every row. `seen` is what designers and gates see: an outcome joins it with its
+    verdict. The two differ only while outcomes wait for their turn in a repeatable parallel run,
+    and it is the verdict rows that fix the order, so a replay sees exactly the same.
 
     `status` is `new` before the first row; `running` while a session is open (a killed one stays
     so until the next); `paused`, `stopped` (by a person) or `finished` after an `end` row.
     """
 
     def __init__(self, brief: Brief, budget: Budget) -> None:
-        self.builder = ViewBuilder(brief, budget)
+        self._all, self._judged = ViewBuilder(brief, budget), ViewBuilder(brief, budget)
         self.settings: Mapping[str, Any] = {}
         self.status: Status = "new"
         self.phase: Literal["search", "closing"] = "search"
         self.reason = ""
         self.sessions: list[Mapping[str, Any]] = []
         self.messages: list[Mapping[str, Any]] = []
+        self.enqueued: list[str] = []
         self.rulings: list[Mapping[str, Any]] = []
         self.looks: list[Mapping[str, Any]] = []
         self.ships: list[Mapping[str, Any]] = []
@@ -73,8 +79,13 @@ class Record:
 
     @property
     def view(self) -> View:
-        """All trials, whatever a designer may see of them yet."""
-        return self.builder.view
+        """All rows."""
+        return self._all.view
+
+    @property
+    def seen(self) -> View:
+        """All orders, and the outcomes that were judged."""
+        return self._judged.view
 
     def absorb(self, kind: str, body: Mapping[str, Any]) -> None:
         """Takes the next row in; rows come in order, each once."""
@@ -92,21 +103,29 @@ class Record:
     def order(self, trial: Trial, at: float) -> None:
         """An `order` row, as the object it holds."""
         self._tick(at)
-        self.builder.order(trial)
+        self._all.order(trial)
+        self._judged.order(trial)
+        if trial.by == "enqueued" and trial.candidate.document in self.enqueued:
+            self.enqueued.remove(trial.candidate.document)
 
     def evidence(self, evidence: Evidence, at: float) -> Outcome:
         """An `evidence` row, as the object it holds."""
         self._tick(at)
-        return self.builder.evidence(evidence)
+        return self._all.evidence(evidence)
 
     def verdict(self, verdict: Verdict, at: float) -> None:
         """A `verdict` row, as the object it holds."""
         self._tick(at)
-        self.builder.verdict(verdict)
+        outcome = self.view.outcome(verdict.trial)
+        assert outcome is not None, "a verdict row follows its evidence row"
+        self._judged.evidence(outcome.evidence)
+        self._judged.verdict(verdict)
+        self._all.verdict(verdict)
 
     def _tick(self, at: float) -> None:
-        self.view.n_rows += 1
-        self.view.elapsed = max(self.view.elapsed, at)
+        for view in (self.view, self.seen):
+            view.n_rows += 1
+            view.elapsed = max(view.elapsed, at)
 
     def _other(self, kind: str, body: Mapping[str, Any]) -> None:
         if kind == "study":
@@ -125,19 +144,20 @@ class Record:
             self.rulings.append(body)
             if body["word"] == "refuse" and "candidate" in body:
                 self.view.refused.add(body["candidate"])
+                self.seen.refused.add(body["candidate"])
         elif kind in ("look", "ship"):
             (self.looks if kind == "look" else self.ships).append(body)
 
     def _message(self, body: Mapping[str, Any]) -> None:
         self.messages.append(body)
-        view = self.view
-        if body["kind"] == "budget":
-            view.budget = view.budget.plus(Budget(**body["add"]))
-            self.phase = "search"
-        elif body["kind"] == "ban":
-            view.banned.add(body["candidate"])
-        elif body["kind"] == "pin":
-            view.pinned = (*view.pinned, body["candidate"])
+        for view in (self.view, self.seen):
+            if body["kind"] == "budget":
+                view.budget = view.budget.plus(Budget(**body["add"]))
+                self.phase = "search"
+            elif body["kind"] == "ban":
+                view.banned.add(body["candidate"])
+        if body["kind"] == "enqueue":
+            self.enqueued.append(body["document"])
 
 
 def verdict_json(verdict: Verdict) -> dict[str, Any]:

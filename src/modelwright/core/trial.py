@@ -217,7 +217,7 @@ class Ruling:
 
 @dataclass(frozen=True)
 class Action:
-    """Something the policy rules on: its `kind` (`run`, `evaluate`, `ship`, `look`), and details."""
+    """What the policy rules on: its `kind` (`run`, `evaluate`, `ship`, `look`) and details."""
 
     kind: str
     about: Mapping[str, Any] = field(default_factory=dict)

@@ -81,7 +81,6 @@ class View:
         self.elapsed = 0.0
         self.champion: int | None = None
         self.refused: set[str] = set()
-        self.pinned: tuple[str, ...] = ()
         self.banned: set[str] = set()
         self.verdicts: dict[int, Verdict] = {}
         self._trials: dict[int, Trial] = {}

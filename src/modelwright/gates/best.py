@@ -27,7 +27,8 @@ def first_checks(challenger: Outcome, champion: Outcome | None, view: View) -> V
         return Verdict(
             number,
             "reject",
-            f"outside the limits by {challenger.violation:.3g} (champion: {champion.violation:.3g})",
+            f"outside the limits by {challenger.violation:.3g}, the champion by "
+            f"{champion.violation:.3g}",
             champion.trial.number,
         )
     if champion.violation > challenger.violation:

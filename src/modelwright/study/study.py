@@ -31,7 +31,8 @@ class Study:
 
     `name` is its id in the ledger. `rivals` are tried before anything the designer proposes: the
     baselines and the user's own model. `protocol` names all that makes evidence comparable.
-    `slots` is how many trials run at once; a repeatable run depends on it.
+    `slots` is how many trials run at once; a repeatable run depends on it. With `in_order` False a
+    proposal sees outcomes as they arrive, also where it could wait for its turn.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Study:
     budget: Budget
     rungs: Rungs = ONE_RUNG
     slots: int = 1
+    in_order: bool = True
     rivals: tuple[Candidate, ...] = ()
     rival_names: tuple[str, ...] = ()
     closing: Closing | None = None
@@ -53,13 +55,14 @@ class Study:
     def repeatable(self) -> bool:
         """True when no decision reads a clock: same seed and slots give the same rows."""
         measured = {limit.metric for limit in self.problem.limits} & MEASURED_METRICS
-        return self.budget.seconds is None and self.budget.bytes is None and not measured
+        unclocked = self.budget.seconds is None and self.budget.bytes is None
+        return self.in_order and unclocked and not measured
 
     @property
     def brief(self) -> Brief:
         """What the designer knows before the first row."""
         p = self.problem
-        return Brief(self.space, p.goals, p.limits, self.rungs, self.slots)
+        return Brief(self.space, p.goals, p.limits, self.rungs, self.slots, p.seed)
 
     def to_json(self, designer: Mapping[str, Any], policy: Mapping[str, Any]) -> dict[str, Any]:
         """Body of the first row, without its time. The caller describes the two plug-ins."""

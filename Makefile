@@ -1,0 +1,29 @@
+# demo: from nothing to a shipped model. test: what the automation runs. check: lint, types, floors.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test check size clean
+
+.venv/ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch .venv/ready
+
+demo: .venv/ready
+	$(BIN)/modelwright demo
+
+test: .venv/ready
+	$(BIN)/python -m pytest
+
+check: .venv/ready
+	$(BIN)/ruff check src tests benchmarks
+	$(BIN)/ruff format --check src tests benchmarks
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python benchmarks/size.py
+
+size: .venv/ready
+	$(BIN)/python benchmarks/size.py
+
+clean:
+	rm -rf .venv build dist *.egg-info

@@ -1,0 +1,93 @@
+"""Plain words for what happened: to a run, and to one candidate."""
+
+from __future__ import annotations
+
+import math
+
+from modelwright.core.errors import InputError, did_you_mean
+from modelwright.core.record import Record
+from modelwright.core.view import Outcome, View
+from modelwright.readers.leaderboard import family_of, fold_bounds
+
+
+def find_outcome(view: View, candidate: str) -> Outcome:
+    """The outcome of a candidate, by its id, the beginning of it, or its trial's number.
+
+    Raises InputError when there is none or more than one.
+    """
+    full = [o for o in view.finished if o.trial.role != "refit"]
+    if candidate.isdecimal() and int(candidate) in view.trials and len(candidate) < 8:
+        found = view.outcome(int(candidate))
+        if found is None:
+            raise InputError(f"trial {candidate} has not finished; ask again later.")
+        return found
+    hits = {o.trial.candidate.id: o for o in full if o.trial.candidate.id.startswith(candidate)}
+    if len(hits) == 1:
+        return next(iter(hits.values()))
+    if hits:
+        raise InputError(f"{candidate!r} begins {len(hits)} candidates; give more of the id.")
+    names = [o.trial.candidate.id for o in full]
+    raise InputError(
+        f"no candidate {candidate!r} in this run.{did_you_mean(candidate, names)} "
+        f"'modelwright leaderboard' lists them."
+    )
+
+
+def explain_candidate(record: Record, outcome: Outcome) -> list[str]:
+    """Why it was tried, what came of it, what it was compared with, and what to doubt."""
+    view, trial, evidence = record.view, outcome.trial, outcome.evidence
+    goal = view.goals[0]
+    lines = [
+        f"Candidate {trial.candidate.id} (trial {trial.number}, "
+        f"{family_of(trial.candidate.document) or trial.role}), proposed by {trial.by}.",
+        f"Why it was tried: {trial.reason}.",
+        f"Design: {trial.candidate.document}",
+    ]
+    if evidence.failure is not None:
+        lines.append(f"It failed ({evidence.failure.cause}): {evidence.failure.message}.")
+        return lines
+    bounds = fold_bounds(outcome, goal.metric)
+    interval = f", 95 % interval {bounds[0]:.4g} to {bounds[1]:.4g}" if bounds else ""
+    lines.append(f"Score: {goal.metric} {evidence.scores[goal.metric]:.5g}{interval}.")
+    for limit in view.limits:
+        score = evidence.scores.get(limit.metric, math.nan)
+        noise = evidence.noise.get(limit.metric, 0.0)
+        met = limit.violation(score, noise) == 0
+        shown = "not measured" if math.isnan(score) else f"{score:.4g} ± {noise:.2g}"
+        lines.append(f"Limit {limit}: {shown}, {'met' if met else 'NOT met'}.")
+    verdict = view.verdicts.get(trial.number)
+    if verdict is not None:
+        lines.append(f"Verdict: {verdict.word}, {verdict.reason}.")
+        lines += [f"Reason to doubt: {doubt}." for doubt in verdict.doubts]
+    return lines
+
+
+def explain_run(record: Record) -> list[str]:
+    """The run in words: what was tried, how the champion changed, what failed, why it ended."""
+    view = record.view
+    searched, failed = len(view.searched), sum(not o.ok for o in view.finished)
+    lines = [f"{len(view.finished)} trials finished, {searched} of them proposed by the search."]
+    if failed:
+        causes: dict[str, int] = {}
+        for outcome in view.finished:
+            if outcome.evidence.failure is not None:
+                cause = outcome.evidence.failure.cause
+                causes[cause] = causes.get(cause, 0) + 1
+        told = ", ".join(f"{n} by {cause}" for cause, n in sorted(causes.items()))
+        lines.append(f"{failed} of them failed ({told}).")
+    lines.append("The best so far changed hands:")
+    goal = view.goals[0]
+    for number, verdict in view.verdicts.items():
+        if verdict.word == "promote":
+            outcome = view.outcome(number)
+            assert outcome is not None, "a verdict follows its evidence"
+            score = outcome.evidence.scores[goal.metric]
+            family = family_of(outcome.trial.candidate.document)
+            told = f"  trial {number} ({family}): {goal.metric} {score:.5g}; {verdict.reason}"
+            lines.append(told + "".join(f"; doubt: {d}" for d in verdict.doubts))
+    for ruling in record.rulings:
+        lines.append(f"Policy: {ruling['word']} {ruling['action']}: {ruling['reason']}.")
+    for look in record.looks:
+        lines.append(look["sentence"])
+    lines.append(f"Why it ended: {record.reason or 'it is running, or was killed'}.")
+    return lines

@@ -1,0 +1,76 @@
+"""The one loop: propose, permit, evaluate, record, learn, judge. Nobody else writes the chain."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from modelwright.core.record import Record
+from modelwright.core.roles import Executor
+from modelwright.ledger import Ledger
+from modelwright.study.session import Session, leave
+from modelwright.study.study import Study
+
+
+def run(study: Study, ledger: Ledger, executor: Executor, description: Mapping[str, Any]) -> Record:
+    """Runs a study until its budget is spent, a person stops it, or nothing is left to try.
+
+    Takes the study's lock in the ledger; a study with rows is resumed, and trials that were running
+    when an earlier session died are run again under their number. A finished study is left as it
+    is. `description` is the body of the first row (`Study.to_json`). Returns the record, folded
+    from the rows; `record.view.champion` is the best trial so far and `record.reason` why it ended.
+
+    Raises LedgerError when another process runs the study or the rows cannot be written.
+    """
+    with ledger.writer(study.name) as writer:
+        session = Session.open(study, ledger, writer, description)
+        try:
+            with _deferred_interrupts(session, executor):
+                while not session.over:
+                    session.read_inbox()  # people come first
+                    while session.next_trial() is not None:  # propose, permit
+                        pass
+                    session.commit()  # record: an order is durable before it runs
+                    for trial in session.orders():
+                        executor.submit(trial, session.deadline())
+                    session.evaluating = True
+                    messages = executor.poll(session.patience())  # evaluate
+                    session.evaluating = False
+                    for message in messages:
+                        session.take(message)  # record, judge; learning is part of proposing
+                    for number in session.overdue():
+                        executor.cancel(number)
+        finally:
+            leave(session, executor)
+            session.commit(durable=True)
+        return session.record
+
+
+@contextmanager
+def _deferred_interrupts(session: Session, executor: Executor) -> Iterator[None]:
+    """The first Ctrl-C becomes a stop at the loop's next turn, so that no row is left half done.
+
+    An executor that runs trials in this process cannot be stopped from outside: there Ctrl-C
+    interrupts the objective itself. A second Ctrl-C always interrupts at once. In another thread
+    than the main one signals cannot be caught; there they are left alone.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def heard(signum: int, frame: Any) -> None:
+        if session.interrupted or (session.evaluating and not executor.interrupts):
+            raise KeyboardInterrupt
+        session.interrupted = True
+
+    before = signal.signal(signal.SIGINT, heard)
+    try:
+        yield
+    except KeyboardInterrupt:
+        session.interrupted = True
+        session.read_inbox()
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -1,0 +1,350 @@
+"""One process's work on a study: what `run` does in each of its turns, and the rows it writes."""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from typing import Any
+
+from modelwright import __version__
+from modelwright.core.canonical import digest
+from modelwright.core.keys import Key
+from modelwright.core.record import Record, verdict_json
+from modelwright.core.roles import Executor
+from modelwright.core.trial import Action, Evidence, Progress, Proposal, Trial
+from modelwright.core.view import View
+from modelwright.ledger import Ledger, Writer
+from modelwright.study.rungs import promotable
+from modelwright.study.study import Study
+
+INBOX_SECONDS = 0.1  # how often people's messages are looked for: a stop acts well within 2 s
+HOPELESS = 10  # that many first trials, all failed, end the run: something is wrong with the task
+TRIES = 8  # proposals refused or tried already, before a designer counts as having none
+
+
+class Session:
+    """The open books of a running study. Only `study.run` makes one.
+
+    Everything it decides is computed from rows (`record`), the study and, where the budget is in
+    seconds, the clock, whose reading every row keeps.
+    """
+
+    def __init__(self, study: Study, writer: Writer, record: Record) -> None:
+        self.study, self.writer, self.record = study, writer, record
+        self.key = Key.of(study.problem.seed)
+        self.protocol = digest(study.protocol)
+        self.interrupted = False
+        self.evaluating = False
+        self.over = ""
+        self._entries: list[tuple[str, dict[str, Any]]] = []
+        self._state = study.designer.start(study.brief)
+        self._folded = 0
+        self._orders: list[Trial] = []
+        self._inbox_at = float("-inf")
+        self._base = record.view.elapsed - time.monotonic()
+
+    # -- opening -----------------------------------------------------------------------------
+
+    @classmethod
+    def open(
+        cls, study: Study, ledger: Ledger, writer: Writer, description: Mapping[str, Any]
+    ) -> Session:
+        """Folds the rows there are; a new study writes its first, a resumed one a `session` row."""
+        record = Record(study.brief, study.budget)
+        for row in ledger.rows(study.name):
+            record.absorb(row.kind, row.body)
+        session = cls(study, writer, record)
+        if record.status == "new":
+            session.note("study", dict(description))
+            session._rule_plan()
+        session.read_inbox()
+        if record.status == "finished" and not session._entries:
+            session.over = record.reason
+            return session
+        left = [trial.number for trial in record.view.pending]
+        lost = [number for number in left if record.ordered_again[number] >= 2]
+        facts = {"version": __version__, "python": platform.python_version()}
+        session.note("session", {**facts, "ordered_again": [n for n in left if n not in lost]})
+        for number in lost:  # it took its supervisor down twice: not a third time
+            message = "the supervisor died twice while this trial ran"
+            session.take(Evidence(number).failed("interrupted", message))
+        session._orders = list(record.view.pending)
+        if not study.repeatable:
+            session.judge()
+        return session
+
+    def _rule_plan(self) -> None:
+        budget = {k: v for k, v in asdict(self.study.budget).items() if v is not None}
+        ruling = self.study.policy.rule(Action("run", budget))
+        if ruling.word != "allow":
+            self.note("ruling", {"action": "run", **asdict(ruling)})
+            self.end(ruling.reason, "finished")
+
+    # -- rows --------------------------------------------------------------------------------
+
+    @property
+    def at(self) -> float:
+        """Seconds the study has been running, earlier sessions included."""
+        return self._base + time.monotonic()
+
+    def note(self, kind: str, body: dict[str, Any]) -> None:
+        """Queues a row for the next commit, and lets the record know it."""
+        body["at"] = round(self.at, 4)
+        self._entries.append((kind, body))
+        self.record.absorb(kind, body)
+
+    def commit(self, durable: bool = False) -> None:
+        """Writes the queued rows in one transaction."""
+        if self._entries:
+            self.writer.append(self._entries, durable=durable)
+            self._entries = []
+
+    def read_inbox(self) -> None:
+        """Takes people's messages, at most every tenth of a second, and obeys them."""
+        if self.interrupted:
+            self.interrupted = False
+            self.note("message", {"kind": "stop", "by": "keyboard"})
+            self.end("stopped by the user", "stopped")
+        now = time.monotonic()
+        if now < self._inbox_at:
+            return
+        self._inbox_at = now + INBOX_SECONDS
+        for message in self.writer.inbox():
+            self.note("message", {**message.body, "inbox_id": message.id})
+            kind = message.body["kind"]
+            if kind == "stop":
+                self.end("stopped by the user", "stopped")
+            elif kind == "pause":
+                self.end("paused by the user", "paused")
+
+    def end(self, reason: str, status: str) -> None:
+        """Closes the session; the loop leaves at its next turn. Only the first reason counts."""
+        if not self.over:
+            self.note("end", {"status": status, "reason": reason})
+            self.over = reason
+
+    # -- evaluate, record, judge -------------------------------------------------------------
+
+    def take(self, message: Progress | Evidence) -> None:
+        """Records a trial's evidence; progress is not a row."""
+        if isinstance(message, Progress) or self.record.view.outcome(message.trial) is not None:
+            return
+        checked = message.checked(tuple(goal.metric for goal in self.study.problem.goals))
+        if not checked.protocol:
+            checked = replace(checked, protocol=self.protocol)
+        body = checked.to_json()
+        body["at"] = round(self.at, 4)
+        self._entries.append(("evidence", body))
+        self.record.evidence(checked, body["at"])
+        if not self.study.repeatable:
+            self.judge(only=checked.trial)
+
+    def judge(self, upto: int | None = None, only: int | None = None) -> None:
+        """Lets the gate speak on finished trials it has not judged, in order of their number.
+
+        `upto` stops at a trial number, `only` names one. From its verdict on an outcome is seen by
+        designers.
+        """
+        seen, everything = self.record.seen, self.record.view
+        waiting = [only] if only is not None else self._unjudged(upto)
+        for number in waiting:
+            outcome = everything.outcome(number)
+            if outcome is None:
+                break
+            champion = None if seen.champion is None else seen.outcome(seen.champion)
+            verdict = self.study.gate.judge(outcome, champion, seen)
+            at = round(self.at, 4)
+            self._entries.append(("verdict", {**verdict_json(verdict), "at": at}))
+            self.record.verdict(verdict, at)
+
+    def _unjudged(self, upto: int | None) -> list[int]:
+        first = len(self.record.seen.finished) if self.study.repeatable else 0
+        stop = self.record.view.n_trials if upto is None else upto + 1
+        judged = self.record.seen.outcome
+        return [number for number in range(first, stop) if judged(number) is None]
+
+    # -- propose, permit ---------------------------------------------------------------------
+
+    def next_trial(self) -> Trial | None:
+        """The next order, or None when there is nothing to do until a running trial finishes."""
+        number, view = self.record.view.n_trials, self.record.view
+        if self.over or len(view.pending) >= self.study.slots:
+            return None
+        if self.record.phase == "search":
+            reason = self.search_over()
+            if not reason:
+                if self.study.repeatable:
+                    if any(t.number <= number - self.study.slots for t in view.pending):
+                        return None  # its turn comes when all it has to see is known
+                    self.judge(upto=number - self.study.slots)
+                proposal = self._permitted(number)
+                if proposal is not None:
+                    return self._order(number, proposal)
+                if view.pending:
+                    return None
+                reason = self._nothing_left()
+            if not self._close(reason):
+                return None
+        return self._closing_step(number)
+
+    def _nothing_left(self) -> str:
+        view = self.record.view
+        refused = next((r["reason"] for r in reversed(self.record.rulings)), "")
+        if refused and not any(trial.role == "search" for trial in view.trials.values()):
+            return refused
+        return "nothing left to try: every design of the space was tried"
+
+    def search_over(self) -> str:
+        """Why no further search trial may start, or the empty string."""
+        view, budget, study = self.record.view, self.record.view.budget, self.study
+        if budget.trials is not None and view.trials_spent >= budget.trials:
+            return f"budget spent: {budget.trials} trials"
+        cheapest = min(study.rungs.costs)
+        if (
+            budget.full_runs is not None
+            and view.full_runs_spent + cheapest > budget.full_runs + 1e-9
+        ):
+            return f"budget spent: {budget.full_runs:g} full runs"
+        if budget.bytes is not None and view.bytes_spent >= budget.bytes:
+            return f"budget spent: {budget.bytes / 1e6:g} MB of artefacts"
+        if budget.seconds is not None:
+            reserve = study.closing.reserve(view) if study.closing else 0.0
+            if self.at + reserve >= budget.seconds:
+                kept = f", {reserve:.1f} s of it kept for the closing steps" if reserve else ""
+                return f"budget spent: {budget.seconds:g} s{kept}"
+        first = view.finished[:HOPELESS]
+        if len(view.finished) == HOPELESS and not any(outcome.ok for outcome in first):
+            failure = first[-1].evidence.failure
+            return f"the first {HOPELESS} trials all failed: {failure.message if failure else ''}"
+        return ""
+
+    def _close(self, reason: str) -> bool:
+        """Ends the search once nothing runs; True when the closing steps may begin."""
+        if self.record.view.pending:
+            return False
+        self.judge()
+        if self.study.closing is None or self.record.view.champion is None:
+            self.end(reason, "finished")
+            return False
+        self.note("phase", {"phase": "closing", "reason": reason})
+        return True
+
+    def _closing_step(self, number: int) -> Trial | None:
+        assert self.study.closing is not None, "a closing phase has closing steps"
+        self.judge()
+        steps = self.study.closing.propose(self.record.view)
+        if steps:
+            return self._order(number, steps[0])
+        if not self.record.view.pending:
+            self.end(self.record.reason, "finished")
+        return None
+
+    def _permitted(self, number: int) -> tuple[Proposal, int | None] | None:
+        """A proposal that is new and that the policy allows, and the trial it is promoted from."""
+        seen = self.record.seen
+        for attempt in range(TRIES):
+            found = self._propose(number, attempt, seen)
+            if found is None:
+                return None
+            proposal, _ = found
+            candidate = proposal.candidate
+            if seen.tried(candidate.id, proposal.rung) is not None or candidate.id in seen.banned:
+                continue
+            if candidate.id in seen.refused:
+                continue
+            about = {"document": candidate.document, "role": proposal.role}
+            ruling = self.study.policy.rule(Action("evaluate", about), seen)
+            if ruling.word == "allow":
+                return found
+            body = {"action": "evaluate", "candidate": candidate.id, **asdict(ruling)}
+            self.note("ruling", body)
+            seen.refused.add(candidate.id)
+        return None
+
+    def _propose(self, number: int, attempt: int, seen: View) -> tuple[Proposal, int | None] | None:
+        study = self.study
+        if attempt == 0 and self.record.enqueued:
+            candidate = study.space.candidate(study.space.load(self.record.enqueued[0]))
+            return Proposal(candidate, "asked for by the user", by="enqueued"), None
+        if number < len(study.rivals):
+            name = study.rival_names[number] if study.rival_names else "baseline"
+            reason = f"{name}: what every candidate has to beat"
+            top = study.rungs.top
+            return Proposal(study.rivals[number], reason, top, "rival", name), None
+        budget = seen.budget
+        if attempt == 0 and (promoted := promotable(seen)) is not None:
+            outcome, proposal = promoted
+            cost = study.rungs.costs[proposal.rung]
+            if budget.full_runs is None or seen.full_runs_spent + cost <= budget.full_runs + 1e-9:
+                return proposal, outcome.trial.number
+        self._fold()
+        key = self.key.child("propose", number, attempt)
+        proposals = study.designer.propose(self._state, seen, 1, key)
+        if not proposals:
+            return None
+        named = proposals[0]
+        return (replace(named, by=study.designer.name) if not named.by else named), None
+
+    def _fold(self) -> None:
+        """Brings the designer's state up to the last full block of seen outcomes."""
+        searched, block = self.record.seen.searched, self.study.designer.block
+        while (self._folded + 1) * block <= len(searched):
+            part = searched[self._folded * block : (self._folded + 1) * block]
+            key = self.key.child("update", self._folded)
+            self._state = self.study.designer.update(self._state, part, key)
+            self._folded += 1
+
+    def _order(self, number: int, found: tuple[Proposal, int | None] | Proposal) -> Trial:
+        proposal, base = found if isinstance(found, tuple) else (found, None)
+        rungs = self.study.rungs
+        seed = self.key.child("trial", number).seed(31)
+        if base is not None:  # a promoted trial goes on with the seed it had
+            seed = self.record.view.trial(base).seed
+        trial = Trial(
+            number, proposal.candidate, proposal.rung, rungs.fidelities[proposal.rung],
+            rungs.costs[proposal.rung], seed, proposal.role, proposal.by, proposal.reason,
+            promoted_from=base,
+        )  # fmt: skip
+        at = round(self.at, 4)
+        self._entries.append(("order", {**trial.to_json(), "at": at}))
+        self.record.order(trial, at)
+        self._orders.append(trial)
+        return trial
+
+    # -- clock -------------------------------------------------------------------------------
+
+    def orders(self) -> Sequence[Trial]:
+        """The trials ordered since the last call, durable by now."""
+        orders, self._orders = self._orders, []
+        return orders
+
+    def deadline(self) -> float | None:
+        """When running trials have to be stopped, in `time.monotonic()`; None without a clock."""
+        budget = self.record.view.budget
+        if budget.seconds is None:
+            return None
+        reserve = 0.0
+        if self.record.phase == "search" and self.study.closing is not None:
+            reserve = self.study.closing.reserve(self.record.view)
+        return budget.seconds - reserve - self._base
+
+    def patience(self) -> float:
+        """How long a poll may wait, in seconds."""
+        deadline = self.deadline()
+        left = INBOX_SECONDS if deadline is None else deadline - time.monotonic()
+        return max(0.0, min(INBOX_SECONDS, left))
+
+    def overdue(self) -> list[int]:
+        """Trials to cancel: they run past the end of what their phase may spend."""
+        deadline = self.deadline()
+        if deadline is None or time.monotonic() < deadline:
+            return []
+        return [trial.number for trial in self.record.view.pending]
+
+
+def leave(session: Session, executor: Executor) -> None:
+    """Cancels what still runs; its orders stay open and are taken up again on resume."""
+    for trial in session.record.view.pending:
+        executor.cancel(trial.number)
