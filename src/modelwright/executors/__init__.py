@@ -1,0 +1,11 @@
+"""Where trials run: in this process (`Inline`) or in worker processes that can be killed.
+
+Both keep the contract of `modelwright.core.roles.Executor`. Importing this room loads the standard
+library only.
+"""
+
+from modelwright.executors.inline import Inline
+from modelwright.executors.store import FileStore
+from modelwright.executors.toolbox import EvaluatorSpec, ToolBox
+
+__all__ = ["EvaluatorSpec", "FileStore", "Inline", "ToolBox"]
