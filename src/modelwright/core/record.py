@@ -22,7 +22,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Any, Literal
 
 from modelwright.core.problem import Budget, Goal, Limit, Rungs
@@ -162,4 +161,11 @@ class Record:
 
 def verdict_json(verdict: Verdict) -> dict[str, Any]:
     """The plain data of a `verdict` row."""
-    return asdict(verdict) | {"doubts": list(verdict.doubts)}
+    return {
+        "trial": verdict.trial,
+        "word": verdict.word,
+        "reason": verdict.reason,
+        "champion": verdict.champion,
+        "numbers": dict(verdict.numbers),
+        "doubts": list(verdict.doubts),
+    }

@@ -1,7 +1,7 @@
 """Asynchronous successive halving: when a free slot should take a trial one rung up.
 
-Li et al., "A System for Massively Parallel Hyperparameter Tuning" (MLSys 2020). What differs: of the
-promotable trials the one at the highest rung goes first, and limits count before the loss.
+Li et al., "A System for Massively Parallel Hyperparameter Tuning" (MLSys 2020). What differs: of
+the promotable trials the one at the highest rung goes first, and limits count before the loss.
 """
 
 from __future__ import annotations

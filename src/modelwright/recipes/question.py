@@ -1,0 +1,128 @@
+"""The question a person asks about a table: from flags, from Python, or from `problem.toml`."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from modelwright.core.errors import InputError, did_you_mean
+from modelwright.core.problem import Limit
+
+# What a limit of `build` may name: measured by the evaluator, see docs/limits.md.
+LIMITED = {
+    "latency_ms": "median time of one prediction for one row, in milliseconds",
+    "size_kb": "size of the exported model, in units of 1,000 bytes",
+    "fit_seconds": "time to fit the model once on its training folds, in seconds",
+}
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked, as the person put it. Names are checked against the file when it is read.
+
+    `data` is a path, or `"<DataFrame>"` when it came from Python. `task` is `binary`,
+    `multiclass`, `regression` or None (inferred). `metric` is a metric's name or
+    `module:function`. `sealed` False keeps no rows aside. `costs` gives the cost of each kind of
+    error, `{"actual>predicted": cost}`; `constraint` bounds a metric when the decision threshold
+    is chosen, `"sensitivity>=0.95"`.
+    """
+
+    data: str
+    target: str
+    task: str | None = None
+    metric: str | None = None
+    positive: str | None = None
+    limits: tuple[str, ...] = ()
+    test: str | None = None
+    sealed: bool = True
+    group: str | None = None
+    time: str | None = None
+    weight: str | None = None
+    drop: tuple[str, ...] = ()
+    baseline: str | None = None
+    costs: Mapping[str, float] = field(default_factory=dict)
+    constraint: str | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.task not in (None, "binary", "multiclass", "regression"):
+            tasks = ("binary", "multiclass", "regression")
+            raise InputError(
+                f"a task is {', '.join(tasks)}; got {self.task!r}."
+                f"{did_you_mean(str(self.task), tasks)}"
+            )
+        if self.test is not None and not self.sealed:
+            raise InputError("a test file and --no-sealed exclude each other: give one of them.")
+        if self.group is not None and self.time is not None:
+            raise InputError("--group and --time exclude each other: give the one that matters.")
+        if isinstance(self.seed, bool) or not isinstance(self.seed, int) or self.seed < 0:
+            raise InputError(f"a seed is a whole number from 0; got {self.seed!r}.")
+        for text in self.limits:
+            Limit.parse(text, LIMITED)
+        if self.constraint is not None:
+            Limit.parse(self.constraint)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data that `Question(**...)` takes back (lists become tuples)."""
+        return {
+            k: list(v) if isinstance(v, tuple) else dict(v) if isinstance(v, Mapping) else v
+            for k, v in asdict(self).items()
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Question:
+        """The question that `to_json` wrote. Raises InputError for an unknown key."""
+        known = {f.name for f in fields(cls)}
+        for key in data:
+            if key not in known:
+                raise InputError(
+                    f"unknown key {key!r} in the problem.{did_you_mean(key, known)} "
+                    f"Known: {', '.join(sorted(known))}."
+                )
+        missing = {"data", "target"} - set(data)
+        if missing:
+            raise InputError(f"the problem needs {' and '.join(sorted(missing))}.")
+        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in data.items()})
+
+
+def read_question(path: str | Path) -> tuple[Question, dict[str, Any]]:
+    """The question in a `problem.toml`, and its `[run]` table: budget, policy, workspace, name.
+
+    Paths in it are relative to the file. Raises InputError with the nearest name for unknown keys.
+
+        data = "churn.csv"
+        target = "churned"
+        metric = "mine:profit"
+        limits = ["latency_ms<=1"]
+        constraint = "sensitivity>=0.95"
+        [costs]
+        "yes>no" = 5.0
+        [run]
+        budget = "10m"
+    """
+    where = Path(path)
+    try:
+        data = tomllib.loads(where.read_text("utf-8"))
+    except OSError as error:
+        raise InputError(
+            f"the problem file {str(path)!r} cannot be read: {error.strerror}."
+        ) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"the problem file {str(path)!r} is not valid TOML: {error}.") from None
+    settings = data.pop("run", {})
+    known = {"budget", "policy", "workspace", "name"}
+    for key in settings:
+        if key not in known:
+            raise InputError(f"unknown key {key!r} in [run].{did_you_mean(key, known)}")
+    for key in ("data", "test"):
+        if isinstance(data.get(key), str):
+            data[key] = str(where.parent / data[key])
+    try:
+        return Question.from_json(data), settings
+    except TypeError as error:
+        raise InputError(
+            f"the problem file {str(path)!r} has a value of a wrong kind: {error}."
+        ) from None
