@@ -12,10 +12,11 @@ from modelwright.core.errors import InputError
 from modelwright.core.trial import Candidate, Evidence, Progress, Trial
 from modelwright.evaluators.code_hash import code_hash
 from modelwright.evaluators.function import FunctionEvaluator, load, reference, resolve
+from modelwright.spaces import Space
 
 
 class Points:
-    type = toy_objective.Point
+    kind = toy_objective.Point
 
     def design(self, candidate: Candidate) -> toy_objective.Point:
         return toy_objective.Point(float(candidate.document))
@@ -105,6 +106,16 @@ def test_a_worker_builds_the_same_evaluator() -> None:
     there = load(**entry["arguments"])
     assert there.protocol() == here.protocol()
     assert entry["entry"] == "modelwright.evaluators.function:load"
+
+
+def test_a_union_is_found_by_the_name_it_is_bound_to() -> None:
+    space = Space(toy_objective.Place)
+    entry = FunctionEvaluator(toy_objective.warmth, space).entry()
+    assert entry["arguments"]["space"] == "toy_objective:Place"
+    order = Trial(0, Candidate('{"type":"Pole","north":false}'), 0, 1.0, 1.0, seed=0)
+    (evidence,) = load(**entry["arguments"]).evaluate(order)
+    assert isinstance(evidence, Evidence)
+    assert evidence.scores == {"value": 0.0}
 
 
 def test_lambda_and_local_cannot_go_to_workers() -> None:

@@ -4,15 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Annotated
+
+from annotated_types import Interval
 
 
 @dataclass(frozen=True)
 class Point:
-    x: float = 1.0
+    x: Annotated[float, Interval(ge=0, le=9)] = 1.0
+
+
+@dataclass(frozen=True)
+class Pole:
+    north: bool = True
+
+
+Place = Point | Pole
 
 
 def square(point: Point) -> float:
     return point.x**2
+
+
+def warmth(place: Place) -> float:
+    return place.x if isinstance(place, Point) else 0.0
 
 
 def at(point: Point, epochs: float) -> float:

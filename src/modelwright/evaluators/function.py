@@ -84,21 +84,28 @@ class FunctionEvaluator:
     def entry(self, type_reference: str | None = None) -> dict[str, Any]:
         """How a worker process builds this evaluator again: `{"entry", "arguments"}`, plain data.
 
-        `type_reference` is the space's type as `module:Type`; without it the space's own `type`
-        attribute is used. Raises InputError when function or type cannot be imported by name.
+        `type_reference` is the space's type as `module:Type`; without it the name is looked up,
+        that of a union among the variables of the objective's module. Raises InputError when
+        function or type cannot be imported by name.
         """
-        kind = type_reference or reference(getattr(self.space, "type", None), "the space's type")
+        kind = type_reference or _named(self.space.kind, self.function)
         arguments = {
             "function": reference(self.function, "the objective"),
             "space": kind,
             "goals": list(self.goals),
             "folder": _folder(self.function),
         }
+        if hasattr(self.space, "max_depth"):
+            arguments["max_depth"] = self.space.max_depth
         return {"entry": "modelwright.evaluators.function:load", "arguments": arguments}
 
 
 def load(
-    function: str, space: str, goals: list[str] | None = None, folder: str | None = None
+    function: str,
+    space: str,
+    goals: list[str] | None = None,
+    folder: str | None = None,
+    max_depth: int = 4,
 ) -> FunctionEvaluator:
     """The evaluator from references, `module:function` and `module:Type`: a worker's entry point.
 
@@ -108,9 +115,8 @@ def load(
 
     if folder is not None and folder not in sys.path:
         sys.path.append(folder)
-    return FunctionEvaluator(
-        resolve(function), CompiledSpace(resolve(space)), tuple(goals or ("value",))
-    )
+    compiled = CompiledSpace(resolve(space), max_depth=max_depth)
+    return FunctionEvaluator(resolve(function), compiled, tuple(goals or ("value",)))
 
 
 def resolve(text: str) -> Any:
@@ -160,6 +166,15 @@ def reference(thing: Any, what: str = "the function") -> str:
             f"import; {advice}"
         )
     return f"{module}:{name}"
+
+
+def _named(kind: Any, function: Any) -> str:
+    """The reference of a space's type; a union has only the name it is bound to."""
+    if not isinstance(kind, type):
+        for name, value in vars(sys.modules.get(function.__module__)).items():
+            if value is kind and not name.startswith("__"):
+                return f"{function.__module__}:{name}"
+    return reference(kind, "the type of the space")
 
 
 def _folder(function: Any) -> str | None:

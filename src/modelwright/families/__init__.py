@@ -1,0 +1,81 @@
+"""Families: what can be built from a table. One file each, its type the search space.
+
+`FAMILIES` names them; `family` imports one, so that a library is loaded only when it is used.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from modelwright.core.errors import InputError, MissingLibraryError, did_you_mean
+
+if TYPE_CHECKING:
+    from modelwright.families.base import Family, Fitted
+
+# name -> (module, library it needs, what to install for it)
+FAMILIES: Mapping[str, tuple[str, str, str]] = {
+    "Dummy": ("modelwright.families.dummy", "numpy", "numpy"),
+    "Linear": ("modelwright.families.linear", "sklearn", "scikit-learn"),
+    "KNearest": ("modelwright.families.nearest", "scipy", "scipy"),
+    "Forest": ("modelwright.families.forest", "sklearn", "scikit-learn"),
+    "LightGbm": ("modelwright.families.lightgbm", "lightgbm", "lightgbm"),
+    "CatBoost": ("modelwright.families.catboost", "catboost", "catboost"),
+}
+
+# In the order in which a search tries their defaults: cheap and strong first.
+SEARCHED = ("LightGbm", "Linear", "CatBoost", "Forest", "KNearest")
+
+
+def family(name: str) -> type[Family]:
+    """The type of that name. Raises InputError for an unknown one.
+
+    >>> family("Linear")().strength
+    1.0
+    """
+    if name not in FAMILIES:
+        raise InputError(
+            f"unknown family {name!r}.{did_you_mean(name, FAMILIES)} Known: {', '.join(FAMILIES)}."
+        )
+    module, library, package = FAMILIES[name]
+    if importlib.util.find_spec(library) is None:
+        raise MissingLibraryError(f"family {name} needs {library}: pip install {package}")
+    found: type[Family] = getattr(importlib.import_module(module), name)
+    return found
+
+
+def available(names: Iterable[str] = SEARCHED) -> tuple[list[type[Family]], list[str]]:
+    """The families that can be used here, and one line for each that cannot, saying why.
+
+    >>> types, left_out = available(["Dummy", "Linear"])
+    >>> [t.__name__ for t in types], left_out
+    (['Dummy', 'Linear'], [])
+    """
+    types, left_out = [], []
+    for name in names:
+        try:
+            types.append(family(name))
+        except MissingLibraryError as error:
+            left_out.append(f"left out: {error}")
+    return types, left_out
+
+
+def table_model(names: Iterable[str] = SEARCHED) -> Any:
+    """The union of these families' types: the space of models for a table."""
+    types, _ = available(names)
+    if not types:
+        raise InputError("no family is available; install lightgbm or scikit-learn.")
+    union: Any = types[0]
+    for kind in types[1:]:
+        union = union | kind
+    return union
+
+
+def load_fitted(folder: Path) -> Fitted:
+    """The fitted model in a folder that some family's `export` wrote."""
+    facts = json.loads((folder / "fitted.json").read_text(encoding="utf-8"))
+    return family(facts["family"]).load(folder)

@@ -1,0 +1,218 @@
+"""What a family of models is: a type that is its own search space, and what fitting gives.
+
+To add one: a frozen dataclass with `name`, `fit` and `load` in a file of its own, and a row in
+`families.FAMILIES`. `modelwright.testing.family.check_family` is its test suite.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+
+from modelwright.core.errors import InputError
+
+FloatArray = npt.NDArray[np.floating[Any]]
+IntArray = npt.NDArray[np.integer[Any]]
+Task = Literal["binary", "multiclass", "regression"]
+Loss = Literal["squared", "absolute"]
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """Rows as numbers and category codes, the form in which every family sees a table.
+
+    `numeric` is `[n, p]`, NaN (or infinite) where a value is missing; dates and what is made of
+    texts are among them. `codes` is `[n, q]`, whole numbers: -1 is missing, `0..levels[j]-1` the
+    known categories of column j, anything else a category that was never seen.
+
+    >>> rows = Features.of([[1.0], [np.nan]], [[0], [-1]])
+    >>> len(rows), rows.levels
+    (2, (1,))
+    """
+
+    numeric: FloatArray
+    codes: IntArray
+    levels: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        n, m = self.numeric.shape[0], self.codes.shape[0]
+        if n != m or self.codes.shape[1] != len(self.levels):
+            raise InputError(
+                f"numeric {self.numeric.shape}, codes {self.codes.shape} and {len(self.levels)} "
+                "levels do not describe the same rows."
+            )
+
+    @classmethod
+    def of(cls, numeric: Any, codes: Any = None) -> Features:
+        """Features from anything array-like; levels are counted from the codes."""
+        a = np.asarray(numeric, dtype=float)
+        b = np.empty((len(a), 0), np.int32) if codes is None else np.asarray(codes, np.int32)
+        return cls(a, b, tuple(int(c) + 1 for c in b.max(axis=0, initial=-1)))
+
+    def __len__(self) -> int:
+        return int(self.numeric.shape[0])
+
+    def take(self, rows: Any) -> Features:
+        """The rows at these positions (or of this slice or mask)."""
+        return Features(self.numeric[rows], self.codes[rows], self.levels)
+
+
+@dataclass(frozen=True, slots=True)
+class Examples:
+    """Labelled rows: what a family is fitted on.
+
+    `y` is `[n]`: class numbers `0..n_classes-1`, or values for regression (`n_classes` is 0). A
+    class may be absent from the rows. `loss` says what regression errors cost: their square or
+    their size; families that cannot minimise the size directly minimise the square.
+    """
+
+    X: Features
+    y: npt.NDArray[Any]
+    task: Task
+    n_classes: int = 0
+    weights: FloatArray | None = None
+    loss: Loss = "squared"
+
+    def __post_init__(self) -> None:
+        if len(self.X) != len(self.y) or not len(self.y):
+            raise InputError(f"{len(self.X)} rows and {len(self.y)} labels; expected as many, >0.")
+        if (self.task == "regression") != (self.n_classes == 0):
+            raise InputError(f"task {self.task} does not go with {self.n_classes} classes.")
+
+    def take(self, rows: Any) -> Examples:
+        """The examples at these positions."""
+        w = None if self.weights is None else self.weights[rows]
+        return replace(self, X=self.X.take(rows), y=self.y[rows], weights=w)
+
+    @property
+    def weight(self) -> FloatArray:
+        """The weights `[n]`, ones where none were given."""
+        return np.ones(len(self.y)) if self.weights is None else np.asarray(self.weights, float)
+
+
+@runtime_checkable
+class Fitted(Protocol):
+    """A fitted model."""
+
+    @property
+    def rounds(self) -> int | None:
+        """How many rounds of boosting it uses; None where there is no such number."""
+
+    def predict(self, X: Features) -> FloatArray:
+        """`[n, n_classes]` probabilities, or `[n]` values; `X` is not changed."""
+        ...
+
+    def with_rounds(self, rounds: int) -> Fitted:
+        """The same model cut after that many rounds, or itself."""
+        ...
+
+    def export(self, folder: Path) -> None:
+        """Writes it into an empty folder, without pickle; `load` predicts identically."""
+
+
+@runtime_checkable
+class Family(Protocol):
+    """A design of one family: its fields are the search space.
+
+    `contains_rows` tells that a fitted model holds training rows, which matters to whoever may not
+    hand them on.
+    """
+
+    name: ClassVar[str]
+    contains_rows: ClassVar[bool]
+
+    def fit(
+        self,
+        examples: Examples,
+        *,
+        threads: int = 1,
+        seed: int = 0,
+        validation: Examples | None = None,
+        rounds: int | None = None,
+    ) -> Fitted:
+        """Fits with `threads` threads, all randomness taken from `seed`.
+
+        A boosted family stops at the best round on `validation`; without it `rounds` says how
+        many, and without either a tenth of the rows is set aside to find out.
+        """
+        ...
+
+    @staticmethod
+    def load(folder: Path) -> Fitted:
+        """The fitted model that `export` wrote into that folder."""
+        ...
+
+
+def write_fitted(
+    folder: Path, family: str, facts: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]
+) -> None:
+    """Writes `fitted.json` and, when there are arrays, `arrays.safetensors` into `folder`."""
+    from safetensors.numpy import save_file
+
+    folder.mkdir(parents=True, exist_ok=True)
+    text = json.dumps({"family": family, **facts}, sort_keys=True, indent=1)
+    (folder / "fitted.json").write_text(text, encoding="utf-8")
+    if arrays:
+        plain = {name: np.ascontiguousarray(a) for name, a in arrays.items()}
+        save_file(plain, str(folder / "arrays.safetensors"))
+
+
+def read_fitted(folder: Path) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
+    """What `write_fitted` wrote: the facts (with `family`) and the arrays."""
+    from safetensors.numpy import load_file
+
+    facts = json.loads((folder / "fitted.json").read_text(encoding="utf-8"))
+    path = folder / "arrays.safetensors"
+    return facts, (load_file(str(path)) if path.exists() else {})
+
+
+def inner_split(examples: Examples, seed: int, share: float = 0.1) -> tuple[Examples, Examples]:
+    """Training and validation part of some rows, at random, classes in proportion."""
+    n = len(examples.y)
+    rng = np.random.default_rng(seed)
+    order = rng.permutation(n)
+    if examples.task != "regression":
+        order = order[np.argsort(examples.y[order], kind="stable")]
+    every = max(2, round(1 / share))
+    held = np.arange(n) % every == int(rng.integers(min(every, n)))
+    if not held.any() or held.all():
+        return examples, examples
+    return examples.take(np.sort(order[~held])), examples.take(np.sort(order[held]))
+
+
+def weighted_median(values: FloatArray, weights: FloatArray) -> float:
+    """The smallest value with half of the weight at or below it."""
+    order = np.argsort(values, kind="stable")
+    total = np.cumsum(weights[order])
+    return float(values[order][np.searchsorted(total, total[-1] / 2)])
+
+
+def present_classes(examples: Examples) -> IntArray:
+    """The class numbers that occur, rising."""
+    return np.unique(examples.y).astype(np.int64)
+
+
+def spread(probabilities: FloatArray, classes: IntArray, n_classes: int) -> FloatArray:
+    """Probabilities over the classes that were seen as `[n, n_classes]`, zero for the others."""
+    if len(classes) == n_classes:
+        return probabilities
+    out = np.zeros((len(probabilities), n_classes))
+    out[:, classes] = probabilities
+    return out
+
+
+def both_classes(positive: FloatArray) -> FloatArray:
+    """`[n]` probabilities of the second class as `[n, 2]`."""
+    return np.column_stack([1 - positive, positive])
+
+
+def softmax(scores: FloatArray) -> FloatArray:
+    """Row-wise softmax of `[n, k]`, safe for large scores."""
+    e = np.exp(scores - scores.max(axis=1, keepdims=True))
+    return np.asarray(e / e.sum(axis=1, keepdims=True))

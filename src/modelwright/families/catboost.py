@@ -1,0 +1,211 @@
+"""Gradient boosting with CatBoost (Prokhorenkova et al. 2018): ordered statistics of categories."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+from annotated_types import Interval
+
+from modelwright.families.base import (
+    Examples,
+    Features,
+    FloatArray,
+    IntArray,
+    inner_split,
+    present_classes,
+    read_fitted,
+    spread,
+    write_fitted,
+)
+from modelwright.families.dummy import Dummy, FittedDummy
+from modelwright.spaces import Log
+
+MAX_ROUNDS = 1000
+_PATIENCE = 30
+
+
+@dataclass(frozen=True)
+class CatBoost:
+    """Boosted symmetric trees; the number of rounds is found, not searched.
+
+    `one_hot` is the largest number of categories that get a 0/1 column each; above it CatBoost
+    encodes a category by the answers of earlier rows.
+
+    >>> rng = np.random.default_rng(0)
+    >>> x = rng.normal(size=(200, 1))
+    >>> toy = Examples(Features.of(x), (x[:, 0] > 0).astype(int), "binary", 2)
+    >>> CatBoost().fit(toy, rounds=20).predict(Features.of([[2.0]])).argmax()
+    np.int64(1)
+    """
+
+    learning_rate: Annotated[float, Log(0.02, 0.3)] = 0.08
+    depth: Annotated[int, Interval(ge=2, le=8)] = 6
+    l2: Annotated[float, Log(0.5, 50.0)] = 3.0
+    randomness: Annotated[float, Log(0.01, 10.0)] = 1.0
+    rows: Annotated[float, Interval(ge=0.4, le=1.0)] = 0.8
+    one_hot: Annotated[int, Log(2, 64)] = 10
+
+    name: ClassVar[str] = "CatBoost"
+    contains_rows: ClassVar[bool] = False
+
+    def fit(
+        self,
+        examples: Examples,
+        *,
+        threads: int = 1,
+        seed: int = 0,
+        validation: Examples | None = None,
+        rounds: int | None = None,
+    ) -> FittedCatBoost | FittedDummy:
+        """At most 1,000 rounds, stopped when 30 brought nothing on `validation`.
+
+        Rows and orders are drawn from `seed`. With a single class, or no column that varies, the
+        answer is the constant one.
+        """
+        if _nothing_to_learn(examples):
+            return Dummy().fit(examples)
+        if rounds is None and validation is None:
+            part, held = inner_split(examples, seed)
+            rounds = self.fit(part, threads=threads, seed=seed, validation=held).rounds or 1
+        classes = present_classes(examples) if examples.n_classes else np.zeros(0, np.int64)
+        model = self._model(examples, classes, threads, seed, rounds)
+        held_out = _known(validation, classes) if validation is not None and not rounds else None
+        model.fit(
+            _pool(examples, classes),
+            eval_set=None if held_out is None else _pool(held_out, classes),
+            early_stopping_rounds=None if held_out is None else _PATIENCE,
+            use_best_model=False,
+        )
+        best = rounds or (model.tree_count_ if held_out is None else model.get_best_iteration() + 1)
+        n_numeric = examples.X.numeric.shape[1]
+        return FittedCatBoost(model, int(best), classes, examples.n_classes, n_numeric)
+
+    def _model(
+        self, examples: Examples, classes: IntArray, threads: int, seed: int, rounds: int | None
+    ) -> Any:
+        import catboost
+
+        loss = "RMSE" if examples.loss == "squared" else "MAE"
+        if examples.n_classes:
+            loss = "Logloss" if len(classes) == 2 else "MultiClass"
+        return catboost.CatBoost(
+            {
+                "loss_function": loss,
+                "iterations": rounds or MAX_ROUNDS,
+                "learning_rate": self.learning_rate,
+                "depth": self.depth,
+                "l2_leaf_reg": self.l2,
+                "random_strength": self.randomness,
+                "bootstrap_type": "Bernoulli",
+                "subsample": self.rows,
+                "one_hot_max_size": self.one_hot,
+                "boosting_type": "Plain",  # ordered boosting takes several times as long
+                "max_ctr_complexity": 1,
+                "thread_count": threads,
+                "random_seed": seed % 2**31,
+                "allow_writing_files": False,
+                "logging_level": "Silent",
+            }
+        )
+
+    @staticmethod
+    def load(folder: Path) -> FittedCatBoost:
+        """The fitted model that `export` wrote."""
+        import catboost
+
+        facts, _ = read_fitted(folder)
+        model = catboost.CatBoost()
+        model.load_model(str(folder / "model.cbm"), format="cbm")
+        classes = np.array(facts["classes"], np.int64)
+        return FittedCatBoost(
+            model, facts["rounds"], classes, facts["n_classes"], facts["n_numeric"]
+        )
+
+
+@dataclass(frozen=True)
+class FittedCatBoost:
+    """A CatBoost model and how many of its rounds count."""
+
+    model: Any
+    rounds: int
+    classes: IntArray
+    n_classes: int
+    n_numeric: int
+
+    def predict(self, X: Features) -> FloatArray:
+        """`[n, n_classes]` probabilities, or `[n]` values."""
+        kind = "Probability" if self.n_classes else "RawFormulaVal"
+        threads = 1 if len(X) < 1000 else -1
+        out = self.model.predict(
+            _data(X), prediction_type=kind, ntree_end=self.rounds, thread_count=threads
+        )
+        answer: FloatArray = np.asarray(out, float)
+        return spread(answer, self.classes, self.n_classes) if self.n_classes else answer
+
+    def with_rounds(self, rounds: int) -> FittedCatBoost:
+        """The same trees cut after that many rounds (all of them when there are fewer)."""
+        return replace(self, rounds=max(1, min(rounds, self.trained_rounds)))
+
+    @cached_property
+    def trained_rounds(self) -> int:
+        """How many rounds the model holds."""
+        return int(self.model.tree_count_)
+
+    def export(self, folder: Path) -> None:
+        """Writes one JSON file and CatBoost's own binary format, cut to the rounds that count."""
+        facts = {
+            "rounds": self.rounds,
+            "classes": self.classes.tolist(),
+            "n_classes": self.n_classes,
+            "n_numeric": self.n_numeric,
+        }
+        write_fitted(folder, "CatBoost", facts, {})
+        model = self.model
+        if self.rounds < self.trained_rounds:
+            model = model.copy()
+            model.shrink(self.rounds)
+        model.save_model(str(folder / "model.cbm"), format="cbm")
+
+
+def _nothing_to_learn(examples: Examples) -> bool:
+    """CatBoost refuses a single class, a constant target, and columns that are all constant."""
+    if len(np.unique(examples.y)) < 2:
+        return True
+    X = examples.X
+    some = [c for c in X.numeric.T if len(np.unique(c)) > 1]
+    return not some and not any(len(np.unique(c)) > 1 for c in X.codes.T)
+
+
+def _known(validation: Examples, classes: IntArray) -> Examples | None:
+    """The validation rows whose class was seen in training."""
+    if not len(classes):
+        return validation
+    rows = np.flatnonzero(np.isin(validation.y, classes))
+    return validation.take(rows) if len(rows) else None
+
+
+def _pool(examples: Examples, classes: IntArray) -> Any:
+    import catboost
+
+    y = np.searchsorted(classes, examples.y) if len(classes) else examples.y
+    return catboost.Pool(_data(examples.X), label=y, weight=examples.weights)
+
+
+def _data(X: Features) -> Any:
+    """CatBoost's own container, much faster than a data frame."""
+    import catboost
+
+    numeric = np.ascontiguousarray(X.numeric, dtype=np.float32) if X.numeric.shape[1] else None
+    names = _names(max(X.levels) + 2) if X.levels else None
+    # Whatever lies outside the known levels is one name that training never saw.
+    codes = None if names is None else names[np.where(X.codes < -1, max(X.levels), X.codes) + 1]
+    return catboost.FeaturesData(num_feature_data=numeric, cat_feature_data=codes)
+
+
+def _names(n: int) -> npt.NDArray[Any]:
+    return np.array([str(i - 1).encode() for i in range(n)], dtype=object)

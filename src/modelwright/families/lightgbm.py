@@ -1,0 +1,191 @@
+"""Gradient boosting with LightGBM (Ke et al. 2017): categories and gaps handled by the library."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, ClassVar
+
+import numpy as np
+from annotated_types import Interval
+
+from modelwright.families.base import (
+    Examples,
+    Features,
+    FloatArray,
+    Task,
+    both_classes,
+    inner_split,
+    present_classes,
+    read_fitted,
+    write_fitted,
+)
+from modelwright.families.dummy import Dummy, FittedDummy
+from modelwright.spaces import Log
+
+MAX_ROUNDS = 2000
+_PATIENCE = 50
+
+
+@dataclass(frozen=True)
+class LightGbm:
+    """Boosted trees grown leaf by leaf; the number of rounds is found, not searched.
+
+    `rows` and `columns` are the shares that each tree sees; `l2` and `min_leaf` hold leaves back.
+
+    >>> rng = np.random.default_rng(0)
+    >>> x = rng.normal(size=(300, 1))
+    >>> toy = Examples(Features.of(x), (x[:, 0] > 0).astype(int), "binary", 2)
+    >>> LightGbm().fit(toy, rounds=50).predict(Features.of([[2.0]])).argmax()
+    np.int64(1)
+    """
+
+    learning_rate: Annotated[float, Log(0.01, 0.3)] = 0.05
+    leaves: Annotated[int, Log(4, 255)] = 31
+    min_leaf: Annotated[int, Log(2, 200)] = 20
+    rows: Annotated[float, Interval(ge=0.4, le=1.0)] = 0.9
+    columns: Annotated[float, Interval(ge=0.2, le=1.0)] = 0.8
+    l1: Annotated[float, Log(1e-6, 10.0)] = 1e-6
+    l2: Annotated[float, Log(1e-6, 100.0)] = 1e-2
+    category_smooth: Annotated[float, Log(0.1, 100.0)] = 10.0
+    random_cuts: bool = False
+
+    name: ClassVar[str] = "LightGbm"
+    contains_rows: ClassVar[bool] = False
+
+    def fit(
+        self,
+        examples: Examples,
+        *,
+        threads: int = 1,
+        seed: int = 0,
+        validation: Examples | None = None,
+        rounds: int | None = None,
+    ) -> FittedLightGbm | FittedDummy:
+        """At most 2,000 rounds, stopped when 50 brought nothing on `validation`.
+
+        Rows, columns and cuts are drawn from `seed`. With a single class, or nothing to look at,
+        the answer is the constant one.
+        """
+        import lightgbm
+
+        if _nothing_to_learn(examples):
+            return Dummy().fit(examples)
+        if rounds is None and validation is None:
+            part, held = inner_split(examples, seed)
+            rounds = self.fit(part, threads=threads, seed=seed, validation=held).rounds or 1
+        settings = self._settings(examples, threads, seed)
+        train = _dataset(examples, settings)
+        stop: list[Any] = (
+            [lightgbm.early_stopping(_PATIENCE, verbose=False)] if rounds is None else []
+        )
+        held_out = [] if validation is None or rounds else [_dataset(validation, settings, train)]
+        booster = lightgbm.train(
+            settings, train, rounds or MAX_ROUNDS, valid_sets=held_out, callbacks=stop
+        )
+        best = rounds or booster.best_iteration or booster.current_iteration()
+        return FittedLightGbm(booster, int(best), examples.task, examples.X.numeric.shape[1])
+
+    def _settings(self, examples: Examples, threads: int, seed: int) -> dict[str, Any]:
+        objective = {
+            "binary": "binary",
+            "multiclass": "multiclass",
+            "regression": "l2" if examples.loss == "squared" else "l1",
+        }[examples.task]
+        settings: dict[str, Any] = {
+            "objective": objective,
+            "learning_rate": self.learning_rate,
+            "num_leaves": self.leaves,
+            "min_data_in_leaf": self.min_leaf,
+            "bagging_fraction": self.rows,
+            "bagging_freq": 1 if self.rows < 1 else 0,
+            "feature_fraction": self.columns,
+            "lambda_l1": self.l1,
+            "lambda_l2": self.l2,
+            "cat_smooth": self.category_smooth,
+            "extra_trees": self.random_cuts,
+            "num_threads": threads,
+            "seed": seed % 2**31,
+            "deterministic": True,
+            "force_col_wise": True,  # its result does not depend on the number of threads
+            "feature_pre_filter": False,
+            "verbosity": -1,
+        }
+        if examples.task == "multiclass":
+            settings["num_class"] = examples.n_classes
+        return settings
+
+    @staticmethod
+    def load(folder: Path) -> FittedLightGbm:
+        """The fitted model that `export` wrote."""
+        import lightgbm
+
+        facts, _ = read_fitted(folder)
+        text = (folder / "model.txt").read_text(encoding="utf-8")
+        booster = lightgbm.Booster(model_str=text)
+        return FittedLightGbm(booster, facts["rounds"], facts["task"], facts["n_numeric"])
+
+
+@dataclass(frozen=True)
+class FittedLightGbm:
+    """A booster and how many of its rounds count."""
+
+    booster: Any
+    rounds: int
+    task: Task
+    n_numeric: int
+
+    def predict(self, X: Features) -> FloatArray:
+        """`[n, n_classes]` probabilities, or `[n]` values."""
+        # One thread for few rows: waking the others takes longer than the work.
+        few: dict[str, Any] = {"num_threads": 1} if len(X) < 100 else {}
+        out = self.booster.predict(_matrix(X), num_iteration=self.rounds, **few)
+        answer: FloatArray = np.asarray(out, float)
+        return both_classes(answer) if self.task == "binary" else answer
+
+    def with_rounds(self, rounds: int) -> FittedLightGbm:
+        """The same trees cut after that many rounds (all of them when there are fewer)."""
+        return replace(self, rounds=max(1, min(rounds, self.trained_rounds)))
+
+    @cached_property
+    def trained_rounds(self) -> int:
+        """How many rounds the booster holds."""
+        return int(self.booster.current_iteration())
+
+    def export(self, folder: Path) -> None:
+        """Writes one JSON file and LightGBM's own text format, cut to the rounds that count."""
+        facts = {"rounds": self.rounds, "task": self.task, "n_numeric": self.n_numeric}
+        write_fitted(folder, "LightGbm", facts, {})
+        text = self.booster.model_to_string(num_iteration=self.rounds)
+        (folder / "model.txt").write_text(text, encoding="utf-8")
+
+
+def _nothing_to_learn(examples: Examples) -> bool:
+    columns = examples.X.numeric.shape[1] + len(examples.X.levels)
+    return columns == 0 or (examples.n_classes > 0 and len(present_classes(examples)) < 2)
+
+
+def _matrix(X: Features) -> FloatArray:
+    """Numbers, then codes, as one float matrix; NaN is missing."""
+    n, p = X.numeric.shape
+    out = np.empty((n, p + len(X.levels)))
+    out[:, :p] = X.numeric
+    out[:, p:] = X.codes
+    out[:, p:][X.codes < 0] = np.nan
+    return out
+
+
+def _dataset(examples: Examples, settings: dict[str, Any], reference: Any = None) -> Any:
+    import lightgbm
+
+    p = examples.X.numeric.shape[1]
+    return lightgbm.Dataset(
+        _matrix(examples.X),
+        examples.y,
+        weight=examples.weights,
+        reference=reference,
+        categorical_feature=list(range(p, p + len(examples.X.levels))),
+        params=settings,
+        free_raw_data=False,
+    )

@@ -1,0 +1,142 @@
+"""Nearest neighbours on scaled rows. The fitted model holds training rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from modelwright.families.base import (
+    Examples,
+    Features,
+    FloatArray,
+    read_fitted,
+    weighted_median,
+    write_fitted,
+)
+from modelwright.families.matrix import Matrix
+from modelwright.spaces import Log
+
+MAX_ROWS = 10_000
+_CELLS = 4_000_000
+
+
+@dataclass(frozen=True)
+class KNearest:
+    """The mean answer of the `neighbours` nearest training rows.
+
+    Distances are taken after scaling; `near` gives closer rows more weight (one over the
+    distance). At most 10,000 rows are kept, drawn by the seed.
+
+    >>> toy = Examples(Features.of([[0.0], [1.0], [9.0]]), np.array([0, 0, 1]), "binary", 2)
+    >>> KNearest(neighbours=1).fit(toy).predict(Features.of([[7.0]])).tolist()
+    [[0.0, 1.0]]
+    """
+
+    neighbours: Annotated[int, Log(1, 100)] = 15
+    metric: Literal["euclidean", "cityblock"] = "euclidean"
+    near: bool = True
+    scaling: Literal["standard", "robust", "quantile"] = "standard"
+
+    name: ClassVar[str] = "KNearest"
+    contains_rows: ClassVar[bool] = True
+
+    def fit(
+        self,
+        examples: Examples,
+        *,
+        threads: int = 1,
+        seed: int = 0,
+        validation: Examples | None = None,
+        rounds: int | None = None,
+    ) -> FittedNearest:
+        """Stores scaled rows; which, when there are more than 10,000, is drawn from `seed`."""
+        if len(examples.y) > MAX_ROWS:
+            rows = np.random.default_rng(seed).choice(len(examples.y), MAX_ROWS, replace=False)
+            examples = examples.take(np.sort(rows))
+        matrix = Matrix.fit(examples.X, self.scaling, min_count=5)
+        y = examples.y.astype(float)
+        arrays = (matrix.apply(examples.X), y, examples.weight)
+        median = examples.task == "regression" and examples.loss == "absolute"
+        return FittedNearest(self, matrix, *arrays, examples.n_classes, median)
+
+    @staticmethod
+    def load(folder: Path) -> FittedNearest:
+        """The fitted model that `export` wrote."""
+        facts, arrays = read_fitted(folder)
+        matrix = Matrix.from_arrays(facts, arrays)
+        stored = (arrays["rows"], arrays["y"], arrays["weights"])
+        design = KNearest(**facts["design"])
+        return FittedNearest(design, matrix, *stored, facts["n_classes"], facts["median"])
+
+
+@dataclass(frozen=True)
+class FittedNearest:
+    """Scaled training rows `[m, width]` with answers and weights `[m]`."""
+
+    design: KNearest
+    matrix: Matrix
+    rows: FloatArray
+    y: FloatArray
+    weights: FloatArray
+    n_classes: int
+    median: bool
+    rounds: ClassVar[None] = None
+
+    def predict(self, X: Features) -> FloatArray:
+        """`[n, n_classes]` probabilities, or `[n]` values; time grows with the rows held."""
+        step = max(1, _CELLS // len(self.rows))
+        parts = [self._part(X.take(slice(i, i + step))) for i in range(0, len(X), step)]
+        return np.concatenate(parts) if parts else np.zeros((0, self.n_classes))
+
+    def _part(self, X: Features) -> FloatArray:
+        from scipy.spatial.distance import cdist
+
+        A = self.matrix.apply(X)
+        if A.shape[1]:
+            far = cdist(A, self.rows, self.design.metric)
+        else:  # no usable column: all rows are equally near
+            far = np.zeros((len(A), len(self.rows)))
+        k = min(self.design.neighbours, far.shape[1])
+        near = np.sort(np.argpartition(far, k - 1, axis=1)[:, :k], axis=1)
+        votes = self.weights[near]
+        if self.design.near:
+            votes = votes / np.maximum(np.take_along_axis(far, near, axis=1), 1e-9)
+        votes = np.where(votes.sum(axis=1, keepdims=True) > 0, votes, 1.0)
+        votes = votes / votes.sum(axis=1, keepdims=True)
+        y = self.y[near]
+        if self.n_classes:
+            return _shares(y.astype(int), votes, self.n_classes)
+        if self.median:
+            return np.array([weighted_median(a, b) for a, b in zip(y, votes, strict=True)])
+        return np.asarray((votes * y).sum(axis=1))
+
+    def with_rounds(self, rounds: int) -> FittedNearest:
+        """Itself: there are no rounds."""
+        return self
+
+    def export(self, folder: Path) -> None:
+        """Writes one JSON file and one file of arrays, the training rows among them."""
+        facts = {
+            "design": {
+                "neighbours": self.design.neighbours,
+                "metric": self.design.metric,
+                "near": self.design.near,
+                "scaling": self.design.scaling,
+            },
+            "n_classes": self.n_classes,
+            "median": self.median,
+            **self.matrix.facts(),
+        }
+        arrays = {"rows": self.rows, "y": self.y, "weights": self.weights, **self.matrix.arrays()}
+        write_fitted(folder, "KNearest", facts, arrays)
+
+
+def _shares(classes: npt.NDArray[np.int64], votes: FloatArray, n_classes: int) -> FloatArray:
+    n = len(classes)
+    flat = (np.arange(n)[:, None] * n_classes + classes).ravel()
+    shares: npt.NDArray[Any] = np.bincount(flat, votes.ravel(), minlength=n * n_classes)
+    return shares.reshape(n, n_classes)
