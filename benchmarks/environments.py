@@ -20,7 +20,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 ROOT = HERE / ".bench"
 # Python each peer runs on, where it is not the one that runs this file.
-PYTHONS: dict[str, str] = {"hebo": "3.10"}
+PYTHONS: dict[str, str] = {"hebo": "3.11", "smac": "3.11", "optuna": "3.11", "ray": "3.11", "joblib": "3.11"}
 NAMES = tuple(sorted(p.stem for p in (HERE / "environments").glob("*.txt")))
 
 

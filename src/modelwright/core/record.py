@@ -28,7 +28,7 @@ from modelwright.core.problem import Budget, Goal, Limit, Rungs
 from modelwright.core.trial import Evidence, Trial, Verdict
 from modelwright.core.view import Brief, Outcome, View, ViewBuilder
 
-Status = Literal["new", "running", "paused", "stopped", "finished"]
+Status = Literal["new", "running", "paused", "stopped", "finished", "refused", "waiting"]
 
 
 def brief_of(settings: Mapping[str, Any], space: Any = None) -> tuple[Brief, Budget]:
@@ -54,7 +54,8 @@ class Record:
     and it is the verdict rows that fix the order, so a replay sees exactly the same.
 
     `status` is `new` before the first row; `running` while a session is open (a killed one stays
-    so until the next); `paused`, `stopped` (by a person) or `finished` after an `end` row.
+    so until the next); after an `end` row `finished`, `paused` or `stopped` by a person, `refused` by
+    the policy or `waiting` for an approval.
     """
 
     def __init__(self, brief: Brief, budget: Budget) -> None:

@@ -24,14 +24,14 @@ Loss = Literal["squared", "absolute"]
 
 
 @dataclass(frozen=True, slots=True)
-class Features:
+class Inputs:
     """Rows as numbers and category codes, the form in which every family sees a table.
 
     `numeric` is `[n, p]`, NaN (or infinite) where a value is missing; dates and what is made of
     texts are among them. `codes` is `[n, q]`, whole numbers: -1 is missing, `0..levels[j]-1` the
     known categories of column j, anything else a category that was never seen.
 
-    >>> rows = Features.of([[1.0], [np.nan]], [[0], [-1]])
+    >>> rows = Inputs.of([[1.0], [np.nan]], [[0], [-1]])
     >>> len(rows), rows.levels
     (2, (1,))
     """
@@ -49,8 +49,8 @@ class Features:
             )
 
     @classmethod
-    def of(cls, numeric: Any, codes: Any = None) -> Features:
-        """Features from anything array-like; levels are counted from the codes."""
+    def of(cls, numeric: Any, codes: Any = None) -> Inputs:
+        """Inputs from anything array-like; levels are counted from the codes."""
         a = np.asarray(numeric, dtype=float)
         b = np.empty((len(a), 0), np.int32) if codes is None else np.asarray(codes, np.int32)
         return cls(a, b, tuple(int(c) + 1 for c in b.max(axis=0, initial=-1)))
@@ -58,9 +58,9 @@ class Features:
     def __len__(self) -> int:
         return int(self.numeric.shape[0])
 
-    def take(self, rows: Any) -> Features:
+    def take(self, rows: Any) -> Inputs:
         """The rows at these positions (or of this slice or mask)."""
-        return Features(self.numeric[rows], self.codes[rows], self.levels)
+        return Inputs(self.numeric[rows], self.codes[rows], self.levels)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ class Examples:
     their size; families that cannot minimise the size directly minimise the square.
     """
 
-    X: Features
+    X: Inputs
     y: npt.NDArray[Any]
     task: Task
     n_classes: int = 0
@@ -104,7 +104,7 @@ class Fitted(Protocol):
     def rounds(self) -> int | None:
         """How many rounds of boosting it uses; None where there is no such number."""
 
-    def predict(self, X: Features) -> FloatArray:
+    def predict(self, X: Inputs) -> FloatArray:
         """`[n, n_classes]` probabilities, or `[n]` values; `X` is not changed."""
         ...
 

@@ -13,8 +13,8 @@ from annotated_types import Interval
 
 from modelwright.families.base import (
     Examples,
-    Features,
     FloatArray,
+    Inputs,
     IntArray,
     inner_split,
     present_classes,
@@ -38,8 +38,8 @@ class CatBoost:
 
     >>> rng = np.random.default_rng(0)
     >>> x = rng.normal(size=(200, 1))
-    >>> toy = Examples(Features.of(x), (x[:, 0] > 0).astype(int), "binary", 2)
-    >>> CatBoost().fit(toy, rounds=20).predict(Features.of([[2.0]])).argmax()
+    >>> toy = Examples(Inputs.of(x), (x[:, 0] > 0).astype(int), "binary", 2)
+    >>> CatBoost().fit(toy, rounds=20).predict(Inputs.of([[2.0]])).argmax()
     np.int64(1)
     """
 
@@ -137,7 +137,7 @@ class FittedCatBoost:
     n_classes: int
     n_numeric: int
 
-    def predict(self, X: Features) -> FloatArray:
+    def predict(self, X: Inputs) -> FloatArray:
         """`[n, n_classes]` probabilities, or `[n]` values."""
         kind = "Probability" if self.n_classes else "RawFormulaVal"
         threads = 1 if len(X) < 1000 else -1
@@ -196,7 +196,7 @@ def _pool(examples: Examples, classes: IntArray) -> Any:
     return catboost.Pool(_data(examples.X), label=y, weight=examples.weights)
 
 
-def _data(X: Features) -> Any:
+def _data(X: Inputs) -> Any:
     """CatBoost's own container, much faster than a data frame."""
     import catboost
 

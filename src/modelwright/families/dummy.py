@@ -10,8 +10,8 @@ import numpy as np
 
 from modelwright.families.base import (
     Examples,
-    Features,
     FloatArray,
+    Inputs,
     read_fitted,
     weighted_median,
     write_fitted,
@@ -22,7 +22,7 @@ from modelwright.families.base import (
 class Dummy:
     """Predicts the share of each class, or the mean (the median where errors count by size).
 
-    >>> toy = Examples(Features.of([[0.0], [1.0], [2.0]]), np.array([1.0, 2.0, 9.0]), "regression")
+    >>> toy = Examples(Inputs.of([[0.0], [1.0], [2.0]]), np.array([1.0, 2.0, 9.0]), "regression")
     >>> Dummy().fit(toy).predict(toy.X).tolist()
     [4.0, 4.0, 4.0]
     """
@@ -63,7 +63,7 @@ class FittedDummy:
     regression: bool
     rounds: ClassVar[None] = None
 
-    def predict(self, X: Features) -> FloatArray:
+    def predict(self, X: Inputs) -> FloatArray:
         """`[n, n_classes]` shares, or `[n]` values."""
         if self.regression:
             return np.full(len(X), self.answer[0])

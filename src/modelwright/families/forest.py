@@ -12,8 +12,8 @@ from annotated_types import Interval
 
 from modelwright.families.base import (
     Examples,
-    Features,
     FloatArray,
+    Inputs,
     IntArray,
     present_classes,
     read_fitted,
@@ -33,9 +33,9 @@ class Forest:
     `columns` is the share of the columns that each split looks at; `min_leaf` the fewest rows in
     a leaf. Errors that count by size are still fitted on squares.
 
-    >>> rows = Features.of([[0.0], [1.0], [8.0], [9.0]])
+    >>> rows = Inputs.of([[0.0], [1.0], [8.0], [9.0]])
     >>> toy = Examples(rows, np.array([0, 0, 1, 1]), "binary", 2)
-    >>> Forest(min_leaf=1).fit(toy).predict(Features.of([[10.0]])).argmax()
+    >>> Forest(min_leaf=1).fit(toy).predict(Inputs.of([[10.0]])).argmax()
     np.int64(1)
     """
 
@@ -114,7 +114,7 @@ class FittedForest:
     n_classes: int
     rounds: ClassVar[None] = None
 
-    def predict(self, X: Features) -> FloatArray:
+    def predict(self, X: Inputs) -> FloatArray:
         """`[n, n_classes]` probabilities, or `[n]` values: the mean over trees."""
         step = max(1, _PLACES // len(self.roots))
         parts = [self._part(X.take(slice(i, i + step))) for i in range(0, len(X), step)]
@@ -122,7 +122,7 @@ class FittedForest:
         means = np.concatenate(parts) if parts else np.zeros((0, k))
         return spread(means, self.classes, self.n_classes) if self.n_classes else means[:, 0]
 
-    def _part(self, X: Features) -> FloatArray:
+    def _part(self, X: Inputs) -> FloatArray:
         A = self.matrix.apply(X).astype(np.float32)
         if not A.shape[1]:
             A = np.zeros((len(A), 1), np.float32)

@@ -12,8 +12,8 @@ from annotated_types import Interval
 
 from modelwright.families.base import (
     Examples,
-    Features,
     FloatArray,
+    Inputs,
     Task,
     both_classes,
     inner_split,
@@ -36,8 +36,8 @@ class LightGbm:
 
     >>> rng = np.random.default_rng(0)
     >>> x = rng.normal(size=(300, 1))
-    >>> toy = Examples(Features.of(x), (x[:, 0] > 0).astype(int), "binary", 2)
-    >>> LightGbm().fit(toy, rounds=50).predict(Features.of([[2.0]])).argmax()
+    >>> toy = Examples(Inputs.of(x), (x[:, 0] > 0).astype(int), "binary", 2)
+    >>> LightGbm().fit(toy, rounds=50).predict(Inputs.of([[2.0]])).argmax()
     np.int64(1)
     """
 
@@ -136,7 +136,7 @@ class FittedLightGbm:
     task: Task
     n_numeric: int
 
-    def predict(self, X: Features) -> FloatArray:
+    def predict(self, X: Inputs) -> FloatArray:
         """`[n, n_classes]` probabilities, or `[n]` values."""
         # One thread for few rows: waking the others takes longer than the work.
         few: dict[str, Any] = {"num_threads": 1} if len(X) < 100 else {}
@@ -166,7 +166,7 @@ def _nothing_to_learn(examples: Examples) -> bool:
     return columns == 0 or (examples.n_classes > 0 and len(present_classes(examples)) < 2)
 
 
-def _matrix(X: Features) -> FloatArray:
+def _matrix(X: Inputs) -> FloatArray:
     """Numbers, then codes, as one float matrix; NaN is missing."""
     n, p = X.numeric.shape
     out = np.empty((n, p + len(X.levels)))

@@ -11,8 +11,8 @@ import numpy as np
 
 from modelwright.families.base import (
     Examples,
-    Features,
     FloatArray,
+    Inputs,
     IntArray,
     both_classes,
     present_classes,
@@ -36,7 +36,7 @@ class Linear:
     slower. Categories with fewer than `min_count` rows share a column. Where errors count by size
     (`loss="absolute"`) ridge is fitted on squares and its constant is moved to the median residual.
 
-    >>> toy = Examples(Features.of([[float(i)] for i in range(20)]), np.arange(20.0), "regression")
+    >>> toy = Examples(Inputs.of([[float(i)] for i in range(20)]), np.arange(20.0), "regression")
     >>> Linear(strength=1000.0).fit(toy).predict(toy.X)[:3].round(1).tolist()
     [0.0, 1.0, 2.0]
     """
@@ -85,7 +85,7 @@ class Linear:
         y, w = examples.y.astype(float), examples.weight
         middle = float(np.average(y, weights=w))
         spread_y = float(np.sqrt(np.average((y - middle) ** 2, weights=w))) or 1.0
-        coefficients = np.zeros(matrix.width)
+        coefficients: FloatArray = np.zeros(matrix.width)
         centre = np.average(A, axis=0, weights=w)
         if matrix.width:
             target = (y - middle) / spread_y
@@ -117,7 +117,7 @@ class FittedLinear:
     n_classes: int
     rounds: ClassVar[None] = None
 
-    def predict(self, X: Features) -> FloatArray:
+    def predict(self, X: Inputs) -> FloatArray:
         """`[n, n_classes]` probabilities, or `[n]` values."""
         scores = self.matrix.apply(X) @ self.weights.T + self.intercept
         if not self.n_classes:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from modelwright.families.base import Features, FloatArray, IntArray
+from modelwright.families.base import FloatArray, Inputs, IntArray
 
 Scaling = Literal["plain", "standard", "robust", "quantile"]
 MAX_LEVELS = 64
@@ -40,7 +40,7 @@ class Matrix:
     n_hot: int
 
     @classmethod
-    def fit(cls, X: Features, scaling: Scaling = "standard", min_count: int = 5) -> Matrix:
+    def fit(cls, X: Inputs, scaling: Scaling = "standard", min_count: int = 5) -> Matrix:
         """Learns medians, scales and category tables from training rows."""
         numeric = np.where(np.isfinite(X.numeric), X.numeric, np.nan).astype(float)
         known = ~np.isnan(numeric)
@@ -59,7 +59,7 @@ class Matrix:
         """How many columns `apply` gives."""
         return len(self.kept) + len(self.gaps) + self.n_hot
 
-    def apply(self, X: Features) -> FloatArray:
+    def apply(self, X: Inputs) -> FloatArray:
         """The matrix of these rows, `[n, width]`: scaled numbers, gap marks, categories."""
         numeric = X.numeric[:, self.kept].astype(float)
         finite = np.isfinite(numeric)
@@ -128,7 +128,7 @@ def _scales(seen: FloatArray, scaling: Scaling) -> tuple[FloatArray, FloatArray,
     return none, none, none.reshape(0, 0)
 
 
-def _tables(X: Features, min_count: int) -> tuple[IntArray, IntArray, int]:
+def _tables(X: Inputs, min_count: int) -> tuple[IntArray, IntArray, int]:
     """One lookup per column, end to end: missing, the levels, unseen -> output column or -1."""
     tables: list[IntArray] = []
     used = 0

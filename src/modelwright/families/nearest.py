@@ -11,8 +11,8 @@ import numpy.typing as npt
 
 from modelwright.families.base import (
     Examples,
-    Features,
     FloatArray,
+    Inputs,
     read_fitted,
     weighted_median,
     write_fitted,
@@ -31,8 +31,8 @@ class KNearest:
     Distances are taken after scaling; `near` gives closer rows more weight (one over the
     distance). At most 10,000 rows are kept, drawn by the seed.
 
-    >>> toy = Examples(Features.of([[0.0], [1.0], [9.0]]), np.array([0, 0, 1]), "binary", 2)
-    >>> KNearest(neighbours=1).fit(toy).predict(Features.of([[7.0]])).tolist()
+    >>> toy = Examples(Inputs.of([[0.0], [1.0], [9.0]]), np.array([0, 0, 1]), "binary", 2)
+    >>> KNearest(neighbours=1).fit(toy).predict(Inputs.of([[7.0]])).tolist()
     [[0.0, 1.0]]
     """
 
@@ -86,13 +86,13 @@ class FittedNearest:
     median: bool
     rounds: ClassVar[None] = None
 
-    def predict(self, X: Features) -> FloatArray:
+    def predict(self, X: Inputs) -> FloatArray:
         """`[n, n_classes]` probabilities, or `[n]` values; time grows with the rows held."""
         step = max(1, _CELLS // len(self.rows))
         parts = [self._part(X.take(slice(i, i + step))) for i in range(0, len(X), step)]
         return np.concatenate(parts) if parts else np.zeros((0, self.n_classes))
 
-    def _part(self, X: Features) -> FloatArray:
+    def _part(self, X: Inputs) -> FloatArray:
         from scipy.spatial.distance import cdist
 
         A = self.matrix.apply(X)

@@ -1,7 +1,8 @@
 """The only truth of a study: append-only, hash-chained rows. See docs/ledger.md."""
 
 from modelwright.ledger.chain import Head, Row, Verification, genesis
-from modelwright.ledger.ledger import Ledger, Message, Writer, open_ledger
+from modelwright.ledger.ledger import Ledger, open_ledger
+from modelwright.ledger.message import Message
 from modelwright.ledger.signing import (
     SignedHead,
     load_or_make_key,
@@ -9,6 +10,7 @@ from modelwright.ledger.signing import (
     sign_head,
     verify_head,
 )
+from modelwright.ledger.writer import Writer
 
 __all__ = [
     "Head",

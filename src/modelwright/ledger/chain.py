@@ -90,13 +90,21 @@ def row_hash(study: str, n: int, kind: str, body: str, prev: str) -> str:
     return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
 
 
-_quoted = lru_cache(1024)(canonical)
+@lru_cache(1024)
+def _quoted(word: str) -> str:
+    return canonical(str(word))  # str: a tampered column may hold anything
 
 
 def read_row(study: str, raw: RawRow) -> Row:
-    """The row with its body parsed."""
-    n, kind, body, prev, own = raw
-    return Row(study, n, kind, json.loads(body), prev, own)
+    """The row with its body parsed. Raises TamperedError when that is not a JSON object."""
+    n, kind, text, prev, own = raw
+    try:
+        body = json.loads(text)
+    except ValueError:
+        body = None
+    if not isinstance(body, dict):
+        raise tampered(study, n, "its body is not a JSON object")
+    return Row(study, n, kind, body, prev, own)
 
 
 def checked(study: str, raws: Iterable[RawRow], prev: str | None, start: int) -> Iterator[RawRow]:

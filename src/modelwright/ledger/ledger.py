@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -22,52 +20,24 @@ from modelwright.ledger.chain import (
     checked,
     genesis,
     read_row,
-    row_hash,
 )
-from modelwright.ledger.signing import SignedHead, sign_text, verify_head, verify_text
-from modelwright.ledger.store import Step, Store
+from modelwright.ledger.message import Message, message_text
+from modelwright.ledger.signing import SignedHead, sign_text, verify_head
+from modelwright.ledger.store import Store
+from modelwright.ledger.writer import Writer
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 _CHUNK = 1000  # rows read at a time: no read lasts long enough to hold up a checkpoint
 
-_INSERT = "INSERT INTO ledger_rows (study, n, kind, body, prev, hash) VALUES (?, ?, ?, ?, ?, ?)"
-_TAKE = "UPDATE ledger_inbox SET taken_n = ? WHERE id = ? AND study = ? AND taken_n IS NULL"
 _POST = """INSERT INTO ledger_inbox (study, message, posted_at, signer, signature)
     VALUES (?, ?, ?, ?, ?) RETURNING id"""
+_STUDIES = "SELECT study FROM ledger_rows WHERE n = 0 ORDER BY id"
 _HEAD = "SELECT n, hash FROM ledger_rows WHERE study = ? ORDER BY n DESC LIMIT 1"
 _NEW = """SELECT id, message, posted_at, signer, signature FROM ledger_inbox
     WHERE study = ? AND taken_n IS NULL ORDER BY id"""
 _READ = "SELECT n, kind, body, prev, hash FROM ledger_rows WHERE study = ? AND n >= ? AND n < ?"
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """What a person wrote to a study's inbox. `posted_at` is in seconds since 1970.
-
-    `signer` and `signature` (both hexadecimal, Ed25519) are empty when it was not signed.
-    """
-
-    id: int
-    study: str
-    body: dict[str, Any]
-    posted_at: float
-    signer: str = ""
-    signature: str = ""
-
-    @property
-    def signature_holds(self) -> bool:
-        """True when the message is signed and its signer did write exactly this."""
-        text = _message_text(self.study, body_text(self.body), self.posted_at)
-        return bool(self.signature) and verify_text(text, self.signer, self.signature)
-
-    def entry(self, **more: Any) -> tuple[str, dict[str, Any]]:
-        """What to append to take the message: all of it, and `more`, as a row of kind `message`."""
-        body = {"inbox_id": self.id, "message": self.body, "posted_at": self.posted_at}
-        if self.signature:
-            body |= {"signer": self.signer, "signature": self.signature}
-        return "message", body | more
 
 
 def open_ledger(where: str | Path, create: bool = True, read_only: bool = False) -> Ledger:
@@ -112,9 +82,8 @@ class Ledger:
     # -- reading ------------------------------------------------------------------------------
 
     def studies(self) -> list[str]:
-        """The names of all studies that have rows, sorted."""
-        found = self._store.query("SELECT DISTINCT study FROM ledger_rows")
-        return sorted(name for (name,) in found)
+        """The names of all studies that have rows, in the order of their first rows."""
+        return [name for (name,) in self._store.query(_STUDIES)]
 
     def head(self, study: str) -> Head:
         """The last row's number and hash; number -1 for a study without rows."""
@@ -196,7 +165,7 @@ class Ledger:
             near = did_you_mean(study, self.studies())
             raise LedgerError(f"there is no study {study!r} in {self.name}.{near}")
         text, now = body_text(message), time.time()
-        signer, signature = sign_text(_message_text(study, text, now), key) if key else ("", None)
+        signer, signature = sign_text(message_text(study, text, now), key) if key else ("", None)
         return int(self._store.query(_POST, (study, text, now, signer, signature))[0][0])
 
     def close(self) -> None:
@@ -225,100 +194,6 @@ class Ledger:
             if len(chunk) < _CHUNK:
                 return
             start = chunk[-1][0] + 1
-
-
-class Writer:
-    """The one writer of a study; made by `Ledger.writer`, let go by `close` or `with`."""
-
-    def __init__(self, ledger: Ledger, store: Store, study: str) -> None:
-        self.study = study
-        self._ledger, self._store = ledger, store
-        self._mutex = threading.Lock()
-        self._open = True
-        store.lock(study)
-        try:
-            self._head: Head | None = self._checked_head()
-        except BaseException:
-            store.unlock(study)
-            raise
-
-    def append(
-        self, entries: Sequence[tuple[str, dict[str, Any]]], durable: bool = False
-    ) -> list[Row]:
-        """Adds one row per (kind, body), all in one transaction, and returns them as read back.
-
-        A row of kind `message` whose body has an `inbox_id` also takes that message; when it was
-        taken before, nothing is appended. With `durable` the rows are on the disk for good when
-        this returns (approvals, promotions, shipping); without, they survive the death of the
-        process, but a power cut may take the last ones. Raises InputError for a body that is not
-        plain JSON, LedgerError when the rows cannot be written; then none of them is.
-        """
-        with self._mutex:
-            if not self._open:
-                raise LedgerError(f"the writer of study {self.study!r} is closed.")
-            if self._head is None:
-                self._head = self._checked_head()
-            made, values, taken = self._make(self._head, entries)
-            if not made:
-                return []
-            steps = [Step(_INSERT, values, "rows were not added")]
-            if taken:
-                said = f"a message to study {self.study!r} was already taken, or never posted."
-                steps.append(Step(_TAKE, taken, said))
-            # Should the commit fail half-way, the head is whatever the store then says it is.
-            self._head = None
-            self._store.change(steps, durable)
-            self._head = Head(made[-1].n, made[-1].hash, self.study)
-            return made
-
-    def inbox(self) -> list[Message]:
-        """The messages that nobody has taken yet, oldest first."""
-        return self._ledger.inbox(self.study)
-
-    def close(self) -> None:
-        """Lets go of the study. May be called twice."""
-        with self._mutex:
-            if self._open:
-                self._open = False
-                self._store.unlock(self.study)
-
-    def __enter__(self) -> Writer:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        at: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def _make(
-        self, head: Head, entries: Sequence[tuple[str, dict[str, Any]]]
-    ) -> tuple[list[Row], list[tuple[Any, ...]], list[tuple[Any, ...]]]:
-        """The rows, the values of their columns, and (row, id, study) of messages taken."""
-        study, n, prev = self.study, head.n, head.hash
-        made, values, taken = [], [], []
-        for kind, body in entries:
-            text, n = body_text(body), n + 1
-            own = row_hash(study, n, kind, text, prev)
-            # Read back from the text, so that a live run folds exactly what a resumed one will.
-            made.append(Row(study, n, kind, json.loads(text), prev, own))
-            values.append((study, n, kind, text, prev, own))
-            if kind == "message" and "inbox_id" in body:
-                taken.append((n, body["inbox_id"], study))
-            prev = own
-        return made, values, taken
-
-    def _checked_head(self) -> Head:
-        head = self._ledger.head(self.study)
-        for _ in self._ledger.rows(self.study, head.n):  # a damaged end must not be built upon
-            pass
-        return head
-
-
-def _message_text(study: str, message: str, posted_at: float) -> str:
-    return body_text({"study": study, "message": message, "posted_at": posted_at})
 
 
 def _against_head(study: str, n: int, at_head: str, head: SignedHead) -> Verification:

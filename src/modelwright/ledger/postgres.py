@@ -196,10 +196,11 @@ def _engine(address: str) -> tuple[str, Engine]:
             "a PostgreSQL address is postgresql://USER:PASSWORD@HOST:PORT/DATABASE."
         ) from error
     who = f"modelwright {os.getpid()} on {socket.gethostname()}"[:63]
+    ours = {"application_name": who, "connect_timeout": 10}
     engine = sqlalchemy.create_engine(
         url,
         poolclass=sqlalchemy.NullPool,
-        connect_args={"application_name": who, "connect_timeout": 10, **url.query},
+        connect_args={name: value for name, value in ours.items() if name not in url.query},
     )
     return url.set(drivername="postgresql").render_as_string(hide_password=True), engine
 

@@ -6,6 +6,7 @@ moment; a power cut may take the last commits, never tear one. `durable` commits
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
 import threading
@@ -77,10 +78,11 @@ class SqliteStore:
             except sqlite3.Error as error:
                 raise self._told(error) from error
             finally:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
-                if durable:
-                    connection.execute("PRAGMA synchronous = NORMAL")
+                with contextlib.suppress(sqlite3.Error):  # the first error is the one to tell
+                    if connection.in_transaction:
+                        connection.execute("ROLLBACK")
+                    if durable:
+                        connection.execute("PRAGMA synchronous = NORMAL")
 
     def lock(self, study: str) -> None:
         """See `Store.lock`."""
@@ -135,7 +137,8 @@ class SqliteStore:
             # A write-ahead log needs a writable folder even to be read. Where no log is left, the
             # file is complete by itself, and nobody can be writing it (a read-only disk).
             connection.close()
-            if self.path.with_name(self.path.name + "-wal").exists():
+            log = self.path.with_name(self.path.name + "-wal")
+            if log.exists() and log.stat().st_size:
                 raise
             connection = self._connect(f"{self.path.as_uri()}?mode=ro&immutable=1")
             version = self._version(connection)
@@ -171,8 +174,12 @@ class SqliteStore:
         connection.execute("BEGIN IMMEDIATE")
         if self._version(connection) is None:  # another process may have been faster
             for sql in (*TABLES, *GUARDS):
-                connection.execute(sql.format(identity="INTEGER PRIMARY KEY AUTOINCREMENT"))
+                connection.execute(sql.format(identity="INTEGER PRIMARY KEY"))
         connection.execute("COMMIT")
+        if self.path is not None:  # a new file's name lives in its folder; make that last too
+            folder = os.open(self.path.parent, os.O_RDONLY)
+            os.fsync(folder)
+            os.close(folder)
 
     # -- errors -------------------------------------------------------------------------------
 

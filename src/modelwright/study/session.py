@@ -59,6 +59,8 @@ class Session:
         if record.status == "new":
             session.note("study", dict(description))
             session._rule_plan()
+        if session.over:
+            return session
         session.read_inbox()
         if record.status == "finished" and not session._entries:
             session.over = record.reason
@@ -80,7 +82,7 @@ class Session:
         ruling = self.study.policy.rule(Action("run", budget))
         if ruling.word != "allow":
             self.note("ruling", {"action": "run", **asdict(ruling)})
-            self.end(ruling.reason, "finished")
+            self.end(ruling.reason, "refused" if ruling.word == "refuse" else "waiting")
 
     # -- rows --------------------------------------------------------------------------------
 

@@ -1,0 +1,284 @@
+"""What is known of a column, and how its raw cells become numbers, seconds or codes.
+
+Training and prediction go through the same functions, so a cell means the same in both. Needs numpy
+and pandas only, because the shipped model's loader uses it.
+"""
+
+from __future__ import annotations
+
+import datetime
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Kind = Literal["numeric", "categorical", "boolean", "date", "text", "id", "constant"]
+Floats = npt.NDArray[np.float64]
+Codes = npt.NDArray[np.int32]
+Mask = npt.NDArray[np.bool_]
+
+# Missing wherever they stand, and missing only where the column otherwise holds numbers or dates:
+# "none", "-" and "unknown" are often answers in their own right.
+ALWAYS_MISSING = (
+    "", "?", "NA", "N/A", "n/a", "#N/A", "#NA", "NaN", "nan", "NaT", "NULL", "Null", "null", "<NA>",
+    "(null)", "\\N",
+)  # fmt: skip
+MISSING_AMONG_NUMBERS = (
+    "none", "-", "--", "---", ".", "..", "*", "na", "n.a.", "nil", "empty", "missing", "unknown",
+    "not available", "not applicable", "undefined", "#value!", "#div/0!", "#ref!", "#num!", "nat",
+    "nan", "null", "n/a",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class ColumnInfo:
+    """What a column holds and how to read its cells.
+
+    `missing` is a share of the rows, `n_unique` counts the distinct values present. `categories`
+    (categorical and boolean) are most frequent first; what is beyond them is "other". `low` and
+    `high` bound numbers, and dates as seconds since 1970 in UTC. `decimal`, `thousands`, `affix`
+    (a currency, percent sign or unit that is cut off) and `date_format` (as `strptime` has it, or
+    `ISO8601`) say how a text is read; `marks` are the texts that mean missing.
+    """
+
+    name: str
+    kind: Kind
+    missing: float = 0.0
+    n_unique: int = 0
+    categories: tuple[str, ...] = ()
+    low: float | None = None
+    high: float | None = None
+    note: str = ""
+    decimal: str = "."
+    thousands: str = ""
+    affix: str = ""
+    date_format: str = ""
+    marks: tuple[str, ...] = ALWAYS_MISSING
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data; fields at their default are left out.
+
+        >>> ColumnInfo("age", "numeric", low=1.0).to_json()
+        {'name': 'age', 'kind': 'numeric', 'low': 1.0}
+        """
+        every = asdict(self)
+        out = {f.name: every[f.name] for f in fields(self) if every[f.name] != f.default}
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in out.items()}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> ColumnInfo:
+        """The column that `to_json` wrote."""
+        known: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items()}
+        return cls(**known)
+
+
+def text_of(value: Any) -> str:
+    """One cell as text: whole floats without `.0`, dates in ISO, None and NaN as nothing.
+
+    >>> [text_of(v) for v in (" a ", 2.0, True, None, float("nan"))]
+    ['a', '2', 'True', '', '']
+    """
+    if isinstance(value, str):
+        return value.strip()
+    if value is None or value != value:
+        return ""
+    if isinstance(value, (bool, np.bool_)):
+        return str(bool(value))
+    if isinstance(value, (float, np.floating)):
+        number = float(value)
+        return str(int(number)) if number.is_integer() and abs(number) < 1e15 else repr(number)
+    if isinstance(value, (datetime.datetime, datetime.date)):
+        return value.isoformat()
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace").strip()
+    return str(value).strip()
+
+
+@dataclass(frozen=True)
+class Distinct:
+    """A column as its distinct texts and, per row, which one it is.
+
+    Distinct values are few where deciding is slow, so everything is decided on them.
+    `codes` is -1 where the cell is null; `values` are stripped and may therefore repeat.
+    """
+
+    values: list[str]
+    codes: npt.NDArray[np.intp]
+
+    def spread(self, per_value: npt.NDArray[Any], null: Any) -> npt.NDArray[Any]:
+        """One entry per row from one entry per distinct value."""
+        padded = np.append(per_value, np.array([null], dtype=per_value.dtype))
+        return padded[self.codes]
+
+
+def distinct(column: pd.Series[Any]) -> Distinct:
+    """The distinct texts of any column, whatever its dtype."""
+    import pandas as pd
+
+    if column.dtype == object:
+        # 1, 1.0 and True are one key to a hash table, and lists are none: texts are compared.
+        column = pd.Series([text_of(v) for v in column], dtype=object)
+    codes, uniques = pd.factorize(column)
+    listed = list(uniques)
+    if listed and isinstance(listed[0], str):
+        return Distinct([v.strip() for v in listed], codes)
+    return Distinct([text_of(v) for v in listed], codes)
+
+
+_GROUPED = {
+    mark: re.compile(rf"\d{{1,3}}(?:{re.escape(mark)}\d{{3}})+") for mark in (",", ".", " ", "'")
+}
+_SPACES = str.maketrans({"\u00a0": " ", "\u202f": " ", "\u2009": " ", "\u2212": "-", "\u2019": "'"})
+
+
+def number(text: str, decimal: str = ".", thousands: str = "", affix: str = "") -> float:
+    """The number a text stands for, NaN when it is none.
+
+    >>> number("1.234,5", decimal=",", thousands="."), number("12 %", affix="%"), number("1_0")
+    (1234.5, 12.0, nan)
+    """
+    text = text.translate(_SPACES)
+    negative = text.startswith("(") and text.endswith(")")
+    text = text[1:-1] if negative else text
+    if affix and affix in text:
+        sign = "-" if text.startswith("-") else ""
+        text = text.removeprefix("-").removeprefix(affix).removesuffix(affix).strip()
+        text = sign + text
+    if thousands and thousands in text:
+        whole, _, _ = text.lstrip("+-").partition(decimal)
+        if not _GROUPED[thousands].fullmatch(whole):
+            return math.nan
+        text = text.replace(thousands, "")
+    if decimal != ".":
+        if "." in text:
+            return math.nan
+        text = text.replace(decimal, ".")
+    try:
+        value = float(text) if "_" not in text else math.nan
+    except ValueError:
+        return math.nan
+    return -value if negative else value
+
+
+def parse_numbers(values: Sequence[str], info: ColumnInfo) -> Floats:
+    """One number per text, NaN where it is missing or no number. Infinities stay."""
+    plain = info.decimal == "." and not info.thousands and not info.affix
+    if plain:
+        try:
+            out = np.array([v or "nan" for v in values], dtype=object).astype(np.float64)
+        except ValueError:
+            pass
+        else:
+            if not any("_" in v for v in values):
+                return out
+    rule = (info.decimal, info.thousands, info.affix)
+    return np.array([number(v, *rule) for v in values], dtype=np.float64)
+
+
+def parse_dates(values: Sequence[str], date_format: str) -> Floats:
+    """Seconds since 1970 in UTC per text, NaN where it is not a date of that format."""
+    import pandas as pd
+
+    parsed = pd.to_datetime(list(values), format=date_format, errors="coerce", utc=True)
+    return _seconds(pd.Series(parsed))
+
+
+def _seconds(stamps: pd.Series[Any]) -> Floats:
+    """Seconds since 1970 in UTC of a datetime column, NaN where it is missing."""
+    if getattr(stamps.dtype, "tz", None) is not None:
+        stamps = stamps.dt.tz_convert("UTC").dt.tz_localize(None)
+    raw = stamps.to_numpy().astype("datetime64[us]")
+    out = raw.astype(np.int64).astype(np.float64) / 1e6
+    out[np.isnat(raw)] = np.nan
+    return out
+
+
+def is_number(column: pd.Series[Any]) -> bool:
+    """True for a column of numbers or booleans, nullable or not."""
+    import pandas.api.types as t
+
+    return bool(t.is_numeric_dtype(column.dtype)) and not t.is_complex_dtype(column.dtype)
+
+
+def is_date(column: pd.Series[Any]) -> bool:
+    """True for a column of time stamps."""
+    import pandas.api.types as t
+
+    return bool(t.is_datetime64_any_dtype(column.dtype))
+
+
+def is_missing(values: Sequence[str], info: ColumnInfo) -> Mask:
+    """Per text, whether it means missing in this column."""
+    exact = set(info.marks)
+    if info.kind not in ("numeric", "date"):
+        return np.array([v in exact for v in values], dtype=bool)
+    loose = set(MISSING_AMONG_NUMBERS)
+    return np.array([v in exact or v.lower() in loose for v in values], dtype=bool)
+
+
+def numbers(column: pd.Series[Any], info: ColumnInfo) -> tuple[Floats, Mask]:
+    """The column as floats, NaN = missing, and which cells were neither a number nor missing."""
+    if is_number(column):
+        out = column.to_numpy(dtype=np.float64, na_value=np.nan).copy()
+        bad = np.isinf(out)
+        out[bad] = np.nan
+        return out, bad
+    found = distinct(column)
+    parsed = parse_numbers(found.values, info)
+    unusable = ~np.isfinite(parsed)
+    parsed[unusable] = np.nan
+    bad = unusable & ~is_missing(found.values, info)
+    return found.spread(parsed, np.nan), found.spread(bad, False)
+
+
+def seconds(column: pd.Series[Any], info: ColumnInfo) -> tuple[Floats, Mask]:
+    """The column as seconds since 1970, NaN = missing, and which cells were no date."""
+    if is_date(column):
+        return _seconds(column), np.zeros(len(column), dtype=bool)
+    found = distinct(column)
+    parsed = parse_dates(found.values, info.date_format or "ISO8601")
+    bad = np.isnan(parsed) & ~is_missing(found.values, info)
+    return found.spread(parsed, np.nan), found.spread(bad, False)
+
+
+def codes(column: pd.Series[Any], info: ColumnInfo) -> tuple[Codes, Mask]:
+    """The column as category codes: -1 = missing, `len(categories)` = other.
+
+    The mask marks what is not among the categories.
+    """
+    found = distinct(column)
+    exact = {name: i for i, name in enumerate(info.categories)}
+    loose = {_loose(name, info.kind): i for i, name in reversed(list(enumerate(info.categories)))}
+    other = len(info.categories)
+    missing = is_missing(found.values, info)
+    per = np.empty(len(found.values), dtype=np.int32)
+    for i, value in enumerate(found.values):
+        code = exact.get(value)
+        if code is None:
+            code = -1 if missing[i] else loose.get(_loose(value, info.kind), other)
+        per[i] = code
+    out = found.spread(per, np.int32(-1))
+    return out, out == other
+
+
+def _loose(text: str, kind: Kind) -> str:
+    """What two writings of one category share: `1` and `1.0`, and for booleans the case."""
+    if kind == "boolean":
+        return text.lower()
+    value = number(text)
+    return text if math.isnan(value) else repr(value)
+
+
+def texts(column: pd.Series[Any], info: ColumnInfo) -> npt.NDArray[np.object_]:
+    """The column as stripped strings, None where missing."""
+    found = distinct(column)
+    per = np.array([*found.values, None], dtype=object)[:-1]
+    per[is_missing(found.values, info)] = None
+    return found.spread(per, None)
