@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 import toy_objective
 
+from modelwright.core.code_hash import code_hash
 from modelwright.core.errors import InputError
+from modelwright.core.reference import reference, resolve
 from modelwright.core.trial import Candidate, Evidence, Progress, Trial
-from modelwright.evaluators.code_hash import code_hash
-from modelwright.evaluators.function import FunctionEvaluator, load, reference, resolve
+from modelwright.evaluators.function import FunctionEvaluator, load
 from modelwright.spaces import Space
 
 
