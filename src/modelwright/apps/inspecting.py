@@ -1,0 +1,129 @@
+"""Commands that read a run: status, runs, leaderboard, explain, report."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from modelwright.apps.progress import status_line
+from modelwright.apps.words import emit_json, say, table
+from modelwright.core.errors import InputError
+from modelwright.core.record import Record
+from modelwright.readers.explain import explain_candidate, explain_run, find_outcome
+from modelwright.readers.leaderboard import as_csv, leaderboard
+from modelwright.readers.runs import RunFolder, all_runs, find_run, read_record
+
+SHOWN = ("place", "candidate", "family", "score", "low", "high", "within_limits", "by", "seconds")
+
+
+def summary(run: RunFolder, record: Record) -> dict[str, Any]:
+    """The plain facts of a run, as `status --json` prints them (docs/json.md)."""
+    view = record.view
+    best = None if view.champion is None else view.outcome(view.champion)
+    metric = view.goals[0].metric
+    return {
+        "schema": "modelwright.status/1",
+        "run": run.name,
+        "folder": str(run.path),
+        "status": record.status,
+        "phase": record.phase,
+        "reason": record.reason,
+        "elapsed_seconds": round(view.elapsed, 3),
+        "budget": str(view.budget),
+        "share_spent": round(view.share_spent, 4),
+        "trials": len(view.finished),
+        "failed": sum(not o.ok for o in view.finished),
+        "running": [trial.number for trial in view.pending],
+        "metric": metric,
+        "candidate": None if best is None else best.trial.candidate.id,
+        "score": None if best is None else best.evidence.scores[metric],
+        "within_limits": best is not None and best.violation == 0,
+        "model": str(run.model_path) if run.model_path.exists() else None,
+        "report": str(run.report_path) if run.report_path.exists() else None,
+    }
+
+
+def status(name: str | None, workspace: str, as_json: bool) -> int:
+    """Prints where a run is."""
+    run = find_run(name, workspace)
+    record = read_record(run)
+    if as_json:
+        emit_json(summary(run, record))
+        return 0
+    say(f"{run.name}: {record.status}, {status_line(record)}")
+    if record.reason:
+        say(f"why: {record.reason}")
+    return 0
+
+
+def runs(workspace: str, as_json: bool) -> int:
+    """Lists the runs, newest first; a folder that cannot be read is listed with the reason."""
+    rows: list[dict[str, Any]] = []
+    for run in all_runs(workspace):
+        try:
+            rows.append(summary(run, read_record(run)))
+        except InputError as error:
+            rows.append({"run": run.name, "status": f"unreadable: {error}"})
+    if as_json:
+        emit_json(rows)
+    elif rows:
+        columns = ("run", "status", "trials", "metric", "score", "reason")
+        say("\n".join(table(rows, columns)))
+    else:
+        say(f"no runs in {workspace}; start one with 'modelwright build'")
+    return 0
+
+
+def show_leaderboard(name: str | None, top: int, workspace: str, as_json: bool) -> int:
+    """Prints the candidates, best first."""
+    record = read_record(find_run(name, workspace))
+    rows = leaderboard(record.view)
+    if as_json:
+        emit_json(rows)
+        return 0
+    say(f"metric: {record.view.goals[0].metric}; low and high bound its mean over folds (95 %)")
+    say("\n".join(table(rows[: top or len(rows)], SHOWN)))
+    return 0
+
+
+def explain(name: str | None, candidate: str | None, workspace: str, as_json: bool) -> int:
+    """Prints the run, or one candidate, in words. `explain CANDIDATE` means the newest run's."""
+    if candidate is None and name is not None and not _is_run(name, workspace):
+        name, candidate = None, name
+    record = read_record(find_run(name, workspace))
+    if candidate is None:
+        lines = explain_run(record)
+    else:
+        lines = explain_candidate(record, find_outcome(record.view, candidate))
+    if as_json:
+        emit_json({"schema": "modelwright.explain/1", "lines": lines})
+    else:
+        say("\n".join(lines))
+    return 0
+
+
+def _is_run(name: str, workspace: str) -> bool:
+    try:
+        find_run(name, workspace)
+    except InputError:
+        return False
+    return True
+
+
+def report(name: str | None, workspace: str, as_json: bool) -> int:
+    """Writes `report.html` and `leaderboard.csv` of a run again."""
+    run = find_run(name, workspace)
+    write_report(run, read_record(run))
+    if as_json:
+        emit_json({"schema": "modelwright.report/1", "report": str(run.report_path)})
+    else:
+        say(str(run.report_path))
+    return 0
+
+
+def write_report(run: RunFolder, record: Record) -> None:
+    """The report and the leaderboard, from the rows alone."""
+    from modelwright.readers.report import report_html
+
+    run.report_path.write_text(report_html(run, record), "utf-8")
+    rows = leaderboard(record.view)
+    (run.path / "leaderboard.csv").write_text(as_csv(rows), "utf-8")

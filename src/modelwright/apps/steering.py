@@ -1,0 +1,23 @@
+"""Commands that write to a run's inbox: stop, pause."""
+
+from __future__ import annotations
+
+from modelwright.apps.words import say
+from modelwright.ledger import open_ledger
+from modelwright.readers.runs import find_run, read_record, study_of
+
+
+def post_word(word: str, name: str | None, workspace: str) -> int:
+    """Posts `stop` or `pause`; a run that is not being worked on is left alone."""
+    run = find_run(name, workspace)
+    record = read_record(run)
+    if record.status not in ("running", "new"):
+        say(f"{run.name} is not running: {record.status}, {record.reason}")
+        return 0
+    ledger = open_ledger(run.ledger_path, create=False)
+    try:
+        ledger.post(study_of(ledger), {"kind": word, "by": "command line"})
+    finally:
+        ledger.close()
+    say(f"told {run.name} to {word}; go on with: modelwright resume {run.name}")
+    return 0

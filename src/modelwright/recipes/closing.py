@@ -1,0 +1,110 @@
+"""How a run on a table ends: an ensemble of its best trials, then the winner fitted on all rows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from modelwright.core.canonical import canonical
+from modelwright.core.trial import Candidate, Proposal
+from modelwright.core.view import Outcome, View
+
+SHARE = 0.4  # the closing steps never hold back more of the budget than this
+START_SECONDS = 1.5  # an ensemble, calibration, and the way to a worker and back
+
+
+@dataclass(frozen=True)
+class BlendAndRefit:
+    """Proposes an ensemble of the best trials, then refits of the champion.
+
+    `n_folds` is how many fits a search trial stands for. With `sealed` the champion is fitted on
+    the development rows for the one look at the sealed part, then on all rows to be shipped.
+    `max_members` bounds the trials offered to the ensemble.
+    """
+
+    n_folds: int
+    sealed: bool
+    blend: bool = True
+    max_members: int = 12
+
+    def reserve(self, view: View) -> float:
+        """Seconds for an ensemble of the few best and two refits of each, from measured fits."""
+        best = [o for o in view.best(3) if o.trial.role != "blend"]
+        fits = sum((o.evidence.seconds or 0.0) / max(1, self.n_folds - 1) for o in best)
+        needed = START_SECONDS + fits * (2.25 if self.sealed else 1.25)
+        return min(needed, SHARE * (view.budget.seconds or needed))
+
+    def propose(self, view: View) -> Sequence[Proposal]:
+        """The steps that can start now; none when all are done, or the next waits for one."""
+        blend = self._blend(view)
+        if blend is not None:
+            known = view.tried(blend.candidate.id, view.rungs.top)
+            if known is None:
+                return [blend]
+            if view.outcome(known) is None:
+                return []
+        champion = None if view.champion is None else view.outcome(view.champion)
+        if champion is None or champion.trial.by == "yours":
+            return []
+        which = ("development", "all") if self.sealed else ("all",)
+        refits = [refit_of(champion, rows) for rows in which]
+        return [
+            Proposal(
+                candidate, f"fits the champion, trial {champion.trial.number}, on {rows} rows",
+                view.rungs.top, "refit", "closing",
+            )
+            for candidate, rows in zip(refits, which, strict=True)
+            if view.tried(candidate.id, view.rungs.top) is None
+        ]  # fmt: skip
+
+    def _blend(self, view: View) -> Proposal | None:
+        fit = [
+            o
+            for o in view.best(3 * self.max_members)
+            if o.trial.role in ("search", "rival")
+            and o.trial.by != "yours"
+            and o.violation == 0
+            and "oof" in o.evidence.artefacts
+        ][: self.max_members]
+        if not self.blend or len(fit) < 2:
+            return None
+        members = [_member(outcome) for outcome in fit]
+        document = canonical({"type": "Blend", "members": members})
+        reason = f"an ensemble of up to {len(fit)} of the best trials, weighted on their folds"
+        parents = tuple(o.trial.candidate.id for o in fit)
+        return Proposal(Candidate(document, parents), reason, view.rungs.top, "blend", "closing")
+
+
+def _member(outcome: Outcome) -> dict[str, Any]:
+    return {
+        "trial": outcome.trial.number,
+        "seed": outcome.trial.seed,
+        "document": outcome.trial.candidate.document,
+        "oof": outcome.evidence.artefacts["oof"],
+        "facts": dict(outcome.evidence.facts),
+        "latency_ms": outcome.evidence.scores.get("latency_ms"),
+        "size_kb": outcome.evidence.scores.get("size_kb"),
+    }
+
+
+def members_of(outcome: Outcome) -> list[dict[str, Any]]:
+    """What an outcome is made of: `document`, `seed`, `weight` and `facts` of each member."""
+    if outcome.trial.role != "blend":
+        trial = outcome.trial
+        plain = {"document": trial.candidate.document, "seed": trial.seed, "weight": 1.0}
+        return [plain | {"facts": dict(outcome.evidence.facts)}]
+    weights: Mapping[str, float] = outcome.evidence.facts["weights"]
+    offered = json.loads(outcome.trial.candidate.document)["members"]
+    return [
+        {k: m[k] for k in ("document", "seed", "facts")} | {"weight": weights[str(m["trial"])]}
+        for m in offered
+        if weights.get(str(m["trial"]), 0.0) > 0
+    ]
+
+
+def refit_of(outcome: Outcome, rows: str) -> Candidate:
+    """The candidate of a closing fit: the outcome's members on `development` or `all` rows."""
+    document = canonical({"type": "Refit", "rows": rows, "members": members_of(outcome)})
+    return Candidate(document, (outcome.trial.candidate.id,))
