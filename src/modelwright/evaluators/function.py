@@ -12,7 +12,8 @@ from typing import Any
 from modelwright.core.canonical import digest
 from modelwright.core.code_hash import code_hash
 from modelwright.core.errors import InputError
-from modelwright.core.reference import reference, resolve
+from modelwright.core.reference import reference
+from modelwright.core.reference import resolve as resolve
 from modelwright.core.roles import Tools
 from modelwright.core.trial import Evidence, Progress, Trial
 

@@ -1,0 +1,1 @@
+"""Models: metrics, ensembles, calibration, decisions, and the bundle that ships."""

@@ -1,0 +1,270 @@
+"""Metrics: what a score is called, which way is better, and how it is computed.
+
+All are means over rows or built from them, take weights, and see predictions in one form: `[n]`
+values for regression, `[n, k]` shares (probabilities) for classes. The judge recomputes every
+score with `score_predictions`.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from modelwright.core.canonical import digest
+from modelwright.core.code_hash import code_hash
+from modelwright.core.errors import InputError, did_you_mean
+from modelwright.core.problem import Direction, Goal
+from modelwright.core.reference import resolve
+from modelwright.families.base import FloatArray, Loss, Task
+from modelwright.models import formulas as f
+
+Needs = Literal["shares", "labels", "values"]
+Labels = npt.NDArray[Any]
+CLASSES: tuple[Task, ...] = ("binary", "multiclass")
+BINARY: tuple[Task, ...] = ("binary",)
+REGRESSION: tuple[Task, ...] = ("regression",)
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A score's name, direction, range and formula.
+
+    `function(y, predictions, weights)` gets what `needs` says: `shares` `[n, k]`, `labels` `[n]`
+    class numbers, or `values` `[n]`. `tuned` tells that, with two classes, the threshold that turns
+    shares into labels is chosen for this metric (else it is one half). `loss` is what regression
+    models should minimise for it. `code` names a formula of the user's own by its hash. `costs`
+    `[true class][answer]` belong to the metric `costs`.
+    """
+
+    name: str
+    direction: Direction
+    needs: Needs
+    tasks: tuple[Task, ...]
+    function: Callable[[Labels, Any, FloatArray], float] = field(compare=False, repr=False)
+    low: float = 0.0
+    high: float = 1.0
+    tuned: bool = False
+    loss: Loss = "squared"
+    code: str = ""
+    costs: tuple[tuple[float, ...], ...] = ()
+
+    @property
+    def goal(self) -> Goal:
+        """The metric as a study's goal."""
+        return Goal(self.name, self.direction)
+
+    def better(self, a: float, b: float) -> bool:
+        """True when score `a` is better than score `b`."""
+        return a > b if self.direction == "maximise" else a < b
+
+    def identity(self) -> dict[str, Any]:
+        """What makes two scores of this metric comparable, as plain data."""
+        known: dict[str, Any] = {"name": self.name, "direction": self.direction}
+        if self.code:
+            known["code"] = self.code
+        if self.costs:
+            known["costs"] = [list(row) for row in self.costs]
+        return known
+
+
+def _of(
+    name: str,
+    direction: Direction,
+    needs: Needs,
+    tasks: tuple[Task, ...],
+    function: Any,
+    **more: Any,
+) -> tuple[str, Metric]:
+    return name, Metric(name, direction, needs, tasks, function, **more)
+
+
+METRICS: Mapping[str, Metric] = dict(
+    [
+        _of("roc_auc", "maximise", "shares", CLASSES, f.roc_auc),
+        _of("average_precision", "maximise", "shares", BINARY, f.average_precision),
+        _of("log_loss", "minimise", "shares", CLASSES, f.log_loss, high=math.inf),
+        _of("brier", "minimise", "shares", CLASSES, f.brier, high=2.0),
+        _of("accuracy", "maximise", "labels", CLASSES, f.accuracy),
+        _of("balanced_accuracy", "maximise", "labels", CLASSES, f.balanced_accuracy, tuned=True),
+        _of("f1", "maximise", "labels", BINARY, f.f1, tuned=True),
+        _of("macro_f1", "maximise", "labels", CLASSES, f.macro_f1, tuned=True),
+        _of("mcc", "maximise", "labels", CLASSES, f.mcc, low=-1.0, tuned=True),
+        _of("precision", "maximise", "labels", BINARY, f.precision),
+        _of("sensitivity", "maximise", "labels", BINARY, f.sensitivity),
+        _of("specificity", "maximise", "labels", BINARY, f.specificity),
+        _of("rmse", "minimise", "values", REGRESSION, f.rmse, high=math.inf),
+        _of("mae", "minimise", "values", REGRESSION, f.mae, high=math.inf, loss="absolute"),
+        _of(
+            "median_ae", "minimise", "values", REGRESSION, f.median_ae, high=math.inf,
+            loss="absolute",
+        ),
+        _of("r2", "maximise", "values", REGRESSION, f.r2, low=-math.inf),
+        _of("rmsle", "minimise", "values", REGRESSION, f.rmsle, high=math.inf),
+        _of("mape", "minimise", "values", REGRESSION, f.mape, high=math.inf, loss="absolute"),
+    ]
+)  # fmt: skip
+
+ALIASES: Mapping[str, str] = {
+    "auc": "roc_auc", "auroc": "roc_auc", "logloss": "log_loss", "cross_entropy": "log_loss",
+    "acc": "accuracy", "f1_macro": "macro_f1", "recall": "sensitivity", "ap": "average_precision",
+    "pr_auc": "average_precision", "r_squared": "r2", "median_absolute_error": "median_ae",
+    "mean_absolute_error": "mae", "root_mean_squared_error": "rmse", "brier_score": "brier",
+}  # fmt: skip
+
+DEFAULT: Mapping[Task, str] = {
+    "binary": "roc_auc",
+    "multiclass": "log_loss",
+    "regression": "rmse",
+}
+
+# Scored beside the metric that was asked for, so that a report can show them.
+STANDARD: Mapping[Task, tuple[str, ...]] = {
+    "binary": ("roc_auc", "log_loss", "average_precision", "brier", "accuracy"),
+    "multiclass": ("log_loss", "accuracy", "balanced_accuracy", "macro_f1"),
+    "regression": ("rmse", "mae", "r2"),
+}
+
+
+def find_metric(spec: str | Mapping[str, Any] | None, task: Task) -> Metric:
+    """The metric that a name, `module:function` or table of costs stands for.
+
+    None is the task's default: `roc_auc`, `log_loss` or `rmse`. `"minimise mine:error"` gives the
+    direction of a function of one's own; see `own_metric`. A mapping `{"costs": [[...], ...]}` has
+    one row per true class and one column per answer; see `costs_metric`. Raises InputError for an
+    unknown name and for a metric of another task.
+
+    >>> find_metric("auc", "binary").name, find_metric(None, "regression").direction
+    ('roc_auc', 'minimise')
+    """
+    if isinstance(spec, Mapping):
+        return costs_metric(spec["costs"])
+    text = spec or DEFAULT[task]
+    words = text.split()
+    if ":" in text:
+        goal = Goal.parse(text) if len(words) == 2 else None
+        return own_metric(words[-1], task, goal.direction if goal else None)
+    name = words[-1].lower().replace("-", "_")
+    metric = METRICS.get(ALIASES.get(name, name))
+    fitting = [m.name for m in METRICS.values() if task in m.tasks]
+    if metric is None:
+        raise InputError(
+            f"unknown metric {text!r}.{did_you_mean(name, [*METRICS, *ALIASES])} "
+            f"For a {task} target: {', '.join(fitting)}, or your own as module:function."
+        )
+    if task not in metric.tasks:
+        raise InputError(
+            f"metric {metric.name} is for {' and '.join(metric.tasks)} targets and this one is "
+            f"{task}. Choose one of {', '.join(fitting)}."
+        )
+    return metric
+
+
+def own_metric(text: str, task: Task, direction: Direction | None = None) -> Metric:
+    """A metric from the user's `function(y_true, y_pred) -> float`, with the hash of its code.
+
+    Class numbers stand for classes, in the order of the schema (the second of two is the positive
+    one). A second parameter named `y_score`, `y_prob` or `y_proba` receives probabilities, `[n]`
+    of the positive class or `[n, k]`; any other name receives predicted classes. A third named
+    `sample_weight` or `weights` receives the weights. Without a direction a name with `loss`,
+    `error` or `cost` in it is minimised, else maximised.
+    """
+    function = resolve(text)
+    name = text.partition(":")[2]
+    try:
+        parameters = list(inspect.signature(function).parameters)
+    except (TypeError, ValueError):
+        parameters = ["y_true", "y_pred"]
+    if not callable(function) or len(parameters) < 2:
+        raise InputError(f"a metric is a function of (y_true, y_pred); {text!r} is not.")
+    if direction is None:
+        worse = any(word in name.lower() for word in ("loss", "error", "cost"))
+        direction = "minimise" if worse else "maximise"
+    shares = parameters[1] in ("y_score", "y_prob", "y_proba")
+    weighted = next((p for p in parameters[2:] if p in ("sample_weight", "weights")), None)
+
+    def call(y: Labels, predictions: Any, weights: FloatArray) -> float:
+        if shares and task == "binary":
+            predictions = predictions[:, 1]
+        more = {weighted: weights} if weighted else {}
+        return float(function(y, predictions, **more))
+
+    needs: Needs = "values" if task == "regression" else "shares" if shares else "labels"
+    return Metric(
+        name, direction, needs, (task,), call, -math.inf, math.inf, code=code_hash(function)
+    )
+
+
+def costs_metric(costs: Any) -> Metric:
+    """The mean cost of the answers, from `[true class][answer]`; the diagonal is usually 0."""
+    table = np.asarray(costs, dtype=float)
+    if table.ndim != 2 or table.shape[0] != table.shape[1] or not np.isfinite(table).all():
+        raise InputError(f"costs are a square table of numbers, a row per true class; got {costs}.")
+    rows = tuple(tuple(row) for row in table.tolist())
+
+    def mean_cost(y: Labels, answers: Labels, weights: FloatArray) -> float:
+        return float(np.average(table[y.astype(int), answers], weights=weights))
+
+    low, high = float(table.min()), float(table.max())
+    return Metric(
+        "costs", "minimise", "labels", CLASSES, mean_cost, low, high, tuned=True, costs=rows
+    )
+
+
+def costs_table(
+    costs: Mapping[str, Mapping[str, float]], classes: tuple[str, ...]
+) -> list[list[float]]:
+    """Costs by label, `{true: {answer: cost}}`, as rows in the order of `classes`; gaps are 0.
+
+    >>> costs_table({"bad": {"good": 5}, "good": {"bad": 1}}, ("bad", "good"))
+    [[0.0, 5.0], [1.0, 0.0]]
+    """
+    for name in [*costs, *(answer for row in costs.values() for answer in row)]:
+        if name not in classes:
+            raise InputError(f"costs name the unknown class {name!r}.{did_you_mean(name, classes)}")
+    return [[float(costs.get(a, {}).get(b, 0.0)) for b in classes] for a in classes]
+
+
+def score_predictions(
+    metric: Metric,
+    y: Labels,
+    predictions: FloatArray,
+    weights: FloatArray | None = None,
+    labels: Labels | None = None,
+) -> float:
+    """The score of predictions, `[n, k]` shares or `[n]` values; deterministic.
+
+    `labels` are the answers given, for metrics of labels; without them the likeliest class is the
+    answer (with costs: the class whose expected cost is least).
+
+    >>> y, shares = np.array([0, 1, 1]), np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]])
+    >>> score_predictions(METRICS["accuracy"], y, shares).__round__(3)
+    0.667
+    """
+    w = np.ones(len(y)) if weights is None else np.asarray(weights, float)
+    predictions = np.asarray(predictions)
+    if len(predictions) != len(y) or not len(y):
+        raise InputError(f"{len(predictions)} predictions for {len(y)} rows.")
+    if not np.isfinite(predictions).all():
+        return math.nan
+    if metric.needs == "labels":
+        given = likeliest(metric, predictions) if labels is None else labels
+        return float(metric.function(y, given, w))
+    return float(metric.function(y, predictions.astype(float), w))
+
+
+def likeliest(metric: Metric, shares: FloatArray) -> Labels:
+    """The answer for each row when no threshold was chosen, `[n]` class numbers."""
+    if metric.costs:
+        return np.asarray((shares @ np.array(metric.costs)).argmin(axis=1))
+    return np.asarray(shares.argmax(axis=1))
+
+
+def metric_hash(metric: Metric) -> str:
+    """SHA-256 of the metric's identity."""
+    return digest(metric.identity())
