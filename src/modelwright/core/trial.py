@@ -168,9 +168,9 @@ class Evidence:
         out: dict[str, Any] = {"trial": self.trial}
         for name in _EVIDENCE_FIELDS:
             value: Any = getattr(self, name)
-            if value is None or value == "" or (not isinstance(value, (int, float)) and not value):
+            if value is None or (not isinstance(value, (int, float)) and not value):
                 continue
-            out[name] = asdict(value) if name == "failure" else value
+            out[name] = asdict(value) if isinstance(value, Failure) else value
         return out
 
     @classmethod

@@ -112,7 +112,8 @@ def read_policy(path: str | Path) -> RulePolicy:
 def policy_from(data: Mapping[str, Any], where: str = "policy") -> RulePolicy:
     """The policy in plain data as `read_policy` reads it, or as `to_json` wrote it."""
     if set(data) == {f.name for f in fields(RulePolicy)}:
-        return RulePolicy(**{k: tuple(v) if isinstance(v, list) else v for k, v in data.items()})
+        plain: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items()}
+        return RulePolicy(**plain)
     _known(data, {"name", "allow", "ask", "budget", "families"}, where)
     budget, families = data.get("budget", {}), data.get("families", {})
     _known(budget, {"seconds", "trials", "bytes"}, f"{where} [budget]")

@@ -69,9 +69,9 @@ def explain_run(record: Record) -> list[str]:
     lines = [f"{len(view.finished)} trials finished, {searched} of them proposed by the search."]
     if failed:
         causes: dict[str, int] = {}
-        for outcome in view.finished:
-            if outcome.evidence.failure is not None:
-                cause = outcome.evidence.failure.cause
+        for failed_one in view.finished:
+            if failed_one.evidence.failure is not None:
+                cause = failed_one.evidence.failure.cause
                 causes[cause] = causes.get(cause, 0) + 1
         told = ", ".join(f"{n} by {cause}" for cause, n in sorted(causes.items()))
         lines.append(f"{failed} of them failed ({told}).")

@@ -1,0 +1,159 @@
+"""Small pictures as SVG text: the search's progress, intervals side by side, bars, a matrix.
+
+Colours come from the page's CSS classes (`ink`, `faint`, `accent`, `warn`), so that a picture is
+readable on a light and on a dark page.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from html import escape
+
+WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 640, 260, 64, 34, 14
+
+
+def ticks(low: float, high: float, wanted: int = 5) -> list[float]:
+    """Round numbers from `low` to `high`, about `wanted` of them.
+
+    >>> ticks(0.0, 1.0)
+    [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]
+    """
+    if not high > low:
+        return [low]
+    raw = (high - low) / wanted
+    size = 10.0 ** math.floor(math.log10(raw))
+    step = next(s * size for s in (1, 2, 5, 10) if s * size >= raw * 0.999)
+    first = math.ceil(low / step - 1e-9)
+    last = math.floor(high / step + 1e-9)
+    return [round(i * step, 12) for i in range(first, last + 1)]
+
+
+def _scale(low: float, high: float, start: float, stop: float) -> tuple[float, float]:
+    span = (high - low) or 1.0
+    factor = (stop - start) / span
+    return factor, start - low * factor
+
+
+def _frame(width: int, height: int, title: str, body: Sequence[str]) -> str:
+    return (
+        f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{escape(title)}">'
+        f"<title>{escape(title)}</title>{''.join(body)}</svg>"
+    )
+
+
+def _text(x: float, y: float, words: str, anchor: str = "start", kind: str = "label") -> str:
+    place = f'x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"'
+    return f'<text class="{kind}" {place}>{escape(words)}</text>'
+
+
+def progress_picture(
+    scores: Sequence[float], maximise: bool, metric: str, baseline: float | None
+) -> str:
+    """Each good trial as a dot in the order it was judged, and the best so far as a line.
+
+    The worst tenth of the scores may fall below the picture: the scale follows the rest.
+    """
+    if not scores:
+        return ""
+    ordered = sorted(scores, reverse=not maximise)
+    worst = ordered[len(ordered) // 10]
+    best = ordered[-1]
+    ends = [worst, best] + ([baseline] if baseline is not None else [])
+    low, high = min(ends), max(ends)
+    pad = (high - low) * 0.08 or abs(high) * 0.05 or 1.0
+    low, high = low - pad, high + pad
+    kx, ox = _scale(0, max(1, len(scores) - 1), LEFT, WIDTH - 12)
+    ky, oy = _scale(low, high, HEIGHT - BOTTOM, TOP)
+    body = []
+    for tick in ticks(low, high):
+        y = tick * ky + oy
+        body.append(f'<path class="faint" d="M{LEFT} {y:.1f}H{WIDTH - 12}"/>')
+        body.append(_text(LEFT - 6, y + 4, f"{tick:.4g}", "end"))
+    if baseline is not None:
+        y = baseline * ky + oy
+        body.append(f'<path class="warn dashed" d="M{LEFT} {y:.1f}H{WIDTH - 12}"/>')
+        body.append(_text(WIDTH - 14, y - 4, "trivial baseline", "end"))
+    line: list[str] = []
+    leader = scores[0]
+    for i, score in enumerate(scores):
+        leader = max(leader, score) if maximise else min(leader, score)
+        x, y = i * kx + ox, leader * ky + oy
+        line.append(f"{'M' if not line else 'L'}{x:.1f} {y:.1f}")
+        if low <= score <= high:
+            body.append(f'<circle class="dot" cx="{x:.1f}" cy="{score * ky + oy:.1f}" r="2.6"/>')
+    body.append(f'<path class="accent line" d="{"".join(line)}"/>')
+    body.append(
+        _text((LEFT + WIDTH) / 2, HEIGHT - 8, "trials in the order they were judged", "middle")
+    )
+    return _frame(WIDTH, HEIGHT, f"{metric} of each trial and the best so far", body)
+
+
+def intervals_picture(
+    rows: Sequence[tuple[str, float, float, float]], metric: str, reference: float | None
+) -> str:
+    """Named estimates with their intervals, one under the other: `(name, low, estimate, high)`."""
+    finite = [row for row in rows if all(math.isfinite(v) for v in row[1:])]
+    if not finite:
+        return ""
+    ends = [v for row in finite for v in row[1:]] + ([] if reference is None else [reference])
+    low, high = min(ends), max(ends)
+    pad = (high - low) * 0.05 or abs(high) * 0.05 or 1.0
+    left, height = 210, 30 + 24 * len(finite)
+    k, o = _scale(low - pad, high + pad, left, WIDTH - 12)
+    body = []
+    for tick in ticks(low - pad, high + pad):
+        x = tick * k + o
+        body.append(f'<path class="faint" d="M{x:.1f} 6V{height - 22}"/>')
+        body.append(_text(x, height - 6, f"{tick:.4g}", "middle"))
+    if reference is not None:
+        x = reference * k + o
+        body.append(f'<path class="warn dashed" d="M{x:.1f} 6V{height - 22}"/>')
+    for i, (name, a, centre, b) in enumerate(finite):
+        y = 20 + 24 * i
+        body.append(_text(left - 8, y + 4, name, "end"))
+        body.append(f'<path class="accent" d="M{a * k + o:.1f} {y}H{b * k + o:.1f}"/>')
+        body.append(f'<circle class="solid" cx="{centre * k + o:.1f}" cy="{y}" r="4"/>')
+    return _frame(WIDTH, height, f"{metric} with 95 % intervals", body)
+
+
+def bars_picture(rows: Sequence[tuple[str, float]], title: str) -> str:
+    """Named bars from zero, longest scale first as given; negative values go to the left."""
+    if not rows:
+        return ""
+    low, high = min(0.0, *(v for _, v in rows)), max(0.0, *(v for _, v in rows))
+    left, height = 210, 12 + 22 * len(rows)
+    k, o = _scale(low, high, left, WIDTH - 70)
+    body = []
+    for i, (name, value) in enumerate(rows):
+        y = 8 + 22 * i
+        start, stop = sorted((o, value * k + o))
+        body.append(_text(left - 8, y + 12, name[:30], "end"))
+        body.append(
+            f'<rect class="bar" x="{start:.1f}" y="{y}" width="{stop - start:.1f}" height="15"/>'
+        )
+        body.append(_text(stop + 5, y + 12, f"{value:.4g}"))
+    return _frame(WIDTH, height, title, body)
+
+
+def matrix_picture(labels: Sequence[str], counts: Sequence[Sequence[int]]) -> str:
+    """A confusion matrix: true labels down, predicted across; the shade is the row's share."""
+    n, size, left, top = len(labels), 54, 120, 36
+    if n == 0 or n > 12:
+        return ""
+    body = [_text(left + n * size / 2, 12, "predicted", "middle")]
+    for i, label in enumerate(labels):
+        body.append(_text(left + i * size + size / 2, top - 6, label[:8], "middle"))
+        body.append(_text(left - 8, top + i * size + size / 2 + 4, label[:14], "end"))
+        total = sum(counts[i]) or 1
+        for j, count in enumerate(counts[i]):
+            x, y = left + j * size, top + i * size
+            share = count / total
+            body.append(
+                f'<rect class="cell" x="{x}" y="{y}" width="{size - 2}" height="{size - 2}" '
+                f'fill-opacity="{0.08 + 0.8 * share:.2f}"/>'
+            )
+            body.append(
+                _text(x + size / 2 - 1, y + size / 2 + 4, str(count), "middle", "label strong")
+            )
+    return _frame(left + n * size + 8, top + n * size + 8, "confusion matrix", body)
