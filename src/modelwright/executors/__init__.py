@@ -5,7 +5,18 @@ library only.
 """
 
 from modelwright.executors.inline import Inline
+from modelwright.executors.machine import cpu_slots, hardware_class, memory_bytes
+from modelwright.executors.processes import Processes
 from modelwright.executors.store import FileStore
 from modelwright.executors.toolbox import EvaluatorSpec, ToolBox
 
-__all__ = ["EvaluatorSpec", "FileStore", "Inline", "ToolBox"]
+__all__ = [
+    "EvaluatorSpec",
+    "FileStore",
+    "Inline",
+    "Processes",
+    "ToolBox",
+    "cpu_slots",
+    "hardware_class",
+    "memory_bytes",
+]

@@ -16,11 +16,12 @@ class Meter:
     `seconds` is wall time; `cpu_seconds` is user and system time of this process and of its
     finished children. With `peak`, which only a process of the trial's own should ask for, the peak
     of resident memory is counted too, libraries and mapped files included (Linux; elsewhere it is
-    left as not measured).
+    left as not measured); `peak_bytes` has it after `fill`.
     """
 
     def __init__(self, peak: bool = False) -> None:
         self._peak = peak and _reset_peak()
+        self.peak_bytes: int | None = None
         self._cpu, self._start = _cpu_seconds(), time.perf_counter()
 
     @property
@@ -30,10 +31,11 @@ class Meter:
 
     def fill(self, evidence: Evidence) -> Evidence:
         """The evidence with the readings in those measured fields that are None."""
+        self.peak_bytes = _peak_bytes() if self._peak else None
         ours = {
             "seconds": self.seconds,
             "cpu_seconds": _cpu_seconds() - self._cpu,
-            "peak_bytes": _peak_bytes() if self._peak else None,
+            "peak_bytes": self.peak_bytes,
         }
         missing = {k: v for k, v in ours.items() if getattr(evidence, k) is None}
         return replace(evidence, **missing)  # type: ignore[arg-type]

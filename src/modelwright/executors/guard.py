@@ -1,0 +1,90 @@
+"""What a worker does to itself before anything else: die with its supervisor, and take little.
+
+All of it works on Linux. macOS has neither a signal on the parent's death nor a score for the
+kernel's choice of whom to kill: there a thread waits for the end of the lifeline, and one long call
+into C that holds the interpreter's lock delays it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import faulthandler
+import fcntl
+import os
+import resource
+import signal
+import sys
+import threading
+from pathlib import Path
+
+from modelwright.executors.tree import private_bytes
+
+_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
+
+
+def guard(lifeline: int, supervisor: int) -> None:
+    """Ties this process to its supervisor. Called once, before any other thread exists.
+
+    `lifeline` is the reading end of a pipe whose writing end only the supervisor holds.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the supervisor decides, not the keyboard
+    if sys.platform == "linux":
+        _be_told_by_the_kernel(lifeline)
+    else:
+        threading.Thread(target=_wait_for_the_end, args=(lifeline,), daemon=True).start()
+    if os.getppid() != supervisor:  # it died before the ties held
+        os._exit(1)
+    with contextlib.suppress(OSError):  # the kernel, out of memory, takes a worker first
+        Path("/proc/self/oom_score_adj").write_text("1000")
+    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+    faulthandler.enable()
+
+
+def limit_memory(limit: int) -> None:
+    """Makes an allocation that would pass `limit` bytes raise MemoryError (Linux).
+
+    RLIMIT_DATA counts writable private pages when they are asked for, not when they are touched,
+    and not those that libraries only reserve; RLIMIT_AS would count these too, and mapped data. So
+    what is promised and not yet touched at this moment is allowed on top. The supervisor watches
+    what is really used: this guard makes the usual case an exception instead of a kill.
+    """
+    if sys.platform != "linux":
+        return
+    with contextlib.suppress(OSError, ValueError):
+        promised = _promised_bytes()
+        untouched = max(0, promised - private_bytes([os.getpid()]))
+        most = max(limit + untouched, promised)
+        hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
+        if hard == resource.RLIM_INFINITY or most <= hard:
+            resource.setrlimit(resource.RLIMIT_DATA, (most, hard))
+
+
+def _be_told_by_the_kernel(lifeline: int) -> None:
+    """On the supervisor's death the kernel kills this process, and its whole group.
+
+    The signal on the parent's death reaches this process only. The lifeline's end is sent to the
+    group, children of a trial included, as the signal that cannot be ignored.
+    """
+    prctl = ctypes.CDLL(None, use_errno=True).prctl
+    prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    if sys.platform == "linux":  # these names exist nowhere else
+        fcntl.fcntl(lifeline, fcntl.F_SETOWN, -os.getpgrp())
+        fcntl.fcntl(lifeline, fcntl.F_SETSIG, signal.SIGKILL)
+        flags = fcntl.fcntl(lifeline, fcntl.F_GETFL)
+        fcntl.fcntl(lifeline, fcntl.F_SETFL, flags | os.O_ASYNC)
+
+
+def _wait_for_the_end(lifeline: int) -> None:
+    with contextlib.suppress(OSError):
+        os.read(lifeline, 1)
+    os.killpg(0, signal.SIGKILL)
+
+
+def _promised_bytes() -> int:
+    with Path("/proc/self/status").open("rb") as status:
+        for line in status:
+            if line.startswith(b"VmData:"):
+                return int(line.split()[1]) * 1024
+    raise OSError("no VmData")
