@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import enum
 import itertools
+import json
 import math
 from dataclasses import dataclass, field
+from random import Random
 from typing import Annotated, Any, Literal, Union
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -14,6 +17,7 @@ from annotated_types import Ge, Interval, Le, Len, Lt, MultipleOf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from modelwright.core.errors import SpaceError
 from modelwright.core.keys import Key
 from modelwright.core.roles import Space as SpaceRole
 from modelwright.spaces import Depth, Log, Ordered, Space
@@ -275,6 +279,90 @@ def test_codes_follow_the_layout(space: Space, seed: int) -> None:
     assert many.shape == (2, len(layout))
     assert np.array_equal(many[0], np.array(row))
     assert space.encode_many([], one_hot=True).shape == (0, len(wide))
+
+
+@each
+@examples
+@given(seed=seeds)
+def test_tokens_come_back(space: Space, seed: int) -> None:
+    a = space.sample(Key.of(seed))
+    words = space.tokens(a)
+    assert set(words) <= set(space.vocabulary())
+    assert same(space, space.from_tokens(words), a)
+    with pytest.raises(SpaceError, match="expected"):
+        space.from_tokens([*words, "surplus"])
+    if words:
+        with pytest.raises(SpaceError):
+            space.from_tokens(words[:-1])
+
+
+@each
+@examples
+@given(seed=seeds)
+def test_the_schema_accepts_documents(space: Space, seed: int) -> None:
+    jsonschema = pytest.importorskip("jsonschema")
+    schema = space.json_schema()
+    jsonschema.Draft202012Validator.check_schema(schema)
+    validator = jsonschema.Draft202012Validator(schema)
+    a = space.sample(Key.of(seed))
+    validator.validate(json.loads(space.dump(a)))
+
+
+@each
+@examples
+@given(seed=seeds)
+def test_schema_and_load_refuse_the_same(space: Space, seed: int) -> None:
+    """Damaged documents: both refuse, or both accept, unless a constraint is what is broken."""
+    jsonschema = pytest.importorskip("jsonschema")
+    validator = jsonschema.Draft202012Validator(space.json_schema())
+    rng = Key.of(seed).random()
+    for _ in range(6):
+        data = damaged(json.loads(space.dump(space.sample(Key.of(rng.getrandbits(30))))), rng)
+        try:
+            space.load(json.dumps(data))
+            accepted = True
+        except SpaceError as error:
+            accepted = "a valid" in str(error)
+        assert validator.is_valid(data) == accepted, data
+
+
+def damaged(data: Any, rng: Random) -> Any:
+    """The data with one thing in it replaced, removed or added."""
+    if isinstance(data, dict) and data and rng.random() < 0.85:
+        key = rng.choice(sorted(data))
+        what = rng.random()
+        if what < 0.1:
+            return {k: v for k, v in data.items() if k != key}
+        if what < 0.2:
+            return {**data, "surplus": 1}
+        return {**data, key: damaged(data[key], rng)}
+    if isinstance(data, list) and data and rng.random() < 0.8:
+        i = rng.randrange(len(data))
+        if rng.random() < 0.3:
+            return [*data[:i], *data[i + 1 :]]
+        return [*data[:i], damaged(data[i], rng), *data[i:]]
+    return rng.choice([None, True, 0, 1, 3, 7, -1, 0.3, 3.0, 1e9, "x", "mid", "SMALL", [], {}, [3]])
+
+
+@each
+@examples
+@given(seed=seeds)
+def test_words_and_pictures(space: Space, seed: int) -> None:
+    a, b = space.sample(Key.of(seed)), space.sample(Key.of(seed + 1))
+    told = space.difference(a, b)
+    assert (told == "no difference") == same(space, a, b)
+    assert "\n" not in told + space.describe(a)
+    picture = ElementTree.fromstring(space.draw_svg(a))
+    assert picture.tag.endswith("svg")
+    assert space.draw(a).isascii()
+
+
+@each
+def test_hashes_are_stable_and_distinct(space: Space) -> None:
+    again = Space(space.kind, max_depth=space.max_depth)
+    assert again.hash == space.hash
+    assert again.layout() == space.layout()
+    assert sum(other.hash == space.hash for other in SPACES.values()) == 1
 
 
 @pytest.mark.parametrize("name", ["shares", "point", "empty", "number"])

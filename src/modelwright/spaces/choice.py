@@ -9,7 +9,7 @@ from typing import Any
 
 from modelwright.core.errors import did_you_mean
 from modelwright.spaces.category import Category
-from modelwright.spaces.nodes import Node, refuse
+from modelwright.spaces.nodes import Node, refuse, sum_of
 from modelwright.spaces.number import Number
 from modelwright.spaces.product import Product, zip_
 
@@ -30,7 +30,7 @@ class Choice(Node):
             a.cls: i for i, a in enumerate(alternatives) if isinstance(a, Product) and a.cls
         }
         self._others = [i for i in range(len(alternatives)) if i not in self._by_class.values()]
-        self.size = sum(a.size for a in alternatives)
+        self.size = sum_of(a.size for a in alternatives)
         self.recursive = any(a.recursive for a in alternatives)
         self.n_sites = 0 if self.size == 1 else None
         self.constrained = any(a.constrained for a in alternatives)
@@ -152,19 +152,21 @@ class Choice(Node):
         for other in others:
             if _is_form_of(data, other):
                 return other.read(data, path)
-        if isinstance(data, (str, int, float)) and not isinstance(data, bool):
-            kind = Category if isinstance(data, str) else Number
-            near = [other for other in others if isinstance(other, kind)]
-            if len(near) == 1:
-                return near[0].read(data, path)
-        return refuse(path, self.expects(), data)
+        if isinstance(data, float) and data.is_integer():
+            for other in others:
+                if isinstance(other, Number) and other.fits(int(data)):
+                    return other.read(data, path)
+        words = [w for a in others if isinstance(a, Category) for w in a.words]
+        texts = [w for w in words if isinstance(w, str)]
+        hint = did_you_mean(data, texts) if isinstance(data, str) else ""
+        return refuse(path, self.expects(), data, hint)
 
     def _read_object(self, data: dict[str, Any], path: str) -> Any:
         if not self.tagged:
             return self.alternatives[next(iter(self._by_class.values()))].read(data, path)
         named = {self.labels[i]: i for i in self._by_class.values()}
         tag = data.get("type")
-        if tag not in named:
+        if not isinstance(tag, str) or tag not in named:
             hint = did_you_mean(tag, named) if isinstance(tag, str) else ""
             known = ", ".join(repr(n) for n in named)
             refuse(path, f"an object whose 'type' is one of {known}", tag if tag else data, hint)

@@ -31,7 +31,7 @@ def compile_type(kind: Any, max_depth: int) -> Node:
     compiler = _Compiler(hints, max_depth)
     node = compiler.node(hints.root(kind), None, (), "the type")
     if node is None:
-        raise SpaceError(f"no value of {_name(kind)} fits into a recursion depth of {max_depth}.")
+        raise SpaceError(f"no value of {name_of(kind)} fits into a recursion depth of {max_depth}.")
     return node
 
 
@@ -196,7 +196,7 @@ def _leaf(kind: Any, origin: Any, meta: Sequence[Any], where: str) -> Node:
     if kind is str:
         raise SpaceError(f"{where} is a text without a list of values: write Literal['a', 'b'].")
     raise SpaceError(
-        f"{where} has the type {_name(kind)}, which cannot be searched; use int and float with "
+        f"{where} has the type {name_of(kind)}, which cannot be searched; use int and float with "
         f"ranges, bool, Literal, Enum, tuple, a frozen dataclass, or a union of these."
     )
 
@@ -307,5 +307,6 @@ def _refuse_overlap(nodes: Sequence[Node], tagged: bool, where: str) -> None:
             raise SpaceError(f"{where}: two alternatives share {a.expects()}; keep them apart.")
 
 
-def _name(kind: Any) -> str:
+def name_of(kind: Any) -> str:
+    """A type's name for people."""
     return kind.__name__ if isinstance(kind, type) else str(kind).replace("typing.", "")

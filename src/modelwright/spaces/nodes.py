@@ -10,12 +10,15 @@ reader (schema, text, drawing) is a function elsewhere, with one case for each k
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from random import Random
 from typing import Any, NoReturn
 
 from modelwright.core.errors import SpaceError
+
+BEYOND_COUNTING = 10**300
 
 
 class Node(ABC):
@@ -86,6 +89,29 @@ class Node(ABC):
     def mend(self, value: Any, rng: Random) -> Any:
         """A valid value near one of the right shape, moving towards the default where it must."""
         return value
+
+
+def counted(n: float) -> float:
+    """A number of values as a size: past any use it is infinite, so that floats can hold it."""
+    return n if n <= BEYOND_COUNTING else math.inf
+
+
+def product_of(sizes: Iterable[float]) -> float:
+    """The size of a product, exact in whole numbers."""
+    total: float = 1
+    for size in sizes:
+        if math.isinf(size):
+            return math.inf
+        total = counted(total * size)
+        if math.isinf(total):
+            return math.inf
+    return total
+
+
+def sum_of(sizes: Iterable[float]) -> float:
+    """The size of a choice, exact in whole numbers."""
+    listed = list(sizes)
+    return math.inf if math.inf in listed else counted(sum(listed))
 
 
 def refuse(path: str, expected: str, got: Any, hint: str = "") -> NoReturn:

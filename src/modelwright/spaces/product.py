@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Callable, Iterator, Sequence
 from operator import attrgetter
 from random import Random
 from typing import Any
 
 from modelwright.core.errors import SpaceError, did_you_mean
-from modelwright.spaces.nodes import Node, refuse
+from modelwright.spaces.nodes import Node, product_of, refuse
 
 SAMPLE_TRIES = 64
 MEND_TRIES = 60
@@ -42,7 +41,7 @@ class Product(Node):
         self._take = _taker(cls, self.names)
         own = getattr(cls, "valid", None) if "valid" not in names else None
         self._own = own if callable(own) else None
-        self.size = math.prod(p.size for p in parts)
+        self.size = product_of(p.size for p in parts)
         counts = [p.n_sites for p in parts]
         self.n_sites = None if None in counts else sum(c for c in counts if c)
         self.constrained = self._own is not None or any(p.constrained for p in parts)

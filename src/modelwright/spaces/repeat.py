@@ -7,7 +7,18 @@ from collections.abc import Iterator
 from random import Random
 from typing import Any
 
-from modelwright.spaces.nodes import Node, refuse
+from modelwright.spaces.nodes import Node, product_of, refuse, sum_of
+
+
+def _size(item: float, low: int, high: int) -> float:
+    if item == 1:
+        return high - low + 1
+    size: float = 0
+    for n in range(low, high + 1):
+        size = sum_of((size, product_of([item] * n)))
+        if math.isinf(size):
+            break
+    return size
 
 
 class Repeat(Node):
@@ -17,14 +28,7 @@ class Repeat(Node):
 
     def __init__(self, item: Node, low: int, high: int) -> None:
         self.item, self.low, self.high = item, low, high
-        n, counts = item.size, range(low, high + 1)
-        if math.isinf(n):
-            self.size = math.inf if high else 1
-        elif n == 1:
-            self.size = len(counts)
-        else:
-            # Exact in whole numbers while that stays cheap, infinite for what nobody can list.
-            self.size = sum(int(n) ** k for k in counts) if high <= 1000 else math.inf
+        self.size = _size(item.size, low, high)
         self.n_sites = 0 if self.size == 1 else None
         self.constrained, self.recursive = item.constrained and high > 0, item.recursive
         self.start = (item.start,) * low

@@ -8,12 +8,12 @@ from functools import cached_property
 from random import Random
 from typing import TYPE_CHECKING, Any, Literal
 
-from modelwright.core.canonical import canonical
+from modelwright.core.canonical import canonical, digest
 from modelwright.core.errors import SpaceError
 from modelwright.core.keys import Key
 from modelwright.core.trial import Candidate
-from modelwright.spaces import operators
-from modelwright.spaces.compile import compile_type
+from modelwright.spaces import draw, operators, schema, text, tokens
+from modelwright.spaces.compile import compile_type, name_of
 from modelwright.spaces.encode import Unroller, blank
 from modelwright.spaces.layout import Layout, is_wide
 from modelwright.spaces.nodes import Node
@@ -198,6 +198,8 @@ class Space:
             data = json.loads(document, object_pairs_hook=_once, parse_constant=_no_constant)
         except ValueError as error:
             raise SpaceError(f"the design is not JSON: {error}.") from None
+        except RecursionError:
+            raise SpaceError("the design is nested deeper than any of this space.") from None
         return self.root.read(data, "")
 
     def contains(self, design: Any) -> bool:
@@ -224,6 +226,40 @@ class Space:
         """The design of a candidate, read from its document where it did not travel along."""
         return candidate.design if candidate.design is not None else self.load(candidate.document)
 
+    def json_schema(self) -> dict[str, Any]:
+        """The JSON Schema (draft 2020-12) of the documents `load` takes; `valid` is not in it."""
+        return schema.json_schema(self.root)
+
+    def tokens(self, design: Any) -> tuple[str, ...]:
+        """The design as a sequence of words of `vocabulary()`, for sequence models."""
+        return tuple(tokens.tokens(self.root, design))
+
+    def from_tokens(self, sequence: Sequence[str]) -> Any:
+        """The design that `tokens` wrote; raises SpaceError at the first word out of place."""
+        return tokens.from_tokens(self.root, sequence)
+
+    def vocabulary(self) -> tuple[str, ...]:
+        """Every word that `tokens` can use in this space, sorted."""
+        return tokens.vocabulary(self.root)
+
+    # -- words and pictures ------------------------------------------------------------------
+
+    def describe(self, design: Any) -> str:
+        """The design on one line."""
+        return text.describe(self.root, design)
+
+    def difference(self, a: Any, b: Any) -> str:
+        """What changed from `a` to `b`, in words, such as `dropout 0.1 -> 0.3`."""
+        return text.difference(self.root, a, b)
+
+    def draw(self, design: Any) -> str:
+        """The design as a tree of ASCII lines."""
+        return draw.draw(self.root, design)
+
+    def draw_svg(self, design: Any) -> str:
+        """The design as a self-contained SVG document."""
+        return draw.draw_svg(self.root, design)
+
     # -- the whole ---------------------------------------------------------------------------
 
     def size(self) -> float:
@@ -239,6 +275,19 @@ class Space:
         if self.root.constrained and self.root.size <= COUNT_LIMIT:
             return sum(1 for _ in self.root.everything())
         return self.root.size
+
+    @property
+    def name(self) -> str:
+        """The name of the type."""
+        return name_of(self.kind)
+
+    @cached_property
+    def hash(self) -> str:
+        """Identity of the space: the hash of its JSON Schema without descriptions."""
+        return digest(schema.json_schema(self.root, described=False))
+
+    def __repr__(self) -> str:
+        return f"Space({self.name})"
 
     def enumerate(self) -> Iterator[Any]:
         """All valid designs, each once, in a fixed order; raises SpaceError with free floats."""
