@@ -73,12 +73,12 @@ class FunctionEvaluator:
                 except StopIteration as end:
                     result = value if end.value is None else end.value
                     break
-                scores = _scores_of(value, self.goals)
+                scores = scores_of(value, self.goals)
                 if self.goals[0] in scores:
                     curve.append((step, scores[self.goals[0]]))
                 yield Progress(trial.number, step, scores)
         evidence = Evidence(
-            trial.number, _scores_of(result, self.goals), curve=tuple(curve), protocol=self._hash
+            trial.number, scores_of(result, self.goals), curve=tuple(curve), protocol=self._hash
         )
         yield evidence.checked(self.goals)
 
@@ -168,7 +168,8 @@ def _number(value: Any) -> Any:
     return value
 
 
-def _scores_of(value: Any, goals: tuple[str, ...]) -> dict[str, Any]:
+def scores_of(value: Any, goals: tuple[str, ...]) -> dict[str, Any]:
+    """What an objective returned, as scores by name; raises InputError for a wrong number of them."""
     if isinstance(value, Mapping):
         return {str(name): _number(v) for name, v in value.items()}
     if isinstance(value, tuple | list):

@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from modelwright.core.canonical import digest
+from modelwright.core.code_hash import code_hash
 from modelwright.core.errors import InputError
 from modelwright.core.problem import ONE_RUNG, Budget, Goal, Limit, Problem, Rungs
+from modelwright.core.reference import resolve
 from modelwright.core.roles import Designer, Executor
 from modelwright.ledger import Ledger, open_ledger
 from modelwright.policy import LAPTOP, RulePolicy
@@ -122,7 +124,7 @@ def plan_search(
 ) -> Plan:
     """The study behind `search`, checked, with nothing spent and nothing written."""
     from modelwright.designers import designer_json, make_designer
-    from modelwright.evaluators.function import FunctionEvaluator, resolve
+    from modelwright.evaluators.function import FunctionEvaluator
     from modelwright.gates import Best
     from modelwright.spaces import Space
 
@@ -219,8 +221,6 @@ def _named(goals: tuple[Goal, ...]) -> tuple[Goal, ...]:
 
 
 def _label(function: Any) -> str:
-    from modelwright.evaluators.code_hash import code_hash
-
     module = str(getattr(function, "__module__", "") or "")
     name = f"{module}.{getattr(function, '__qualname__', type(function).__name__)}"
     if "<lambda>" in name:  # two lambdas of one module are two objectives
