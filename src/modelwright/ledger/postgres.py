@@ -12,7 +12,7 @@ import os
 import socket
 import threading
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from modelwright.core.canonical import digest
 from modelwright.core.errors import LedgerError, MissingLibraryError
@@ -21,7 +21,7 @@ from modelwright.ledger.store import SCHEMA_VERSION, TABLES, Step
 
 if TYPE_CHECKING:
     import psycopg
-    from sqlalchemy import Engine, PoolProxiedConnection
+    from sqlalchemy import Engine
 
 _GUARDS = (
     """CREATE OR REPLACE FUNCTION ledger_refuse() RETURNS trigger LANGUAGE plpgsql AS
@@ -40,7 +40,7 @@ class PostgresStore:
         self._mutex = threading.RLock()
         self._studies: dict[str, int] = {}
         self.name, engine = _engine(address)
-        self._session, self._connection = self._connect(engine)
+        self._connection = self._connect(engine)
         try:
             self._prepare(create)
         except BaseException:
@@ -102,9 +102,8 @@ class PostgresStore:
             if os.getpid() == self._process:
                 self._studies.clear()
                 self._connection.close()
-                self._session.invalidate()
 
-    def _connect(self, engine: Engine) -> tuple[PoolProxiedConnection, psycopg.Connection]:
+    def _connect(self, engine: Engine) -> psycopg.Connection:
         import psycopg
         import sqlalchemy
 
@@ -113,8 +112,9 @@ class PostgresStore:
         except (psycopg.Error, sqlalchemy.exc.DBAPIError) as error:
             raise self._told(error) from error
         connection: Any = session.driver_connection
+        session.detach()  # from the engine's pool: from here on it is ours
         connection.autocommit = True
-        return session, connection
+        return cast("psycopg.Connection", connection)
 
     def _prepare(self, create: bool) -> None:
         """Checks that the tables are there and of this version; makes them if allowed."""

@@ -10,7 +10,7 @@ import contextlib
 import os
 import sqlite3
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +45,7 @@ class SqliteStore:
             if not create and not path.is_file():
                 raise LedgerError(f"there is no ledger at {path}.")
         try:
-            self._connection = self._open()
+            self._connection = self._opened()
         except sqlite3.Error as error:
             raise self._told(error) from error
 
@@ -112,48 +112,47 @@ class SqliteStore:
 
     # -- opening ------------------------------------------------------------------------------
 
-    def _open(self) -> sqlite3.Connection:
+    def _opened(self) -> sqlite3.Connection:
         if self.path is None:
-            connection = self._connect(":memory:")
-            self._make_tables(connection)
-            return connection
-        if self.read_only:
-            return self._open_read_only()
-        connection = self._connect(str(self.path))
+            return self._connect(":memory:", self._ready)
+        address = self.path.as_uri()
+        if not self.read_only:
+            return self._connect(f"{address}?mode=rwc", self._ready)
+        try:
+            return self._connect(f"{address}?mode=ro", self._holds_a_ledger)
+        except sqlite3.OperationalError:
+            # A write-ahead log needs a writable folder even to be read. Where no log is left, the
+            # file is complete by itself, and nobody can be writing it (a read-only disk).
+            log = self.path.with_name(self.path.name + "-wal")
+            if log.exists() and log.stat().st_size:
+                raise
+            return self._connect(f"{address}?mode=ro&immutable=1", self._holds_a_ledger)
+
+    def _connect(
+        self, where: str, prepare: Callable[[sqlite3.Connection], None]
+    ) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            where, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, uri=True
+        )
+        try:
+            prepare(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _ready(self, connection: sqlite3.Connection) -> None:
+        """Checks what is there before anything is changed; makes the tables in an empty file."""
         version = self._version(connection)
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
         if version is None:
             self._make_tables(connection)
-        return connection
 
-    def _open_read_only(self) -> sqlite3.Connection:
-        assert self.path is not None
-        connection = self._connect(f"{self.path.as_uri()}?mode=ro")
-        try:
-            version = self._version(connection)
-        except sqlite3.OperationalError:
-            # A write-ahead log needs a writable folder even to be read. Where no log is left, the
-            # file is complete by itself, and nobody can be writing it (a read-only disk).
-            connection.close()
-            log = self.path.with_name(self.path.name + "-wal")
-            if log.exists() and log.stat().st_size:
-                raise
-            connection = self._connect(f"{self.path.as_uri()}?mode=ro&immutable=1")
-            version = self._version(connection)
-        if version is None:
+    def _holds_a_ledger(self, connection: sqlite3.Connection) -> None:
+        if self._version(connection) is None:
             raise LedgerError(f"{self.name} holds no ledger.")
-        return connection
-
-    def _connect(self, where: str) -> sqlite3.Connection:
-        return sqlite3.connect(
-            where,
-            timeout=BUSY_SECONDS,
-            isolation_level=None,
-            check_same_thread=False,
-            uri=where.startswith("file:"),
-        )
 
     def _version(self, connection: sqlite3.Connection) -> int | None:
         """The version of the tables that are there, None for an empty database."""
