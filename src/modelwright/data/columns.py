@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Kind = Literal["numeric", "categorical", "boolean", "date", "text", "id", "constant"]
+KINDS: tuple[Kind, ...] = (
+    "numeric", "categorical", "boolean", "date", "text", "id", "constant",
+)  # fmt: skip
 Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int32]
 Mask = npt.NDArray[np.bool_]
@@ -236,6 +239,25 @@ def numbers(column: pd.Series[Any], info: ColumnInfo) -> tuple[Floats, Mask]:
     parsed[unusable] = np.nan
     bad = unusable & ~is_missing(found.values, info)
     return found.spread(parsed, np.nan), found.spread(bad, False)
+
+
+def infinite(column: pd.Series[Any], info: ColumnInfo) -> Mask:
+    """Which cells of a column of numbers are infinite."""
+    if is_number(column):
+        out: Mask = np.isinf(column.to_numpy(dtype=np.float64, na_value=np.nan))
+        return out
+    found = distinct(column)
+    return found.spread(np.isinf(parse_numbers(found.values, info)), False)
+
+
+def absent(column: pd.Series[Any], info: ColumnInfo) -> Mask:
+    """Which cells give no value: missing, or not readable as what the column holds."""
+    if info.kind == "numeric":
+        return np.isnan(numbers(column, info)[0])
+    if info.kind == "date":
+        return np.isnan(seconds(column, info)[0])
+    found = distinct(column)
+    return found.spread(is_missing(found.values, info), True)
 
 
 def seconds(column: pd.Series[Any], info: ColumnInfo) -> tuple[Floats, Mask]:
