@@ -114,8 +114,8 @@ class Child:
         """True while something waits for `flush`."""
         return bool(self._outbox)
 
-    def hear(self) -> Sequence[tuple[str, Any, bytes]] | None:
-        """Messages that arrived, as kind, body and text; None when there will be no more.
+    def hear(self) -> Sequence[tuple[str, Any]] | None:
+        """Messages that arrived, as kind and body; None when there will be no more.
 
         Raises ValueError when the worker sent what is no message.
         """
@@ -128,7 +128,7 @@ class Child:
         if not data:
             return None
         self.last_sign = time.monotonic()
-        return [(*decode(text), text) for text in self._unpacker.feed(data)]
+        return [decode(text) for text in self._unpacker.feed(data)]
 
     def kill(self) -> None:
         """Ends the process, its group and all that it started; `reaped` tells when it is done."""

@@ -5,19 +5,21 @@ from __future__ import annotations
 import contextlib
 import traceback
 from collections.abc import Callable, Generator, Iterator, Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any
 
 from modelwright.core.errors import InputError
 from modelwright.core.roles import Evaluator
 from modelwright.core.trial import Evidence, Progress, Trial
-from modelwright.executors.frames import encode, read_message
+from modelwright.executors.frames import decode, encode, to_message
 from modelwright.executors.meter import Meter
 from modelwright.executors.toolbox import ToolBox
 
 # What one trial may leave in the record; larger things belong in the artefact store.
 MAX_EVIDENCE = 8 << 20
 _MAX_TEXT = 20_000
+
+Message = tuple[Progress | Evidence, bytes]
 
 
 def conduct(
@@ -26,8 +28,10 @@ def conduct(
     tools: ToolBox,
     meter: Meter,
     word: Callable[[], str | None] = lambda: None,
-) -> Iterator[bytes]:
-    """The messages of a trial as texts of `frames`: any progress, then one evidence.
+) -> Generator[Message, None, None]:
+    """The messages of a trial, any progress, then one evidence; each with its text of `frames`.
+
+    The message is what the text reads back to, so that inline and in workers all is the same.
 
     Whatever the evaluator raises, returns or leaves out becomes failed evidence; only
     KeyboardInterrupt passes. `word` is asked after each progress; an evaluator that is a generator
@@ -46,14 +50,15 @@ def conduct(
                     message = _advance(stream, word())
                 if isinstance(message, Evidence):
                     _close(stream)
-                text = _text_of(message, trial, tools, meter)
+                ready = _ready(message, trial, tools, meter)
             except KeyboardInterrupt:
                 raise
             # The one place where anything at all becomes a failed record.
             except BaseException as error:
-                yield encode("evidence", meter.fill(failed_by(error, trial.number)).to_json())
+                evidence = meter.fill(failed_by(error, trial.number))
+                yield evidence, encode("evidence", evidence.to_json())
                 return
-            yield text
+            yield ready
             if isinstance(message, Evidence):
                 return
     finally:
@@ -99,7 +104,7 @@ def _close(stream: Iterator[Any]) -> None:
         close()
 
 
-def _text_of(message: Any, trial: Trial, tools: ToolBox, meter: Meter) -> bytes:
+def _ready(message: Any, trial: Trial, tools: ToolBox, meter: Meter) -> Message:
     if not isinstance(message, (Progress, Evidence)):
         raise _UnfitError("error", f"expected Progress or Evidence, got {type(message).__name__}")
     if message.trial != trial.number:
@@ -107,22 +112,28 @@ def _text_of(message: Any, trial: Trial, tools: ToolBox, meter: Meter) -> bytes:
             "error", f"trial {trial.number} handed over a message of trial {message.trial!r}"
         )
     if isinstance(message, Progress):
-        return encode("progress", asdict(message))
+        body = {name: getattr(message, name) for name in ("trial", "step", "scores", "message")}
+        return _there_and_back("progress", body)
     evidence = _with_size(meter.fill(message), tools)
     data = evidence.to_json()
     _check_shape(data)
     try:
-        text = encode("evidence", data)
-        read_message(text)  # what cannot be read back must not travel
+        ready = _there_and_back("evidence", data)
     except (TypeError, ValueError, RecursionError) as error:
         raise _UnfitError(_cause(data), f"the evidence is not plain data: {error}") from error
-    if len(text) > MAX_EVIDENCE:
+    if len(ready[1]) > MAX_EVIDENCE:
         raise _UnfitError(
             "error",
-            f"the evidence has {len(text) / 1e6:.1f} MB, over {MAX_EVIDENCE / 1e6:.1f}; "
+            f"the evidence has {len(ready[1]) / 1e6:.1f} MB, over {MAX_EVIDENCE / 1e6:.1f}; "
             "put arrays in the artefact store",
         )
-    return text
+    return ready
+
+
+def _there_and_back(kind: str, body: Mapping[str, Any]) -> Message:
+    """The message as it will be read, and its text. What cannot be read back must not travel."""
+    text = encode(kind, body)
+    return to_message(*decode(text)), text
 
 
 def _with_size(evidence: Evidence, tools: ToolBox) -> Evidence:
@@ -141,7 +152,9 @@ def _with_size(evidence: Evidence, tools: ToolBox) -> Evidence:
 def _check_shape(data: Mapping[str, Any]) -> None:
     """Refuses evidence whose parts are no mappings. What the scores are is checked by the loop."""
     for name in ("scores", "folds", "noise", "artefacts", "facts"):
-        part = data.get(name, {})
+        part = data.get(name)
+        if part is None:
+            continue
         if not isinstance(part, Mapping) or not all(isinstance(key, str) for key in part):
             cause = "bad_score" if name == "scores" else "error"
             raise _UnfitError(cause, f"{name} must map names to values; got {part!r:.200}")

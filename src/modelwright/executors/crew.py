@@ -22,7 +22,7 @@ from typing import Any
 from modelwright.core.errors import InputError, ModelwrightError
 from modelwright.core.trial import Evidence, Progress
 from modelwright.executors.child import Child, Order
-from modelwright.executors.frames import read_message
+from modelwright.executors.frames import to_message
 from modelwright.executors.tree import descendants, kernel_kills, private_bytes, shared_once
 
 LOOK = 0.05  # seconds between two looks at memory, bounds and the dying
@@ -163,8 +163,8 @@ class Crew:
             return
         try:
             heard = child.hear()
-            for kind, body, text in heard or ():
-                self._take(child, kind, body, text)
+            for kind, body in heard or ():
+                self._take(child, kind, body)
         # A trial can write anything to any file of its process.
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             self._kill(child, "crash", f"its process broke the protocol ({error})")
@@ -172,7 +172,7 @@ class Crew:
         if heard is None:
             self._lost(child)
 
-    def _take(self, child: Child, kind: str, body: Any, text: bytes) -> None:
+    def _take(self, child: Child, kind: str, body: Any) -> None:
         number = child.order.number if child.order else None
         if kind == "ready" and child.state == "starting":
             child.state, self._was_ready, self._failed_starts = "idle", True, 0
@@ -181,7 +181,7 @@ class Crew:
         elif kind == "tired":
             child.tired = str(body)
         elif kind in ("progress", "evidence") and body["trial"] == number:
-            message = read_message(text)
+            message = to_message(kind, body)
             if isinstance(message, Evidence):
                 self._finish(child, message)
             else:
@@ -327,8 +327,8 @@ class Crew:
         """Ends a worker; what its trial said before is taken first, as it may be its evidence."""
         with contextlib.suppress(ValueError, TypeError, KeyError, AttributeError):
             while heard := child.hear():
-                for kind, body, text in heard:
-                    self._take(child, kind, body, text)
+                for kind, body in heard:
+                    self._take(child, kind, body)
         if child.state == "gone":
             return
         order, child.order = child.order, None

@@ -40,9 +40,8 @@ def decode(text: bytes) -> tuple[str, Any]:
     return next(iter(message.items()))
 
 
-def read_message(text: bytes) -> Progress | Evidence:
-    """The progress or evidence in a text. Raises ValueError, TypeError, KeyError when unfit."""
-    kind, body = decode(text)
+def to_message(kind: str, body: Any) -> Progress | Evidence:
+    """The progress or evidence of a message. Raises ValueError, TypeError, KeyError when unfit."""
     if kind == "evidence":
         return Evidence.from_json(body)
     if kind == "progress":

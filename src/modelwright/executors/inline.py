@@ -11,7 +11,6 @@ from modelwright.core.errors import InputError, ModelwrightError
 from modelwright.core.roles import Evaluator
 from modelwright.core.trial import Evidence, Progress, Trial
 from modelwright.executors.conduct import conduct
-from modelwright.executors.frames import read_message
 from modelwright.executors.meter import Meter
 from modelwright.executors.toolbox import ToolBox
 
@@ -98,12 +97,11 @@ class Inline:
         if late():
             self._fail(trial.number, "timeout", "its deadline passed before it started")
             return
-        texts = conduct(
+        messages = conduct(
             self._evaluator, trial, self._tools, meter, lambda: words.pop(trial.number, None)
         )
         try:
-            for text in texts:
-                message = read_message(text)
+            for message, _ in messages:
                 self._done.append(message)
                 if isinstance(message, Progress) and late():
                     self._fail(trial.number, "timeout", "it ran past its deadline", meter)
@@ -113,7 +111,7 @@ class Inline:
             raise
         finally:
             words.pop(trial.number, None)
-            texts.close()  # type: ignore[attr-defined]
+            messages.close()
 
     def _fail(self, number: int, cause: str, message: str, meter: Meter | None = None) -> None:
         evidence = Evidence(number).failed(cause, message)

@@ -3,66 +3,76 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from dataclasses import replace
-from pathlib import Path
 
 from modelwright.core.trial import Evidence
+
+try:
+    import resource
+except ImportError:  # Windows: children are not counted
+    resource = None  # type: ignore[assignment]
+
+
+class Gauge:
+    """Reads this process's own peak of resident memory (Linux; elsewhere it reads None).
+
+    The files stay open, as opening them would cost more than all else that is measured.
+    """
+
+    def __init__(self) -> None:
+        self._files: tuple[int, int] | None = None
+        with contextlib.suppress(OSError):
+            status = os.open("/proc/self/status", os.O_RDONLY)
+            self._files = (os.open("/proc/self/clear_refs", os.O_WRONLY), status)
+
+    def reset(self) -> None:
+        """Starts a new peak. (getrusage has no such thing, and begins with the parent's peak.)"""
+        if self._files is not None:
+            with contextlib.suppress(OSError):
+                os.pwrite(self._files[0], b"5", 0)
+
+    def peak_bytes(self) -> int | None:
+        """The peak since the last reset, libraries and mapped files included."""
+        if self._files is None:
+            return None
+        try:
+            _, _, found = os.pread(self._files[1], 4096, 0).partition(b"VmHWM:")
+            return int(found.split(None, 1)[0]) * 1024
+        except (OSError, IndexError, ValueError):  # a trial may have closed the file
+            return None
 
 
 class Meter:
     """Counts from when it is made. `fill` puts the readings where the evidence has none.
 
     `seconds` is wall time; `cpu_seconds` is user and system time of this process and of its
-    finished children. With `peak`, which only a process of the trial's own should ask for, the peak
-    of resident memory is counted too, libraries and mapped files included (Linux; elsewhere it is
-    left as not measured); `peak_bytes` has it after `fill`.
+    finished children; `peak_bytes` is the gauge's, or stays not measured without one: only a
+    process of the trial's own can tell.
     """
 
-    def __init__(self, peak: bool = False) -> None:
-        self._peak = peak and _reset_peak()
-        self.peak_bytes: int | None = None
+    def __init__(self, gauge: Gauge | None = None) -> None:
+        self._gauge = gauge
+        if gauge is not None:
+            gauge.reset()
         self._cpu, self._start = _cpu_seconds(), time.perf_counter()
-
-    @property
-    def seconds(self) -> float:
-        """Wall time so far."""
-        return time.perf_counter() - self._start
 
     def fill(self, evidence: Evidence) -> Evidence:
         """The evidence with the readings in those measured fields that are None."""
-        self.peak_bytes = _peak_bytes() if self._peak else None
-        ours = {
-            "seconds": self.seconds,
-            "cpu_seconds": _cpu_seconds() - self._cpu,
-            "peak_bytes": self.peak_bytes,
-        }
-        missing = {k: v for k, v in ours.items() if getattr(evidence, k) is None}
-        return replace(evidence, **missing)  # type: ignore[arg-type]
+        seconds, cpu, peak = evidence.seconds, evidence.cpu_seconds, evidence.peak_bytes
+        if seconds is None:
+            seconds = time.perf_counter() - self._start
+        if cpu is None:
+            cpu = _cpu_seconds() - self._cpu
+        if peak is None and self._gauge is not None:
+            peak = self._gauge.peak_bytes()
+        return replace(evidence, seconds=seconds, cpu_seconds=cpu, peak_bytes=peak)
 
 
 def _cpu_seconds() -> float:
-    own = time.process_time()
-    with contextlib.suppress(ImportError):  # not on Windows
-        import resource
-
+    seconds = time.process_time()
+    if resource is not None:
         children = resource.getrusage(resource.RUSAGE_CHILDREN)
-        return own + children.ru_utime + children.ru_stime
-    return own
-
-
-def _reset_peak() -> bool:
-    """Lets the kernel count the peak anew; getrusage would show the parent's too, from the fork."""
-    try:
-        Path("/proc/self/clear_refs").write_text("5")
-    except OSError:
-        return False
-    return True
-
-
-def _peak_bytes() -> int | None:
-    with contextlib.suppress(OSError), Path("/proc/self/status").open("rb") as status:
-        for line in status:
-            if line.startswith(b"VmHWM"):
-                return int(line.split()[1]) * 1024
-    return None
+        seconds += children.ru_utime + children.ru_stime
+    return seconds

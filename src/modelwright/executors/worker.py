@@ -20,11 +20,11 @@ from typing import Any
 
 from modelwright.core.errors import InputError
 from modelwright.core.roles import Evaluator
-from modelwright.core.trial import Trial
+from modelwright.core.trial import Evidence, Trial
 from modelwright.executors.conduct import conduct, failed_by
 from modelwright.executors.frames import Unpacker, decode, encode, pack
 from modelwright.executors.guard import guard, limit_memory
-from modelwright.executors.meter import Meter
+from modelwright.executors.meter import Gauge, Meter
 from modelwright.executors.store import FileStore
 from modelwright.executors.toolbox import EvaluatorSpec, ToolBox
 from modelwright.executors.tree import descendants, private_bytes
@@ -77,7 +77,7 @@ class Worker:
         self._tools = ToolBox(
             Path(hello["data"]), FileStore(Path(hello["store"])), hello["threads"]
         )
-        self._pid = os.getpid()
+        self._pid, self._gauge = os.getpid(), Gauge()
         self._first_children = set(descendants(self._pid))
         used = private_bytes([self._pid])
         self._halfway = used + (hello["memory_bytes"] - used) // 2
@@ -91,26 +91,16 @@ class Worker:
 
     def _play(self, trial: Trial) -> None:
         _seed(trial.seed)
-        meter = Meter(peak=True)
-        number = trial.number
-        for text in conduct(
+        number, meter = trial.number, Meter(self._gauge)
+        for message, text in conduct(
             self._evaluator, trial, self._tools, meter, lambda: self._channel.word(number)
         ):
             if os.getpid() != self._pid:  # the trial forked, and this is the copy
                 os._exit(0)
-            if text.startswith(b'{"evidence"'):
-                self._finish(text, meter)
-            else:
-                self._channel.send(text)
+            reason = self._tired(message) if isinstance(message, Evidence) else None
+            self._channel.send(*([encode("tired", reason)] if reason else []), text)
 
-    def _finish(self, text: bytes, meter: Meter) -> None:
-        with contextlib.suppress(Exception):  # a trial may have closed them
-            sys.stdout.flush()
-            sys.stderr.flush()
-        reason = self._tired(meter)
-        self._channel.send(*([encode("tired", reason)] if reason else []), text)
-
-    def _tired(self, meter: Meter) -> str | None:
+    def _tired(self, evidence: Evidence) -> str | None:
         """Why this process should not play another trial, or None.
 
         A trial's children end with it, and what one trial leaves in memory must not be counted
@@ -123,7 +113,7 @@ class Worker:
                 return "the trial left processes running"
         except ChildProcessError:
             pass
-        if meter.peak_bytes is not None and meter.peak_bytes > self._halfway:
+        if (evidence.peak_bytes or 0) > self._halfway:
             gc.collect()
             if private_bytes([self._pid]) > self._halfway:
                 return "the trial left memory filled"
