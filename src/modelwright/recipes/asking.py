@@ -13,10 +13,9 @@ from modelwright.core.problem import Rungs
 from modelwright.core.roles import Designer
 from modelwright.core.trial import Evidence, Trial
 from modelwright.evaluators.function import scores_of
-from modelwright.ledger import open_ledger
 from modelwright.policy import LAPTOP
 from modelwright.recipes.result import SearchResult
-from modelwright.recipes.search import WORKSPACE, Changed, plan_search, settle
+from modelwright.recipes.search import WORKSPACE, Changed, open_place, plan_search, settle
 from modelwright.study.session import Session
 
 MANY = 1_000_000_000  # trials that may be out at once: the caller decides
@@ -77,7 +76,7 @@ class AskTell:
             designer=designer, seed=seed, name=name, workspace=workspace, policy=LAPTOP,
             in_order=False,
         )  # fmt: skip
-        self._ledger = open_ledger(plan.where)
+        self._ledger = open_place(plan)
         try:
             self._plan = settle(plan, self._ledger, if_changed)
             self._writer = self._ledger.writer(self._plan.study.name)

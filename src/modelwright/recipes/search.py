@@ -92,7 +92,7 @@ def search(
         slots=_slots(executor, slots), designer=designer, seed=seed, name=name,
         workspace=workspace, policy=policy,
     )  # fmt: skip
-    ledger = open_ledger(plan.where)
+    ledger = open_place(plan)
     try:
         plan = settle(plan, ledger, if_changed)
         runner = make_executor(plan, executor)
@@ -154,6 +154,13 @@ def plan_search(
         where, folder = str(workspace), Path()
     description = study.to_json(designer_json(chosen), policy.to_json())
     return Plan(study, description, where, evaluator, folder)
+
+
+def open_place(plan: Plan) -> Ledger:
+    """The ledger of a plan; its folder is made when it is not there."""
+    if isinstance(plan.where, Path):
+        plan.where.parent.mkdir(parents=True, exist_ok=True)
+    return open_ledger(plan.where)
 
 
 def settle(plan: Plan, ledger: Ledger, if_changed: Changed) -> Plan:

@@ -54,6 +54,8 @@ class Session:
         """Folds the rows there are; a new study writes its first, a resumed one a `session` row."""
         record = Record(study.brief, study.budget)
         for row in ledger.rows(study.name):
+            if row.n == 0:  # the budget it was begun with; later ones are rows of their own
+                record = Record.open(row.body, study.space)
             record.absorb(row.kind, row.body)
         session = cls(study, writer, record)
         if record.status == "new":
