@@ -20,7 +20,7 @@ DESIGNERS: Mapping[str, str] = {
     "evolution": "evolution:Evolution",
     "local_search": "local_search:LocalSearch",
     "tpe": "tpe:Tpe",
-    "nsga2": "pareto:Nsga2",
+    "nsga2": "nsga2:Nsga2",
     "portfolio": "portfolio:Portfolio",
     "team": "team:Team",
     "bayesian": "bayesian:Bayesian",

@@ -1,15 +1,16 @@
-"""What every designer does with its ideas: keep the new ones, rank outcomes, say what changed."""
+"""What every designer does with its ideas: keep the new ones, with their reasons."""
 
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from modelwright.core.keys import Key
 from modelwright.core.trial import Candidate, Proposal
 from modelwright.core.view import Outcome, View
+from modelwright.designers.sobol import sobol_point
+from modelwright.designers.standing import told
 
 DRAW_TRIES = 32
 HARD_DRAW_TRIES = 256
@@ -51,6 +52,26 @@ class Batch:
         self.proposals.append(Proposal(candidate, text, self.rung, by=self.by))
         return True
 
+    def scatter(self, key: Key, why: str = "") -> bool:
+        """Takes the next point of an even spread; False when the space seems to hold no more.
+
+        The first trial is the space's default, the i-th after it is point i of a Sobol sequence
+        that the study's seed scrambles. Points that were tried already are replaced by draws.
+        `why` leads the reason.
+        """
+        view, space = self.view, self.view.space
+        index = view.trials_spent + len(self.proposals)
+        if index == 0:
+            reason = f"{why}the space's default, where a search starts"
+            if self.offer(space.default(), reason):
+                return True
+        elif space.unit_dimension:
+            point = sobol_point(space.unit_dimension, index - 1, view.brief.seed)
+            reason = f"{why}point {index} of an even spread over {len(point)} dimensions"
+            if self.offer(space.from_unit(point.tolist()), reason):
+                return True
+        return self.draw(key.child("draw", index), f"{why}drawn at random")
+
     def draw(self, key: Key, reason: str = "drawn at random") -> bool:
         """Takes a new design drawn at random; False when the space seems to hold no more.
 
@@ -70,31 +91,17 @@ class Batch:
         return any(self.offer(design, last) for design in itertools.chain(later, sooner))
 
 
-def standing(outcome: Outcome) -> tuple[float, int, float, int]:
-    """Sorts outcomes of several rungs, best first.
-
-    Within limits before outside, failed last; then the higher rung first, because only the better
-    part of a rung goes on; then the loss; then age.
-    """
-    violation = outcome.violation if outcome.ok else math.inf
-    return (violation, -outcome.trial.rung, outcome.loss, outcome.trial.number)
-
-
-def told(outcome: Outcome) -> str:
-    """A trial and what it scored, for a reason.
-
-    It names the rung where there are several, and the violation of the limits where there is one.
-    """
-    trial = outcome.trial
-    parts = [f"loss {outcome.loss:.4g}" if outcome.ok else "failed"]
-    if trial.rung:
-        parts.append(f"rung {trial.rung}")
-    if outcome.violation:
-        parts.append(f"outside the limits by {outcome.violation:.3g}")
-    return f"trial {trial.number} ({', '.join(parts)})"
-
-
-def difference(space: Any, a: Any, b: Any) -> str:
-    """What tells the second design from the first, in words."""
-    text: str = space.difference(a, b) if hasattr(space, "difference") else space.dump(b)
-    return text
+def breed(batch: Batch, parent: Outcome, other: Outcome, large: bool, how: str, key: Key) -> bool:
+    """Takes a child of two outcomes' designs (a mutation where they are one); True when new."""
+    space = batch.view.space
+    a = parent.trial.candidate
+    design: Any = space.design(a)
+    if other.trial.candidate.id != a.id:
+        b = other.trial.candidate
+        child = space.cross(design, space.design(b), key)
+        reason = f"crosses {told(parent)} and {told(other)}, each {how}"
+        return batch.offer(child, reason, (a.id, b.id))
+    child = space.mutate(design, key, "large" if large else "small")
+    return batch.offer(
+        child, lambda: f"mutates {told(parent)}, {how}: {space.difference(design, child)}", (a.id,)
+    )

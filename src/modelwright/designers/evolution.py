@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random as Generator
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from modelwright.core.errors import InputError
 from modelwright.core.keys import Key
 from modelwright.core.trial import Proposal
 from modelwright.core.view import Brief, Outcome, View
-from modelwright.designers.batch import Batch, difference, standing, told
-from modelwright.designers.random_search import scatter
+from modelwright.designers.batch import Batch, breed
+from modelwright.designers.standing import joined, standing
 
 TRIES = 12
 
@@ -65,8 +65,8 @@ class Evolution:
         while not batch.full:
             own = key.child(len(batch.proposals))
             started = view.trials_spent + len(batch.proposals) >= self.initial
-            if not (state and started and self._child(state, batch, own)) and not scatter(
-                batch, own
+            if not (state and started and self._child(state, batch, own)) and not batch.scatter(
+                own
             ):
                 break
         return batch.proposals
@@ -86,31 +86,3 @@ class Evolution:
 
     def _winner(self, state: tuple[Outcome, ...], rng: Generator) -> Outcome:
         return min(rng.sample(state, min(self.sample, len(state))), key=standing)
-
-
-def joined(members: tuple[Outcome, ...], outcome: Outcome) -> tuple[Outcome, ...]:
-    """The members and a new outcome: at the end, or in the place of its candidate's lower rung."""
-    if not outcome.ok:
-        return members
-    for i, member in enumerate(members):
-        if member.trial.candidate.id == outcome.trial.candidate.id:
-            if outcome.trial.rung < member.trial.rung:
-                return members
-            return (*members[:i], outcome, *members[i + 1 :])
-    return (*members, outcome)
-
-
-def breed(batch: Batch, parent: Outcome, other: Outcome, large: bool, how: str, key: Key) -> bool:
-    """Takes a child of two outcomes' designs (a mutation where they are one); True when new."""
-    space = batch.view.space
-    a = parent.trial.candidate
-    design: Any = space.design(a)
-    if other.trial.candidate.id != a.id:
-        b = other.trial.candidate
-        child = space.cross(design, space.design(b), key)
-        reason = f"crosses {told(parent)} and {told(other)}, each {how}"
-        return batch.offer(child, reason, (a.id, b.id))
-    child = space.mutate(design, key, "large" if large else "small")
-    return batch.offer(
-        child, lambda: f"mutates {told(parent)}, {how}: {difference(space, design, child)}", (a.id,)
-    )

@@ -1,0 +1,64 @@
+"""An ordered list of designs first, then another designer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from modelwright.core.keys import Key
+from modelwright.core.roles import Designer
+from modelwright.core.trial import Proposal
+from modelwright.core.view import Brief, Outcome, View
+from modelwright.designers.batch import Batch
+
+
+@dataclass(frozen=True)
+class Portfolio:
+    """Proposes `documents` (JSON texts of designs) in their order, then what `then` proposes.
+
+    `then` learns from all outcomes. A portfolio is how earlier studies enter a new one: the list is
+    fixed before the first trial. Raises SpaceError at the start of a study for a document that is
+    not of its space.
+
+    >>> from modelwright.designers import Random
+    >>> Portfolio(('{"flag":true}',), then=Random()).block
+    1
+    """
+
+    documents: tuple[str, ...]
+    then: Designer
+
+    name: ClassVar[str] = "portfolio"
+
+    @classmethod
+    def of(cls, space: Any, designs: Iterable[Any], then: Designer) -> Portfolio:
+        """The portfolio of these designs of a space."""
+        return cls(tuple(space.dump(space.check(design)) for design in designs), then)
+
+    @property
+    def block(self) -> int:
+        """That of `then`."""
+        return self.then.block
+
+    def start(self, brief: Brief) -> tuple[tuple[Any, ...], Any]:
+        """The designs, and the state of `then`."""
+        designs = tuple(brief.space.load(document) for document in self.documents)
+        return designs, self.then.start(brief)
+
+    def update(self, state: Any, outcomes: Sequence[Outcome], key: Key) -> tuple[Any, Any]:
+        """The state of `then` goes on."""
+        return state[0], self.then.update(state[1], outcomes, key)
+
+    def propose(self, state: Any, view: View, n: int, key: Key) -> Sequence[Proposal]:
+        """The next of the list that were not tried, then those of `then`."""
+        batch = Batch(view, n, self.name)
+        for i, design in enumerate(state[0]):
+            if batch.full:
+                return batch.proposals
+            batch.offer(design, f"number {i + 1} of a portfolio of {len(state[0])}")
+        chosen = {p.candidate.id for p in batch.proposals}
+        # `then` does not see what was just chosen, so it is asked for a few more.
+        more = self.then.propose(state[1], view, n, key)
+        rest = [p for p in more if p.candidate.id not in chosen]
+        return [*batch.proposals, *rest][:n]
