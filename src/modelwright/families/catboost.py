@@ -201,9 +201,11 @@ def _data(X: Inputs) -> Any:
     import catboost
 
     numeric = np.ascontiguousarray(X.numeric, dtype=np.float32) if X.numeric.shape[1] else None
-    names = _names(max(X.levels) + 2) if X.levels else None
-    # Whatever lies outside the known levels is one name that training never saw.
-    codes = None if names is None else names[np.where(X.codes < -1, max(X.levels), X.codes) + 1]
+    codes = None
+    if X.levels:
+        # Whatever lies outside the known levels is one name that training never saw.
+        top = max(X.levels)
+        codes = _names(top + 2)[np.where((X.codes < -1) | (X.codes > top), top, X.codes) + 1]
     return catboost.FeaturesData(num_feature_data=numeric, cat_feature_data=codes)
 
 
