@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from modelwright.core.version import VERSION as __version__
 
 # Names of the front and where they live; loaded when first used, so that the import stays light.
 _FRONT = {

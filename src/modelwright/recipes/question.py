@@ -11,6 +11,8 @@ from typing import Any
 from modelwright.core.errors import InputError, did_you_mean
 from modelwright.core.problem import Limit
 
+TASKS = ("binary", "multiclass", "regression")
+
 # What a limit of `build` may name: measured by the evaluator, see docs/limits.md.
 LIMITED = {
     "latency_ms": "median time of one prediction for one row, in milliseconds",
@@ -26,7 +28,7 @@ class Question:
     `data` is a path, or `"<DataFrame>"` when it came from Python. `task` is `binary`,
     `multiclass`, `regression` or None (inferred). `metric` is a metric's name or
     `module:function`. `sealed` False keeps no rows aside. `costs` gives the cost of each kind of
-    error, `{"actual>predicted": cost}`; `constraint` bounds a metric when the decision threshold
+    error, `{true label: {answer: cost}}`; `constraint` bounds a metric when the decision threshold
     is chosen, `"sensitivity>=0.95"`.
     """
 
@@ -43,16 +45,15 @@ class Question:
     weight: str | None = None
     drop: tuple[str, ...] = ()
     baseline: str | None = None
-    costs: Mapping[str, float] = field(default_factory=dict)
+    costs: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     constraint: str | None = None
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.task not in (None, "binary", "multiclass", "regression"):
-            tasks = ("binary", "multiclass", "regression")
+        if self.task not in (None, *TASKS):
             raise InputError(
-                f"a task is {', '.join(tasks)}; got {self.task!r}."
-                f"{did_you_mean(str(self.task), tasks)}"
+                f"a task is {', '.join(TASKS)}; got {self.task!r}."
+                f"{did_you_mean(str(self.task), TASKS)}"
             )
         if self.test is not None and not self.sealed:
             raise InputError("a test file and --no-sealed exclude each other: give one of them.")
@@ -62,6 +63,8 @@ class Question:
             raise InputError(f"a seed is a whole number from 0; got {self.seed!r}.")
         for text in self.limits:
             Limit.parse(text, LIMITED)
+        if self.costs and self.metric is not None:
+            raise InputError("costs are the metric; leave the metric out, or the costs.")
         if self.constraint is not None:
             Limit.parse(self.constraint)
 
@@ -98,8 +101,8 @@ def read_question(path: str | Path) -> tuple[Question, dict[str, Any]]:
         metric = "mine:profit"
         limits = ["latency_ms<=1"]
         constraint = "sensitivity>=0.95"
-        [costs]
-        "yes>no" = 5.0
+        [costs.yes]
+        no = 5.0
         [run]
         budget = "10m"
     """

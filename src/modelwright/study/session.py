@@ -8,12 +8,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
-from modelwright import __version__
 from modelwright.core.canonical import digest
 from modelwright.core.keys import Key
 from modelwright.core.record import Record, verdict_json
 from modelwright.core.roles import Executor
 from modelwright.core.trial import Action, Evidence, Progress, Proposal, Trial
+from modelwright.core.version import VERSION
 from modelwright.core.view import View
 from modelwright.ledger import Ledger, Writer
 from modelwright.study.rungs import promotable
@@ -69,7 +69,7 @@ class Session:
             return session
         left = [trial.number for trial in record.view.pending]
         lost = [number for number in left if record.ordered_again[number] >= 2]
-        facts = {"version": __version__, "python": platform.python_version()}
+        facts = {"version": VERSION, "python": platform.python_version()}
         session.note("session", {**facts, "ordered_again": [n for n in left if n not in lost]})
         for number in lost:  # it took its supervisor down twice: not a third time
             message = "the supervisor died twice while this trial ran"
