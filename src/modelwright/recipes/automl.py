@@ -1,0 +1,361 @@
+"""`build`: from a table and a question to a shipped model, inside the budget."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from modelwright.core.errors import InputError
+from modelwright.core.problem import Budget, Limit, Problem, Rungs
+from modelwright.core.record import Record
+from modelwright.core.trial import Candidate
+from modelwright.core.view import View
+from modelwright.ledger import open_ledger
+from modelwright.policy import LAPTOP, RulePolicy
+from modelwright.readers.runs import DEFAULT_WORKSPACE, RunFolder, open_run, record_of, study_of
+from modelwright.recipes.closing import BlendAndRefit
+from modelwright.recipes.outcome import BuildResult
+from modelwright.recipes.question import LIMITED, TASKS, Question
+from modelwright.recipes.tidy import Tidy
+from modelwright.study import Study, run
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from modelwright.data import Prepared, TableInfo
+
+SHIP_SECONDS = 1.5  # of a budget in seconds, kept for writing the model and the report
+EVALUATOR = "modelwright.evaluators.fit_and_score:load"
+TRIVIAL = '{"type":"Dummy"}'
+
+
+@dataclass(frozen=True)
+class BuildPlan:
+    """A build that is ready to run: the data is prepared, nothing was tried."""
+
+    run: RunFolder
+    study: Study
+    description: Mapping[str, Any]
+    arguments: Mapping[str, Any]
+    dev: Path
+    notes: tuple[str, ...]
+    began: float
+
+
+def build(
+    data: str | Path | pd.DataFrame | Question,
+    target: str | None = None,
+    *,
+    budget: str | int | Budget = "5m",
+    workspace: str | Path = DEFAULT_WORKSPACE,
+    name: str | None = None,
+    policy: RulePolicy = LAPTOP,
+    slots: int | None = None,
+    **question: Any,
+) -> BuildResult:
+    """Builds a model that predicts `target` from a table, and ships the best within the limits.
+
+    `data` is a file (CSV of any dialect, gz, Parquet, Excel), a data frame, or a `Question`; the
+    other fields of `Question` are keywords: `metric`, `limits`, `test`, `group`, `time`, `seed`...
+    `budget` is wall time (`"5m"`) or trials. The run is a new folder in `workspace`. Trials run in
+    `slots` worker processes (default: the cores of this machine, at most 4).
+
+    Returns what came of it, also when no model met the limits. With a budget in trials, and no
+    limit on a measured value, equal seeds give equal results.
+
+    Raises InputError for a file or question that cannot be used; nothing was spent then.
+    """
+    began = time.monotonic()
+    asked = data if isinstance(data, Question) else _asked(data, target, question)
+    frame = None if isinstance(data, (str, Path, Question)) else data
+    plan = plan_build(
+        asked, frame, budget=budget, workspace=workspace, name=name, policy=policy, slots=slots,
+        began=began,
+    )  # fmt: skip
+    return play(plan)
+
+
+def _asked(data: Any, target: str | None, fields: Mapping[str, Any]) -> Question:
+    if target is None:
+        raise InputError("name the column to predict: target='...'.")
+    source = str(data) if isinstance(data, (str, Path)) else "<DataFrame>"
+    return Question.from_json({"data": source, "target": target, **fields})
+
+
+def plan_build(
+    question: Question,
+    frame: pd.DataFrame | None = None,
+    *,
+    budget: str | int | Budget,
+    workspace: str | Path = DEFAULT_WORKSPACE,
+    name: str | None = None,
+    policy: RulePolicy = LAPTOP,
+    slots: int | None = None,
+    began: float | None = None,
+    folder: Path | None = None,
+) -> BuildPlan:
+    """Reads and prepares the data and makes the study; spends nothing of the search.
+
+    The run's folder is made by this call; `folder` gives one instead (a plan that is thrown away).
+    """
+    from modelwright.data import prepare
+
+    began = time.monotonic() if began is None else began
+    wanted = Budget.parse(budget)
+    check_metric(question)
+    path = folder or new_folder(workspace, name or _stem(question))
+    try:
+        table, test = _read(question, frame, path / "data")
+        prepared = prepare(table, _split_question(question), path / "data", test)
+    except BaseException:
+        _remove(path)
+        raise
+    return study_plan(RunFolder(path), question, table.info, prepared, wanted, policy, slots, began)
+
+
+def study_plan(
+    run_folder: RunFolder,
+    question: Question,
+    info: TableInfo,
+    prepared: Prepared,
+    budget: Budget,
+    policy: RulePolicy,
+    slots: int | None,
+    began: float,
+) -> BuildPlan:
+    """The study of a prepared table."""
+    from modelwright.data import load_part
+    from modelwright.designers import designer_json
+    from modelwright.families import SEARCHED, available, table_model
+    from modelwright.gates import Paired
+    from modelwright.models.metrics import find_metric
+    from modelwright.spaces import Space
+
+    names = [n for n in SEARCHED if not policy.families or n in policy.families]
+    types, left_out = available(names or SEARCHED)
+    space = Space(table_model(t.__name__ for t in types))
+    asked = _metric(question, prepared.schema.classes)
+    metric = find_metric(asked, prepared.schema.task)
+    part = load_part(prepared.dev)
+    about = {
+        "question": question.to_json(),
+        "task": prepared.schema.task,
+        "classes": list(prepared.schema.classes),
+        "n_rows": info.n_rows,
+        "n_dev": prepared.n_dev,
+        "n_sealed": prepared.n_sealed,
+        "notes": [*info.notes, *prepared.notes, *left_out],
+        "columns": [c.to_json() for c in info.columns],
+        "source": dict(info.source),
+        "data_hash": prepared.hash,
+    }
+    problem = Problem(
+        "table", (metric.goal,), tuple(Limit.parse(x, LIMITED) for x in question.limits), about,
+        question.seed,
+    )  # fmt: skip
+    arguments = {
+        "task": prepared.schema.task,
+        "metric": asked,
+        "families": [t.__name__ for t in types],
+        "constraint": question.constraint,
+        "sealed": None if prepared.sealed is None else str(prepared.sealed.absolute()),
+        "path": str(Path.cwd()),
+    }
+    n_folds = len(part.parts) // max(1, part.repeats)
+    study = Study(
+        name=run_folder.name, problem=problem, space=space, designer=_designer(space, types),
+        gate=Paired(), policy=policy, budget=_search_budget(budget, began),
+        rungs=_rungs(prepared.n_dev), slots=slots or max(1, min(4, os.cpu_count() or 1)),
+        rivals=_rivals(question), rival_names=_rival_names(question),
+        closing=BlendAndRefit(max(2, n_folds), prepared.sealed is not None),
+        protocol={"data": prepared.hash, "metric": metric.identity(), "evaluator": EVALUATOR},
+        settings={"budget": asdict(budget), "arguments": arguments},
+    )  # fmt: skip
+    description = study.to_json(designer_json(study.designer), policy.to_json())
+    return BuildPlan(
+        run_folder, study, description, arguments, prepared.dev, tuple(about["notes"]), began
+    )
+
+
+def play(plan: BuildPlan) -> BuildResult:
+    """Runs a planned build to its end, ships, and writes the report."""
+    from modelwright.executors import EvaluatorSpec, FileStore, Processes, ToolBox
+    from modelwright.recipes.ship import ship_winner
+
+    store = FileStore(plan.run.path / "artefacts")
+    tools = ToolBox(plan.dev, store, threads=1)
+    ledger = open_ledger(plan.run.ledger_path)
+    try:
+        spec = EvaluatorSpec(EVALUATOR, plan.arguments)
+        preload = ("numpy", "sklearn.linear_model", "lightgbm")
+        workers = Processes(spec, tools, slots=plan.study.slots, preload=preload)
+        try:
+            executor = Tidy(workers, store, View(plan.study.brief))
+            record = run(plan.study, ledger, executor, plan.description)
+        finally:
+            workers.close()
+        shipped = ship_winner(plan.run, record, ledger, plan.study.name, store)
+        record = record_of(ledger, plan.study.name, plan.study.space)
+    finally:
+        ledger.close()
+    return BuildResult(plan.run, record, shipped, plan.notes, time.monotonic() - plan.began)
+
+
+def resume_build(run_folder: RunFolder, add: Budget | None, workspace: str | Path) -> BuildResult:
+    """Goes on with a run where it was; `add` is budget on top of what it had."""
+    from modelwright.data import Schema, load_part
+
+    began = time.monotonic()
+    ledger = open_run(run_folder)
+    try:
+        record = record_of(ledger, study_of(ledger))
+    finally:
+        ledger.close()
+    if add is not None:
+        writer = open_ledger(run_folder.ledger_path, create=False)
+        writer.post(run_folder.name, {"kind": "budget", "by": "resume", "add": asdict(add)})
+        writer.close()
+    plan = plan_again(run_folder, record, began)
+    _ = (Schema, load_part, workspace)
+    return play(plan)
+
+
+def plan_again(run_folder: RunFolder, record: Record, began: float) -> BuildPlan:
+    """The plan of a run that exists, from its first row and its prepared data."""
+    from modelwright.data import Prepared, TableInfo, load_part
+    from modelwright.policy.policy import policy_from
+
+    about = record.settings["problem"]["about"]
+    data = run_folder.path / "data"
+    dev, sealed = data / "dev", data / "sealed"
+    if not dev.exists():
+        raise InputError(f"the run {run_folder.name} has lost its data folder; build it again.")
+    part = load_part(dev)
+    prepared = Prepared(
+        dev, sealed if sealed.exists() else None, part.schema, about["n_dev"], about["n_sealed"],
+        (), about["data_hash"],
+    )  # fmt: skip
+    info = TableInfo.from_json(
+        {"columns": about["columns"], "n_rows": about["n_rows"], "notes": [],
+         "source": about["source"]}
+    )  # fmt: skip
+    policy = policy_from(record.settings["policy"])
+    question = Question.from_json(about["question"])
+    budget = Budget(**record.settings["budget"])
+    plan = study_plan(
+        run_folder, question, info, prepared, budget, policy, record.settings["slots"], began
+    )
+    study = replace(plan.study, name=record.settings["name"], budget=budget)
+    return replace(plan, study=study, description=record.settings, notes=tuple(about["notes"]))
+
+
+# -- parts ---------------------------------------------------------------------------------------
+
+
+def check_metric(question: Question) -> None:
+    """Refuses an unknown metric, or one that cannot be imported, before a file is opened."""
+    from modelwright.models.metrics import METRICS, find_metric
+
+    if question.metric is None or question.costs:
+        return
+    tasks = TASKS if question.task is None else (question.task,)
+    fitting = [m.tasks for m in METRICS.values() if m.name == question.metric]
+    task: Any = next((t for t in tasks if any(t in f for f in fitting)), tasks[0])
+    find_metric(question.metric, task)
+
+
+def _metric(question: Question, classes: tuple[str, ...]) -> Any:
+    """What the evaluator is told: a name, `module:function`, a table of costs, or None."""
+    from modelwright.models.metrics import costs_table
+
+    if not question.costs:
+        return question.metric
+    if not classes:
+        raise InputError("costs per kind of error go with classes; this target is a number.")
+    return {"costs": costs_table(question.costs, classes)}
+
+
+def _designer(space: Any, types: Sequence[Any]) -> Any:
+    from modelwright.designers import make_designer
+    from modelwright.designers.portfolio import Portfolio
+
+    defaults = tuple(space.dump(kind()) for kind in types)
+    return Portfolio(defaults, then=make_designer("bayesian"))
+
+
+def _rungs(n_dev: int) -> Rungs:
+    """Large tables are first tried on a part of their rows."""
+    return Rungs((0.2, 1.0), eta=3) if n_dev > 50_000 else Rungs((1.0,))
+
+
+def _rivals(question: Question) -> tuple[Candidate, ...]:
+    from modelwright.core.canonical import canonical
+
+    rivals = [Candidate(TRIVIAL)]
+    if question.baseline is not None:
+        rivals.append(Candidate(canonical({"type": "Rival", "source": question.baseline})))
+    return tuple(rivals)
+
+
+def _rival_names(question: Question) -> tuple[str, ...]:
+    return ("trivial", "yours") if question.baseline is not None else ("trivial",)
+
+
+def _search_budget(budget: Budget, began: float) -> Budget:
+    """What is left for the loop of a budget in seconds, which covers the whole command."""
+    if budget.seconds is None:
+        return budget
+    left = budget.seconds - (time.monotonic() - began) - SHIP_SECONDS
+    return replace(budget, seconds=max(0.5, left))
+
+
+def _split_question(question: Question) -> Any:
+    from modelwright.data import Question as Split
+
+    return Split(
+        question.target, question.task, question.positive, question.group, question.time,  # type: ignore[arg-type]
+        question.weight, question.drop, question.sealed and question.test is None, question.seed,
+    )  # fmt: skip
+
+
+def _read(question: Question, frame: Any, folder: Path) -> tuple[Any, Any]:
+    from modelwright.data import Table, read_limited, read_raw, read_table
+
+    if frame is not None:
+        table = read_table(frame, question.target)
+    else:
+        read_limited(Path(question.data), folder, target=question.target)
+        table = Table.open(folder)
+    test = None if question.test is None else read_raw(Path(question.test)).frame
+    return table, test
+
+
+def new_folder(workspace: str | Path, name: str) -> Path:
+    """A folder of its own for a run: the name, or the name with the next free number."""
+    base = Path(workspace)
+    base.mkdir(parents=True, exist_ok=True)
+    number = 1
+    while True:
+        path = base / (name if number == 1 else f"{name}-{number}")
+        try:
+            path.mkdir()
+        except FileExistsError:
+            number += 1
+        else:
+            return path
+
+
+def _stem(question: Question) -> str:
+    stem = Path(question.data).name.split(".")[0] if question.data != "<DataFrame>" else "table"
+    return re.sub(r"[^A-Za-z0-9_.-]+", "-", stem).strip("-.") or "table"
+
+
+def _remove(path: Path) -> None:
+    import shutil
+
+    shutil.rmtree(path, ignore_errors=True)

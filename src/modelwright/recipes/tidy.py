@@ -1,0 +1,73 @@
+"""Keeps a run small: the fold models of trials that are not among the best are deleted."""
+
+from __future__ import annotations
+
+import bisect
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from modelwright.core.roles import Executor
+from modelwright.core.trial import Evidence, Progress, Trial
+from modelwright.core.view import View
+
+
+@dataclass
+class Tidy:
+    """An executor around another: passes everything on, and drops files nobody will ship.
+
+    Each search trial leaves a fitted model, so that a valid one exists at any moment. Only the
+    `keep` best are kept, those within the limits first; `view` tells losses and limits. Nothing is
+    decided here that a row would have to tell: which files are there follows from the scores.
+    """
+
+    inner: Executor
+    store: Any
+    view: View
+    keep: int = 5
+    _kept: list[tuple[float, float, int, str]] = field(default_factory=list)
+
+    @property
+    def slots(self) -> int:
+        """As many as the inner executor has."""
+        return self.inner.slots
+
+    @property
+    def interrupts(self) -> bool:
+        """Whether the inner executor can stop a running trial."""
+        return self.inner.interrupts
+
+    def submit(self, trial: Trial, deadline: float | None = None) -> None:
+        """Passes the trial on."""
+        self.inner.submit(trial, deadline)
+
+    def send(self, number: int, word: Literal["continue", "stop"]) -> None:
+        """Passes the word on."""
+        self.inner.send(number, word)
+
+    def cancel(self, number: int) -> None:
+        """Passes it on."""
+        self.inner.cancel(number)
+
+    def close(self) -> None:
+        """Closes the inner executor."""
+        self.inner.close()
+
+    def poll(self, timeout: float) -> Sequence[Progress | Evidence]:
+        """The inner executor's messages; files of trials that fell behind are gone."""
+        messages = self.inner.poll(timeout)
+        for message in messages:
+            if isinstance(message, Evidence) and message.ok and "model" in message.artefacts:
+                self._keep(message)
+        return messages
+
+    def _keep(self, evidence: Evidence) -> None:
+        losses = self.view.losses_of(evidence)
+        if not losses:  # a refit: not one of many, and not compared
+            return
+        over = self.view.violation_of(evidence)
+        bisect.insort(self._kept, (over, losses[0], evidence.trial, evidence.artefacts["model"]))
+        while len(self._kept) > self.keep:
+            *_, name = self._kept.pop()
+            if all(name != other for *_, other in self._kept):
+                self.store.remove(name)
