@@ -51,7 +51,7 @@ Batch = tuple[str, bool, list[tuple[str, dict[str, Any]]]]
 batches = st.lists(st.tuples(st.sampled_from(["one", "two"]), st.booleans(), entries), max_size=8)
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=40, deadline=None, derandomize=True)
 @given(batches=batches)
 def test_appends_are_a_list(batches: list[Batch]) -> None:
     """Two studies, any batches, writers kept or taken anew: each study is a list of its entries."""

@@ -8,9 +8,11 @@ session, so it goes with the connection; a pooler that hands one session to seve
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import threading
+import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, cast
 
@@ -22,6 +24,9 @@ from modelwright.ledger.store import SCHEMA_VERSION, TABLES, Step
 if TYPE_CHECKING:
     import psycopg
     from sqlalchemy import Engine
+
+# The server takes a moment to notice that the process which had a study was killed.
+LOCK_SECONDS = 1.0
 
 _GUARDS = (
     """CREATE OR REPLACE FUNCTION ledger_refuse() RETURNS trigger LANGUAGE plpgsql AS
@@ -84,9 +89,11 @@ class PostgresStore:
                 raise busy(study, str(os.getpid()))
             ((schema,),) = self.query("SELECT current_schema()")
             number = int(digest([schema, study])[:16], 16) - 2**63
-            ((taken,),) = self.query("SELECT pg_try_advisory_lock(?)", (number,))
-            if not taken:
-                raise busy(study, self._holder(number))
+            until = time.monotonic() + LOCK_SECONDS
+            while not self.query("SELECT pg_try_advisory_lock(?)", (number,))[0][0]:
+                if time.monotonic() > until:
+                    raise busy(study, self._holder(number))
+                time.sleep(LOCK_SECONDS / 20)
             self._studies[study] = number
 
     def unlock(self, study: str) -> None:
@@ -100,7 +107,9 @@ class PostgresStore:
         """See `Store.close`. In a forked child it does nothing: the connection is the parent's."""
         with self._mutex:
             if os.getpid() == self._process:
-                self._studies.clear()
+                with contextlib.suppress(LedgerError):  # a lost connection holds nothing
+                    for study in list(self._studies):
+                        self.unlock(study)  # now, and not when the server notices that we left
                 self._connection.close()
 
     def _connect(self, engine: Engine) -> psycopg.Connection:
@@ -174,8 +183,6 @@ _SENTENCES = {
     "Free some space and go on.",
     "25006": "{name} is read-only; nothing can be written.",
     "23505": "{name} already has a row with that number; another process wrote it.",
-    "28": "{name} refuses this user or password.",
-    "3D000": "{name}: there is no such database; make it with createdb.",
     "42501": "{name}: this user may not do that; grant it the right, or use another user.",
 }
 
@@ -191,7 +198,7 @@ def _engine(address: str) -> tuple[str, Engine]:
         ) from error
     try:
         url = sqlalchemy.make_url(address).set(drivername="postgresql+psycopg")
-    except sqlalchemy.exc.ArgumentError as error:
+    except (sqlalchemy.exc.ArgumentError, ValueError) as error:
         raise LedgerError(
             "a PostgreSQL address is postgresql://USER:PASSWORD@HOST:PORT/DATABASE."
         ) from error

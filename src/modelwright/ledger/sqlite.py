@@ -73,8 +73,6 @@ class SqliteStore:
                     if connection.executemany(sql, rows).rowcount != len(rows):
                         raise LedgerError(otherwise)
                 connection.execute("COMMIT")
-                if durable:
-                    connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
             except sqlite3.Error as error:
                 raise self._told(error) from error
             finally:
@@ -83,6 +81,9 @@ class SqliteStore:
                         connection.execute("ROLLBACK")
                     if durable:
                         connection.execute("PRAGMA synchronous = NORMAL")
+                        # Into the file itself, for whoever copies it alone. The commit is on the
+                        # disk already: should there be no room for this, nothing is lost.
+                        connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
     def lock(self, study: str) -> None:
         """See `Store.lock`."""
