@@ -1,7 +1,7 @@
 """The command line: what is asked goes in, an exit code and plain words (or JSON) come out.
 
-Exit codes: 0 a valid model was written; 1 internal error; 2 usage or unusable input; 3 ended without
-a model that meets the limits; 4 refused by policy; 5 waiting for approval; 130 stopped by the user.
+Exit codes: 0 a valid model was written; 1 internal error; 2 usage or unusable input; 3 ended
+without a model that meets the limits; 4 refused by policy; 5 waiting for approval; 130 stopped.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from modelwright.core.trial import Candidate
 from modelwright.core.view import View
 from modelwright.ledger import open_ledger
 from modelwright.policy import LAPTOP, RulePolicy
-from modelwright.readers.runs import DEFAULT_WORKSPACE, RunFolder, open_run, record_of, study_of
+from modelwright.readers.runs import DEFAULT_WORKSPACE, RunFolder, record_of, study_of
 from modelwright.recipes.closing import BlendAndRefit
 from modelwright.recipes.outcome import BuildResult
 from modelwright.recipes.question import LIMITED, TASKS, Question
@@ -206,22 +206,21 @@ def play(plan: BuildPlan) -> BuildResult:
     return BuildResult(plan.run, record, shipped, plan.notes, time.monotonic() - plan.began)
 
 
-def resume_build(run_folder: RunFolder, add: Budget | None, workspace: str | Path) -> BuildResult:
-    """Goes on with a run where it was; `add` is budget on top of what it had."""
-    from modelwright.data import Schema, load_part
+def resume_build(run_folder: RunFolder, add: Budget | None = None) -> BuildResult:
+    """Goes on with a run where it was; `add` is budget on top of what it had.
 
+    Raises InputError when the run's data is gone, LedgerError when it is being run.
+    """
     began = time.monotonic()
-    ledger = open_run(run_folder)
+    ledger = open_ledger(run_folder.ledger_path, create=False)
     try:
-        record = record_of(ledger, study_of(ledger))
+        name = study_of(ledger)
+        record = record_of(ledger, name)
+        plan = plan_again(run_folder, record, began)
+        if add is not None:
+            ledger.post(name, {"kind": "budget", "by": "resume", "add": asdict(add)})
     finally:
         ledger.close()
-    if add is not None:
-        writer = open_ledger(run_folder.ledger_path, create=False)
-        writer.post(run_folder.name, {"kind": "budget", "by": "resume", "add": asdict(add)})
-        writer.close()
-    plan = plan_again(run_folder, record, began)
-    _ = (Schema, load_part, workspace)
     return play(plan)
 
 

@@ -1,0 +1,152 @@
+"""What a build hands back."""
+
+from __future__ import annotations
+
+import html
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from modelwright.core.errors import NoModelError
+from modelwright.core.record import Record
+from modelwright.core.view import Outcome
+from modelwright.readers.leaderboard import family_of, fold_bounds, leaderboard
+from modelwright.readers.runs import RunFolder
+from modelwright.recipes.closing import winner
+
+
+@dataclass(frozen=True)
+class Shipped:
+    """A model that was written: where, of which candidate, fitted on which rows."""
+
+    path: Path
+    candidate: str
+    trial: int
+    rows: str
+
+
+@dataclass(frozen=True)
+class BuildResult:
+    """A finished, stopped or paused build: its model, its leaderboard, its report, its reasons."""
+
+    run: RunFolder
+    record: Record
+    shipped: Shipped | None
+    notes: tuple[str, ...]
+    seconds: float
+
+    @cached_property
+    def model(self) -> Any:
+        """The shipped model, loaded. Raises NoModelError when none was written."""
+        from modelwright.models import load_model
+
+        if self.shipped is None:
+            raise NoModelError(self.sentence)
+        return load_model(self.shipped.path)
+
+    @property
+    def best(self) -> Outcome | None:
+        """The outcome of the best candidate, within the limits or nearest to them."""
+        return winner(self.record.view)
+
+    @property
+    def keep_yours(self) -> bool:
+        """True when the person's own model was not beaten beyond noise."""
+        champion = self.record.view.champion
+        return champion is not None and self.record.view.trial(champion).by == "yours"
+
+    @property
+    def exit_code(self) -> int:
+        """What the command line returns: see docs/json.md."""
+        if self.shipped is not None:
+            return 0
+        return {"refused": 4, "waiting": 5, "stopped": 130, "paused": 0}.get(self.record.status, 3)
+
+    @property
+    def sentence(self) -> str:
+        """One sentence: what came out, or which limit was in the way and what was nearest."""
+        view, best = self.record.view, self.best
+        if best is None:
+            return f"no model was built: {self.record.reason}."
+        metric = view.goals[0].metric
+        score = f"{metric} {best.evidence.scores[metric]:.5g}"
+        family = family_of(best.trial.candidate.document)
+        if best.violation > 0:
+            binding = [x for x in view.limits if self._over(best, x.metric)]
+            told = ", ".join(f"{x} (measured {self._measured(best, x.metric)})" for x in binding)
+            return f"no model met the limits; nearest is {family}, {score}, but {told}."
+        if self.keep_yours:
+            return f"keep yours: {family} reached {score}, which is within noise of your model."
+        return f"best model: {family}, {score}."
+
+    def _over(self, outcome: Outcome, metric: str) -> bool:
+        evidence = outcome.evidence
+        score, noise = evidence.scores.get(metric, float("nan")), evidence.noise.get(metric, 0.0)
+        return any(
+            x.violation(score, noise) > 0 for x in self.record.view.limits if x.metric == metric
+        )
+
+    @staticmethod
+    def _measured(outcome: Outcome, metric: str) -> str:
+        score = outcome.evidence.scores.get(metric)
+        noise = outcome.evidence.noise.get(metric, 0.0)
+        return "nothing" if score is None else f"{score:.4g} ± {noise:.2g}"
+
+    def leaderboard(self) -> list[dict[str, Any]]:
+        """One plain row per trial, best first: see docs/json.md."""
+        return leaderboard(self.record.view)
+
+    def report(self) -> Path:
+        """The report's file."""
+        return self.run.report_path
+
+    def to_json(self) -> dict[str, Any]:
+        """The facts that `build --json` prints (docs/json.md)."""
+        view, best = self.record.view, self.best
+        metric = view.goals[0].metric
+        bounds = None if best is None else fold_bounds(best, metric)
+        base = next((o for o in view.finished if o.trial.by == "trivial" and o.ok), None)
+        look = self.record.looks[-1] if self.record.looks else None
+        return {
+            "schema": "modelwright.build/1",
+            "exit_code": self.exit_code,
+            "run": self.run.name,
+            "folder": str(self.run.path),
+            "status": self.record.status,
+            "reason": self.record.reason,
+            "sentence": self.sentence,
+            "model": None if self.shipped is None else str(self.shipped.path),
+            "model_rows": None if self.shipped is None else self.shipped.rows,
+            "candidate": None if best is None else best.trial.candidate.id,
+            "family": None if best is None else family_of(best.trial.candidate.document),
+            "metric": metric,
+            "direction": view.goals[0].direction,
+            "score": None if best is None else best.evidence.scores[metric],
+            "interval": None if bounds is None else list(bounds),
+            "baseline": None if base is None else base.evidence.scores[metric],
+            "sealed_score": None if look is None else look["score"],
+            "sealed_interval": None if look is None else look["interval"],
+            "limits": [str(limit) for limit in view.limits],
+            "within_limits": best is not None and best.violation == 0,
+            "keep_yours": self.keep_yours,
+            "trials": len(view.finished),
+            "failed": sum(not o.ok for o in view.finished),
+            "seconds": round(self.seconds, 3),
+            "report": str(self.run.report_path),
+            "notes": list(self.notes),
+        }
+
+    def __repr__(self) -> str:
+        return f"<build {self.run.name!r}: {self.sentence} {self.record.reason}>"
+
+    def _repr_html_(self) -> str:
+        """The notebook's display: what came out, and the ten best candidates."""
+        titles = ("place", "family", "score", "low", "high", "by", "reason")
+        head = "".join(f"<th>{t}</th>" for t in titles)
+        rows = []
+        for row in self.leaderboard()[:10]:
+            cells = (f"{row[t]:.5g}" if isinstance(row[t], float) else row[t] or "" for t in titles)
+            rows.append("".join(f"<td>{html.escape(str(c))}</td>" for c in cells))
+        body = "".join(f"<tr>{row}</tr>" for row in rows)
+        return f"<p>{html.escape(self.sentence)}</p><table><tr>{head}</tr>{body}</table>"
