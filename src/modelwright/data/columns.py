@@ -11,7 +11,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
@@ -121,15 +121,17 @@ class Distinct:
         return padded[self.codes]
 
 
-def distinct(column: pd.Series[Any]) -> Distinct:
-    """The distinct texts of any column, whatever its dtype."""
+def distinct(column: pd.Series[Any] | Distinct) -> Distinct:
+    """The distinct texts of any column, whatever its dtype; what is distinct already stays."""
     import pandas as pd
 
+    if isinstance(column, Distinct):
+        return column
     if column.dtype == object:
         # 1, 1.0 and True are one key to a hash table, and lists are none: texts are compared.
         column = pd.Series([text_of(v) for v in column], dtype=object)
     codes, uniques = pd.factorize(column)
-    listed = list(uniques)
+    listed = np.asarray(uniques, dtype=object).tolist()
     if listed and isinstance(listed[0], str):
         return Distinct([v.strip() for v in listed], codes)
     return Distinct([text_of(v) for v in listed], codes)
@@ -179,7 +181,7 @@ def parse_numbers(values: Sequence[str], info: ColumnInfo) -> Floats:
         except ValueError:
             pass
         else:
-            if not any("_" in v for v in values):
+            if "_" not in "".join(values):
                 return out
     rule = (info.decimal, info.thousands, info.affix)
     return np.array([number(v, *rule) for v in values], dtype=np.float64)
@@ -203,17 +205,21 @@ def _seconds(stamps: pd.Series[Any]) -> Floats:
     return out
 
 
-def is_number(column: pd.Series[Any]) -> bool:
+def is_number(column: pd.Series[Any] | Distinct) -> TypeGuard[pd.Series[Any]]:
     """True for a column of numbers or booleans, nullable or not."""
     import pandas.api.types as t
 
+    if isinstance(column, Distinct):
+        return False
     return bool(t.is_numeric_dtype(column.dtype)) and not t.is_complex_dtype(column.dtype)
 
 
-def is_date(column: pd.Series[Any]) -> bool:
+def is_date(column: pd.Series[Any] | Distinct) -> TypeGuard[pd.Series[Any]]:
     """True for a column of time stamps."""
     import pandas.api.types as t
 
+    if isinstance(column, Distinct):
+        return False
     return bool(t.is_datetime64_any_dtype(column.dtype))
 
 
@@ -226,7 +232,15 @@ def is_missing(values: Sequence[str], info: ColumnInfo) -> Mask:
     return np.array([v in exact or v.lower() in loose for v in values], dtype=bool)
 
 
-def numbers(column: pd.Series[Any], info: ColumnInfo) -> tuple[Floats, Mask]:
+def _not_missing(values: Sequence[str], where: Mask, info: ColumnInfo) -> Mask:
+    """Of the marked values those that do not mean missing."""
+    out = where.copy()
+    rows = np.flatnonzero(where).tolist()
+    out[rows] = ~is_missing([values[i] for i in rows], info)
+    return out
+
+
+def numbers(column: pd.Series[Any] | Distinct, info: ColumnInfo) -> tuple[Floats, Mask]:
     """The column as floats, NaN = missing, and which cells were neither a number nor missing."""
     if is_number(column):
         out = column.to_numpy(dtype=np.float64, na_value=np.nan).copy()
@@ -237,11 +251,11 @@ def numbers(column: pd.Series[Any], info: ColumnInfo) -> tuple[Floats, Mask]:
     parsed = parse_numbers(found.values, info)
     unusable = ~np.isfinite(parsed)
     parsed[unusable] = np.nan
-    bad = unusable & ~is_missing(found.values, info)
+    bad = _not_missing(found.values, unusable, info)
     return found.spread(parsed, np.nan), found.spread(bad, False)
 
 
-def infinite(column: pd.Series[Any], info: ColumnInfo) -> Mask:
+def infinite(column: pd.Series[Any] | Distinct, info: ColumnInfo) -> Mask:
     """Which cells of a column of numbers are infinite."""
     if is_number(column):
         out: Mask = np.isinf(column.to_numpy(dtype=np.float64, na_value=np.nan))
@@ -250,7 +264,7 @@ def infinite(column: pd.Series[Any], info: ColumnInfo) -> Mask:
     return found.spread(np.isinf(parse_numbers(found.values, info)), False)
 
 
-def absent(column: pd.Series[Any], info: ColumnInfo) -> Mask:
+def absent(column: pd.Series[Any] | Distinct, info: ColumnInfo) -> Mask:
     """Which cells give no value: missing, or not readable as what the column holds."""
     if info.kind == "numeric":
         return np.isnan(numbers(column, info)[0])
@@ -260,17 +274,17 @@ def absent(column: pd.Series[Any], info: ColumnInfo) -> Mask:
     return found.spread(is_missing(found.values, info), True)
 
 
-def seconds(column: pd.Series[Any], info: ColumnInfo) -> tuple[Floats, Mask]:
+def seconds(column: pd.Series[Any] | Distinct, info: ColumnInfo) -> tuple[Floats, Mask]:
     """The column as seconds since 1970, NaN = missing, and which cells were no date."""
     if is_date(column):
         return _seconds(column), np.zeros(len(column), dtype=bool)
     found = distinct(column)
     parsed = parse_dates(found.values, info.date_format or "ISO8601")
-    bad = np.isnan(parsed) & ~is_missing(found.values, info)
+    bad = _not_missing(found.values, np.isnan(parsed), info)
     return found.spread(parsed, np.nan), found.spread(bad, False)
 
 
-def codes(column: pd.Series[Any], info: ColumnInfo) -> tuple[Codes, Mask]:
+def codes(column: pd.Series[Any] | Distinct, info: ColumnInfo) -> tuple[Codes, Mask]:
     """The column as category codes: -1 = missing, `len(categories)` = other.
 
     The mask marks what is not among the categories.
@@ -298,7 +312,7 @@ def _loose(text: str, kind: Kind) -> str:
     return text if math.isnan(value) else repr(value)
 
 
-def texts(column: pd.Series[Any], info: ColumnInfo) -> npt.NDArray[np.object_]:
+def texts(column: pd.Series[Any] | Distinct, info: ColumnInfo) -> npt.NDArray[np.object_]:
     """The column as stripped strings, None where missing."""
     found = distinct(column)
     per = np.array([*found.values, None], dtype=object)[:-1]

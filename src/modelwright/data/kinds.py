@@ -6,6 +6,7 @@ import datetime
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import compress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -58,7 +59,7 @@ class Values:
 
 
 def infer(
-    name: str, column: pd.Series[Any], *, kind: Kind | None = None, comma: bool = False
+    name: str, column: pd.Series[Any] | Distinct, *, kind: Kind | None = None, comma: bool = False
 ) -> ColumnInfo:
     """What the column holds; its `note` says in one sentence what was assumed, if anything.
 
@@ -66,12 +67,14 @@ def infer(
     1,5 for one and a half, which decides what `1,234` means.
     """
     if col.is_date(column):
-        return _with_bounds(ColumnInfo(name, "date"), column)
+        return _with_bounds(
+            ColumnInfo(name, "date"), col.seconds(column, ColumnInfo(name, "date"))[0]
+        )
     if col.is_number(column) and str(column.dtype).lower() not in ("bool", "boolean"):
         return _typed_number(name, column, kind)
     found = col.distinct(column)
     if kind is not None:
-        return _as_told(name, column, found, kind, comma)
+        return _as_told(name, found, kind, comma)
     values = present(found, col.ALWAYS_MISSING)
     codes_of_two = _two_letter_codes(found)
     if codes_of_two:
@@ -79,11 +82,11 @@ def infer(
     for guess in (_constant, _boolean, _number, _date):
         info = guess(name, values, comma) if not codes_of_two else None
         if info is not None:
-            return _finish(info, column, found)
+            return _finish(info, found)
     info = _words(name, values)
     if codes_of_two:
         info = replace(info, marks=("",), note="'NA' is read as a code here, not as missing")
-    return _finish(info, column, found)
+    return _finish(info, found)
 
 
 def present(found: Distinct, marks: Sequence[str]) -> Values:
@@ -102,8 +105,8 @@ def _typed_number(name: str, column: pd.Series[Any], kind: Kind | None) -> Colum
     info = ColumnInfo(name, "numeric")
     values, infinite = col.numbers(column, info)
     if kind is not None and kind != "numeric":
-        return _as_told(name, column, col.distinct(column), kind, False)
-    info = _with_bounds(info, column)
+        return _as_told(name, col.distinct(column), kind, False)
+    info = _with_bounds(info, values)
     if infinite.any():
         info = replace(info, note=f"{int(infinite.sum())} infinite values count as missing")
     if kind is not None:
@@ -113,9 +116,7 @@ def _typed_number(name: str, column: pd.Series[Any], kind: Kind | None) -> Colum
     return _maybe_id(info, values)
 
 
-def _as_told(
-    name: str, column: pd.Series[Any], found: Distinct, kind: Kind, comma: bool
-) -> ColumnInfo:
+def _as_told(name: str, found: Distinct, kind: Kind, comma: bool) -> ColumnInfo:
     values = present(found, col.ALWAYS_MISSING)
     info = None
     if kind == "numeric":
@@ -125,23 +126,22 @@ def _as_told(
     elif kind in ("categorical", "boolean"):
         info = _categories(ColumnInfo(name, kind), values)
     info = info or ColumnInfo(name, kind)
-    return replace(_finish(info, column, found), note="of this kind because the user said so")
+    return replace(_finish(info, found), note="of this kind because the user said so")
 
 
-def _finish(info: ColumnInfo, column: pd.Series[Any], found: Distinct) -> ColumnInfo:
+def _finish(info: ColumnInfo, found: Distinct) -> ColumnInfo:
     """Adds the share of missing cells, the number of distinct values and the bounds."""
-    if info.kind in ("numeric", "date"):
-        info = _with_bounds(info, column)
-        if info.kind == "numeric":
-            return _maybe_id(info, col.numbers(column, info)[0])
-        return info
+    if info.kind == "date":
+        return _with_bounds(info, col.seconds(found, info)[0])
+    if info.kind == "numeric":
+        values, _ = col.numbers(found, info)
+        return _maybe_id(_with_bounds(info, values), values)
     gone = found.spread(col.is_missing(found.values, info), True)
     n_unique = len(present(found, info.marks).texts)
     return replace(info, missing=float(gone.mean()) if len(gone) else 0.0, n_unique=n_unique)
 
 
-def _with_bounds(info: ColumnInfo, column: pd.Series[Any]) -> ColumnInfo:
-    values, _ = col.seconds(column, info) if info.kind == "date" else col.numbers(column, info)
+def _with_bounds(info: ColumnInfo, values: npt.NDArray[np.float64]) -> ColumnInfo:
     there = values[~np.isnan(values)]
     return replace(
         info,
@@ -167,7 +167,7 @@ def _constant(name: str, values: Values, comma: bool) -> ColumnInfo | None:
 
 
 def _boolean(name: str, values: Values, comma: bool) -> ColumnInfo | None:
-    if {text.lower() for text in values.texts} in _BOOLEANS:
+    if len(values.texts) <= 6 and {text.lower() for text in values.texts} in _BOOLEANS:
         merged: dict[str, int] = {}
         for text, count in zip(values.texts, values.counts.tolist(), strict=True):
             merged[text.lower()] = merged.get(text.lower(), 0) + count
@@ -193,7 +193,8 @@ def _number(name: str, values: Values, comma: bool, needed: float = READABLE) ->
     if best_share < needed * 0.9 or best_share <= 0:
         return None
     unread = ~np.isfinite(col.parse_numbers(values.texts, best))
-    gone = col.is_missing(values.texts, best)
+    gone = unread.copy()
+    gone[unread] = col.is_missing(list(compress(values.texts, unread)), best)
     rest = Values(values.texts, np.where(gone, 0, values.counts), values.n_rows)
     if rest.n_present == 0 or rest.share(unread & ~gone) > 1 - needed + 1e-12:
         return None
@@ -221,6 +222,9 @@ def _readable(info: ColumnInfo, values: Values) -> float:
 
 def _number_formats(name: str, probe: Values, comma: bool) -> list[ColumnInfo]:
     """Ways to read the texts as numbers, likeliest first; the first best one wins a tie."""
+    tidy = ColumnInfo(name, "numeric")
+    if not comma and _readable(tidy, probe) == 1.0:
+        return [tidy]
     affix = _affix(probe)
     tokens = [t for t in probe.texts if any(c.isdigit() for c in t)]
     plain = ColumnInfo(name, "numeric", affix=affix)
@@ -254,10 +258,10 @@ def _affix(probe: Values) -> str:
 
 def _leading_zeros(values: Values) -> bool:
     """Digits of one width with leading zeros: post codes, not quantities."""
-    digits = [t for t in values.texts if t.isdigit()]
-    if len(digits) < len(values.texts) or len({len(t) for t in digits}) != 1:
+    if not all(t.isdigit() for t in values.texts):
         return False
-    return len(digits[0]) > 1 and any(t.startswith("0") for t in digits)
+    widths = {len(t) for t in values.texts}
+    return len(widths) == 1 and 1 not in widths and any(t.startswith("0") for t in values.texts)
 
 
 def _number_note(info: ColumnInfo, values: Values, unread: Mask) -> str:

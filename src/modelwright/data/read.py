@@ -12,7 +12,7 @@ import numpy as np
 
 from modelwright.core.errors import InputError, did_you_mean
 from modelwright.data import columns as col
-from modelwright.data.columns import ColumnInfo, Kind
+from modelwright.data.columns import ColumnInfo, Distinct, Kind
 from modelwright.data.kinds import infer
 from modelwright.data.looks import check_regular, kind_of
 from modelwright.data.other_files import read_excel, read_parquet
@@ -161,7 +161,9 @@ def _with_target(raw: Raw, target: str, how: Reading) -> tuple[pd.DataFrame, lis
     return kept, [f"{n_gone} {words} dropped"]
 
 
-def _infer(name: str, column: pd.Series[Any], raw: Raw, how: Reading, target: str) -> ColumnInfo:
+def _infer(
+    name: str, column: pd.Series[Any] | Distinct, raw: Raw, how: Reading, target: str
+) -> ColumnInfo:
     """What the column holds; a target is never taken for an id."""
     info = infer(name, column, kind=how.kinds.get(name), comma=raw.comma)
     if name == target and info.kind == "id" and name not in how.kinds:
@@ -173,12 +175,18 @@ def _infer(name: str, column: pd.Series[Any], raw: Raw, how: Reading, target: st
 def _typed(frame: pd.DataFrame, raw: Raw, how: Reading, target: str) -> Table:
     import pandas as pd
 
-    infos = [_infer(str(n), frame[n], raw, how, target) for n in frame.columns]
-    clean = pd.DataFrame({c.name: _clean(frame[c.name], c) for c in infos}, copy=False)
-    return Table(clean, TableInfo(tuple(infos), len(clean), source=raw.source))
+    infos, clean = [], {}
+    for name in map(str, frame.columns):
+        column = frame[name]
+        # Texts are made distinct once, for inferring and for reading.
+        known = column if col.is_number(column) or col.is_date(column) else col.distinct(column)
+        infos.append(_infer(name, known, raw, how, target))
+        clean[name] = _clean(known, infos[-1])
+    table = pd.DataFrame(clean, copy=False)
+    return Table(table, TableInfo(tuple(infos), len(table), source=raw.source))
 
 
-def _clean(column: pd.Series[Any], info: ColumnInfo) -> Any:
+def _clean(column: pd.Series[Any] | Distinct, info: ColumnInfo) -> Any:
     """The column in the dtype that its kind has in a `Table`."""
     import pandas as pd
 
@@ -188,13 +196,12 @@ def _clean(column: pd.Series[Any], info: ColumnInfo) -> Any:
         micros = np.round(col.seconds(column, info)[0] * 1e6)
         stamps = np.where(np.isnan(micros), np.iinfo(np.int64).min, micros)
         return stamps.astype(np.int64).view("datetime64[us]")
-    values = col.texts(column, info)
     if info.kind not in ("categorical", "boolean"):
-        return pd.Series(values)
+        return pd.Series(col.texts(column, info))
     if len(info.categories) < info.n_unique:
-        return pd.Categorical(values)
+        return pd.Categorical(col.texts(column, info))
     codes, _ = col.codes(column, info)
-    return pd.Categorical.from_codes(codes, pd.Index(list(info.categories), dtype=object))
+    return pd.Categorical.from_codes(codes, pd.Index(list(info.categories)))
 
 
 def _column_notes(infos: Sequence[ColumnInfo], target: str) -> list[str]:

@@ -8,7 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from modelwright.core.errors import InputError, did_you_mean
+from modelwright.data import columns as col
 from modelwright.data.columns import ColumnInfo
 
 if TYPE_CHECKING:
@@ -119,3 +122,28 @@ def columns_are(names: Collection[str]) -> str:
     """A sentence with the first few names."""
     shown = ", ".join(list(names)[:12])
     return f"The columns are {shown}{', ...' if len(names) > 12 else ''}."
+
+
+def as_text_columns(frame: pd.DataFrame) -> tuple[pd.DataFrame, tuple[ColumnInfo, ...]]:
+    """Raw rows in columns that can be saved: numbers and time stamps as they are, else text."""
+    import pandas as pd
+
+    out, infos = {}, []
+    for name in map(str, frame.columns):
+        column = frame[name]
+        if col.is_number(column) and str(column.dtype).lower() not in ("bool", "boolean"):
+            infos.append(ColumnInfo(name, "numeric"))
+            out[name] = pd.Series(column.to_numpy(dtype=np.float64, na_value=np.nan))
+        elif col.is_date(column):
+            infos.append(ColumnInfo(name, "date"))
+            out[name] = (
+                column.dt.tz_convert("UTC").dt.tz_localize(None) if _zoned(column) else column
+            )
+        else:
+            infos.append(ColumnInfo(name, "text"))
+            out[name] = pd.Series(col.texts(column, ColumnInfo(name, "text", marks=())))
+    return pd.DataFrame(out), tuple(infos)
+
+
+def _zoned(column: pd.Series[Any]) -> bool:
+    return getattr(column.dtype, "tz", None) is not None
