@@ -22,7 +22,7 @@ from modelwright.core.keys import Key
 from modelwright.core.roles import Space as SpaceRole
 from modelwright.spaces import Depth, Log, Ordered, Space
 
-examples = settings(deadline=None, max_examples=15, derandomize=True)
+examples = settings(deadline=None, max_examples=10, derandomize=True)
 seeds = st.integers(0, 10**9)
 
 

@@ -45,10 +45,17 @@ class Category(Node):
 
     def has_word(self, data: Any) -> bool:
         """True when the JSON data is the form of one of the values."""
-        try:
-            return (type(data), data) in self._read
-        except TypeError:
-            return False
+        return self._place(data) is not None
+
+    def _place(self, data: Any) -> int | None:
+        if not isinstance(data, (str, int, float, type(None))):
+            return None
+        place = self._read.get((type(data), data))
+        if place is None and isinstance(data, float) and data.is_integer():
+            place = self._read.get((int, int(data)))  # JSON does not tell 3.0 from 3
+        if place is None and type(data) is int:
+            place = self._read.get((float, data))
+        return place
 
     def sample(self, rng: Random) -> Any:
         return self.values[int(rng.random() * len(self.values))]
@@ -79,12 +86,12 @@ class Category(Node):
         return self.words[self._index[type(value), value]]
 
     def read(self, data: Any, path: str) -> Any:
-        try:
-            return self.values[self._read[type(data), data]]
-        except (KeyError, TypeError):
-            texts = [w for w in self.words if isinstance(w, str)]
-            hint = did_you_mean(data, texts) if isinstance(data, str) else ""
-            refuse(path, self.expects(), data, hint)
+        place = self._place(data)
+        if place is not None:
+            return self.values[place]
+        texts = [w for w in self.words if isinstance(w, str)]
+        hint = did_you_mean(data, texts) if isinstance(data, str) else ""
+        return refuse(path, self.expects(), data, hint)
 
     def everything(self) -> Iterator[Any]:
         return iter(self.values)

@@ -135,6 +135,8 @@ class _Compiler:
 
     def _build(self, cls: type, depth: int | None, recursive: bool) -> Product | None:
         annotations = self.hints.fields(cls)
+        if isinstance(getattr(cls, "valid", None), property):
+            raise SpaceError(f"{cls.__name__}.valid is a property; make it a method.")
         parts: list[Node] = []
         for name, kind in annotations.items():
             node = self.node(kind, depth, (), f"field {name!r} of {cls.__name__}")
@@ -170,10 +172,24 @@ def _default_of(field: dataclasses.Field[Any]) -> Any:
 
 def _maker(cls: type) -> Callable[[Sequence[Any]], Any]:
     fields = [f for f in dataclasses.fields(cls) if f.init]
+    names = [f.name for f in fields]
+    make: Callable[[Sequence[Any]], Any] = lambda values: cls(*values)  # noqa: E731
     if any(f.kw_only for f in fields):
-        names = [f.name for f in fields]
-        return lambda values: cls(**dict(zip(names, values, strict=True)))
-    return lambda values: cls(*values)
+        make = lambda values: cls(**dict(zip(names, values, strict=True)))  # noqa: E731
+    if not hasattr(cls, "__post_init__"):
+        return make
+
+    def careful(values: Sequence[Any]) -> Any:
+        try:
+            return make(values)
+        except ValueError as error:
+            shown = ", ".join(f"{n}={v!r}" for n, v in zip(names, values, strict=True))
+            raise SpaceError(
+                f"{cls.__name__}({shown}) cannot be built: {error}; put what must hold between "
+                f"fields into a method valid(self) -> bool."
+            ) from error
+
+    return careful
 
 
 def _leaf(kind: Any, origin: Any, meta: Sequence[Any], where: str) -> Node:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from html import escape
 from typing import Any
-from xml.sax.saxutils import escape
 
 from modelwright.core.canonical import canonical
 from modelwright.spaces.choice import Choice
@@ -90,7 +90,7 @@ def draw_svg(node: Node, value: Any) -> str:
     _measure(root, 0, columns)
     starts = [PAD + sum(w + GAP_X for w in columns[:i]) for i in range(len(columns))]
     out: list[str] = []
-    height, _ = _place(root, 0, PAD, starts, out)
+    height, _ = _place(root, "", 0, PAD, starts, out)
     width = starts[-1] + columns[-1] + PAD
     about = escape(_cut(describe(node, value), 300))
     return (
@@ -120,19 +120,20 @@ def _measure(box: Box, depth: int, columns: list[float]) -> None:
 
 
 def _place(
-    box: Box, depth: int, top: float, starts: list[float], out: list[str]
+    box: Box, name: str, depth: int, top: float, starts: list[float], out: list[str]
 ) -> tuple[float, float]:
-    """Draws a box right of `starts[depth]`; gives the lower end and its own middle height."""
+    """Draws a box, its name over it, at `starts[depth]`; gives its lower end and middle height."""
+    head = LINE if name else 0
     own = LINE * (1 + len(box.lines)) + PAD
     below, middles = top, []
-    for name, inner in box.inside:
-        x = starts[depth + 1]
-        out.append(_text(x, below + LINE - 5, name, "#666"))
-        below, middle = _place(inner, depth + 1, below + LINE, starts, out)
-        middles.append(middle)
-    bottom = max(top + own + GAP_Y, below)
-    y = top + (bottom - top - GAP_Y - own) / 2
+    for label, inner in box.inside:
+        below, there = _place(inner, label, depth + 1, below, starts, out)
+        middles.append(there)
+    bottom = max(top + head + own + GAP_Y, below)
+    y = top + (bottom - top - GAP_Y - own + head) / 2
     x, w = starts[depth], _width(box)
+    if name:
+        out.append(_text(x, y - 5, name, "#666"))
     middle = y + own / 2
     for there in middles:
         out.append(

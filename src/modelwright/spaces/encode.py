@@ -6,9 +6,10 @@ in the unit cube). Both views share the unrolling, so a unit coordinate stands f
 
 **How columns are capped.** Recursion and repetition can ask for millions of columns. A node whose
 columns do not fit into what is left of `max_columns` shares it out among its parts, the narrow
-ones served first; of a tuple the first items get columns; and a part whose share is under 4
-columns is summarised by how often its most frequent kinds of things (classes, named values) stand
-in it. A leaf always keeps its column, so that a flat dataclass of any width is encoded exactly.
+ones served first; of a tuple the first items get columns; and a part whose share is under 8
+columns is summarised by how often kinds of things (classes, named values) stand in it. A leaf
+always keeps its column, so that a flat dataclass of any width is encoded exactly; a summary has 4
+columns at least. So the number of columns comes near `max_columns` and may pass it.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ from modelwright.spaces.product import Product, zip_
 from modelwright.spaces.repeat import Repeat
 from modelwright.spaces.summary import summary_columns, summary_writer
 
-SMALLEST_SHARE = 4
+SMALLEST_SHARE = 8
+SMALLEST_SUMMARY = 4
 
 Write = Callable[[Any, list[float]], None]
 Build = Callable[[Sequence[float]], Any]
@@ -45,11 +47,11 @@ class Part(NamedTuple):
 
 
 class Unroller:
-    """Unrolls a tree of nodes; afterwards `columns` and `n_units` are complete."""
+    """Unrolls a tree of nodes; afterwards `layout` and `unit_columns` are complete."""
 
     def __init__(self, root: Node, max_columns: int) -> None:
         self.columns: list[Column] = []
-        self.n_units = 0
+        self.unit_columns: list[int] = []
         self.exact = True
         self._widths: dict[int, int] = {}
         self.part = self._part(root, "", None, max_columns)
@@ -93,8 +95,8 @@ class Unroller:
     ) -> tuple[int, int]:
         """A new column with its unit coordinate: their two places."""
         self.columns.append(Column(path or "design", kind, categories, when))
-        self.n_units += 1
-        return len(self.columns) - 1, self.n_units - 1
+        self.unit_columns.append(len(self.columns) - 1)
+        return self.unit_columns[-1], len(self.unit_columns) - 1
 
     def _number(self, node: Number, path: str, when: Condition | None) -> Part:
         i, k = self._column(path, "number", when)
@@ -194,7 +196,7 @@ class Unroller:
         self, node: Node, path: str, when: Condition | None, budget: int
     ) -> Callable[[Sequence[Any], list[float]], None]:
         self.exact = False
-        names = summary_columns(node, max(1, budget))
+        names = summary_columns(node, max(SMALLEST_SUMMARY, budget))
         first = len(self.columns)
         self.columns += [Column(f"{path}#{name}", "summary", (), when) for name in names]
         return summary_writer(node, names, first)

@@ -178,4 +178,5 @@ class Number(Node):
     def expects(self) -> str:
         word = "a whole number" if self.whole else "a number"
         multiple = f", a multiple of {self.multiple:g}" if self.multiple else ""
-        return f"{word} from {self.low:.10g} to {self.high:.10g}{multiple}"
+        low, high = (f"{x}" if self.whole else f"{x:.10g}" for x in (self.low, self.high))
+        return f"{word} from {low} to {high}{multiple}"

@@ -80,7 +80,8 @@ class Space:
         """A design drawn at random.
 
         Uniform over the alternatives of each union, the lengths of each tuple and the (log) range
-        of each number; with constraints, that under the condition that they hold.
+        of each number. Designs that break a constraint are drawn again, and repaired after 64
+        tries, so that rare regions come nearer to the default than they should.
         """
         return self.root.sample(key.random())
 
@@ -152,18 +153,30 @@ class Space:
 
     def _widened(self, row: Sequence[float]) -> list[float]:
         wide: list[float] = []
-        for column, code in zip(self.layout(), row, strict=True):
-            if is_wide(column):
-                n = len(column.categories)
-                wide += [code] * n if code < 0 else [float(code == j) for j in range(n)]
-            else:
+        for n, code in zip(self._spread, row, strict=True):
+            if not n:
                 wide.append(code)
+            elif code < 0:
+                wide += [code] * n
+            else:
+                wide += [0.0] * n
+                wide[int(code) - n] = 1.0
         return wide
+
+    @cached_property
+    def _spread(self) -> list[int]:
+        """How many one-hot columns each column widens to; 0 where it stays."""
+        return [len(c.categories) if is_wide(c) else 0 for c in self.layout()]
 
     @property
     def unit_dimension(self) -> int:
         """How many coordinates a point of the unit cube has: one per column, summaries aside."""
-        return self._unrolled.n_units
+        return len(self._unrolled.unit_columns)
+
+    @property
+    def unit_columns(self) -> Sequence[int]:
+        """For each unit coordinate its column in `layout()`: 0, 1, 2... where it is exact."""
+        return self._unrolled.unit_columns
 
     def from_unit(self, point: Sequence[float]) -> Any:
         """The design at a point of the unit cube; coordinates of parts it lacks say nothing.

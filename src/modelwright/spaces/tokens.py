@@ -40,7 +40,7 @@ def tokens(node: Node, value: Any) -> Iterator[str]:
             yield from tokens(part, v)
     elif isinstance(node, Choice):
         i = node.which(value)
-        if len(node.alternatives) > 1:
+        if _is_labelled(node):
             yield node.labels[i]
         yield from tokens(node.alternatives[i], value)
     elif isinstance(node, Repeat):
@@ -82,7 +82,7 @@ def vocabulary(root: Node) -> tuple[str, ...]:
         elif isinstance(node, Product):
             stack.extend(node.parts)
         elif isinstance(node, Choice):
-            found.update(node.labels if len(node.alternatives) > 1 else ())
+            found.update(node.labels if _is_labelled(node) else ())
             stack.extend(node.alternatives)
         elif isinstance(node, Repeat):
             found.update((ITEM, STOP) if node.low < node.high else ())
@@ -106,8 +106,8 @@ class _Reader:
         if isinstance(node, Product):
             return node.make([self.value(part) for part in node.parts])
         if isinstance(node, Choice):
-            several = len(node.alternatives) > 1
-            return self.value(node.alternatives[self.one_of(node.labels) if several else 0])
+            i = self.one_of(node.labels) if _is_labelled(node) else 0
+            return self.value(node.alternatives[i])
         assert isinstance(node, Repeat)
         return self.items(node)
 
@@ -157,6 +157,11 @@ class _Reader:
 
 def _is_short(node: Number) -> bool:
     return 0 < node.n <= FEW
+
+
+def _is_labelled(node: Choice) -> bool:
+    # Also at a depth limit, with one alternative left: one thing reads the same everywhere.
+    return node.tagged or len(node.alternatives) > 1
 
 
 def _text(node: Number, value: Any) -> str:
