@@ -112,14 +112,14 @@ def test_names_aliases_and_defaults() -> None:
 
 
 def test_costs_choose_the_answer_and_are_its_score() -> None:
-    table = costs_table({"bad": {"good": 5}, "good": {"bad": 1}}, ("bad", "good"))
+    table = costs_table({"bad>good": 5, "good > bad": 1}, ("bad", "good"))
     metric = find_metric({"costs": table}, "binary")
     shares = np.array([[0.3, 0.7], [0.1, 0.9]])
     # 0.3 x 5 > 0.7 x 1: calling the first row bad is cheaper though good is likelier.
     assert score_predictions(metric, np.array([0, 1]), shares) == 0.0
     assert score_predictions(metric, np.array([1, 0]), shares) == (1 + 5) / 2
     with pytest.raises(InputError, match="Did you mean 'bad'"):
-        costs_table({"bda": {"good": 5}}, ("bad", "good"))
+        costs_table({"bda>good": 5}, ("bad", "good"))
     with pytest.raises(InputError, match="square table"):
         costs_metric([[1, 2]])
 

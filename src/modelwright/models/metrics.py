@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -216,18 +216,29 @@ def costs_metric(costs: Any) -> Metric:
     )
 
 
-def costs_table(
-    costs: Mapping[str, Mapping[str, float]], classes: tuple[str, ...]
-) -> list[list[float]]:
-    """Costs by label, `{true: {answer: cost}}`, as rows in the order of `classes`; gaps are 0.
+def costs_table(costs: Mapping[str, float], classes: Sequence[str]) -> list[list[float]]:
+    """Costs by label, `{"true>answer": cost}`, as rows in the order of `classes`; gaps are 0.
 
-    >>> costs_table({"bad": {"good": 5}, "good": {"bad": 1}}, ("bad", "good"))
+    >>> costs_table({"bad>good": 5, "good>bad": 1}, ("bad", "good"))
     [[0.0, 5.0], [1.0, 0.0]]
     """
-    for name in [*costs, *(answer for row in costs.values() for answer in row)]:
-        if name not in classes:
-            raise InputError(f"costs name the unknown class {name!r}.{did_you_mean(name, classes)}")
-    return [[float(costs.get(a, {}).get(b, 0.0)) for b in classes] for a in classes]
+    table = [[0.0] * len(classes) for _ in classes]
+    for pair, cost in costs.items():
+        # A label may hold the sign itself, so every place to cut is tried.
+        cuts = [i for i, letter in enumerate(pair) if letter == ">"]
+        named = [(pair[:i].strip(), pair[i + 1 :].strip()) for i in cuts]
+        fitting = [(a, b) for a, b in named if a in classes and b in classes]
+        if not fitting:
+            near = next(
+                (did_you_mean(x, classes) for p in named for x in p if x not in classes), ""
+            )
+            raise InputError(
+                f"costs are written 'true class>answer' with classes among "
+                f"{', '.join(map(repr, classes))}; got {pair!r}.{near}"
+            )
+        a, b = fitting[0]
+        table[list(classes).index(a)][list(classes).index(b)] = float(cost)
+    return table
 
 
 def score_predictions(
