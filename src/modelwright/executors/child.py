@@ -26,6 +26,19 @@ _THREAD_SETTINGS = (
 _MAX_LOG = 1 << 20
 _TAIL = 4000
 
+# A copy of this process, made by a bare fork, must not keep its workers alive when it dies.
+_LIFELINES: set[int] = set()
+
+
+def _let_go() -> None:
+    for lifeline in _LIFELINES:
+        os.close(lifeline)
+    _LIFELINES.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_let_go)
+
 State = Literal["starting", "idle", "busy", "gone"]
 
 
@@ -54,6 +67,7 @@ class Child:
         self.peak_bytes = 0
         self.socket, theirs = socket.socketpair()
         lifeline, self._lifeline = os.pipe()
+        _LIFELINES.add(self._lifeline)
         self._log: IO[bytes] = tempfile.TemporaryFile("ab", buffering=0)  # noqa: SIM115
         self._unpacker, self._outbox = Unpacker(), bytearray()
         try:
@@ -194,9 +208,9 @@ class Child:
     def _close(self) -> None:
         self.socket.close()
         self._log.close()
-        if self._lifeline >= 0:
+        if self._lifeline in _LIFELINES:
+            _LIFELINES.remove(self._lifeline)
             os.close(self._lifeline)
-            self._lifeline = -1
 
 
 def _read(log: IO[bytes], start: int) -> bytes:

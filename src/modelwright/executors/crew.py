@@ -28,7 +28,7 @@ from modelwright.executors.tree import descendants, kernel_kills, private_bytes,
 LOOK = 0.05  # seconds between two looks at memory, bounds and the dying
 START_SECONDS = 300.0  # a worker that is not ready by then is given up
 MAX_PROCESSES = 500  # that one trial may run at a time; more is a fork bomb
-_MAX_STARTS = 4  # failed starts in a row, none ready, before the executor gives up
+_MAX_STARTS = 3  # failed starts in a row, none ready, before the executor gives up
 _MAX_BACKLOG = 50_000  # messages that nobody fetched; beyond, workers wait
 _REAP_SECONDS = 5.0
 
@@ -64,6 +64,7 @@ class Crew:
         self._selector.register(self._bell, selectors.EVENT_READ)
         self._owner = os.getpid()
         self._over = False
+        self._error: Exception | None = None
         # Workers die with the thread that started them: it must live as long as they may.
         self._thread = threading.Thread(target=self._run, name="modelwright crew", daemon=True)
         self._thread.start()
@@ -89,9 +90,12 @@ class Crew:
                 self._turn()
         # Whatever broke here must reach the caller, who would else wait for ever.
         except Exception as error:
-            self.messages.put(error)
-        finally:
+            self._error = error
+        try:
             self._leave()
+        finally:
+            if self._error is not None:
+                self.messages.put(self._error)
 
     def _turn(self) -> None:
         for key, events in self._selector.select(self._pause()):
@@ -320,8 +324,7 @@ class Crew:
             self._give_up(error(f"worker processes cannot be started; the last one: {why}"))
 
     def _give_up(self, error: Exception) -> None:
-        self.messages.put(error)
-        self._over = True
+        self._error, self._over = error, True
 
     def _kill(self, child: Child, cause: str = "", message: str = "") -> None:
         """Ends a worker; what its trial said before is taken first, as it may be its evidence."""

@@ -30,7 +30,12 @@ def guard(lifeline: int, supervisor: int) -> None:
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the supervisor decides, not the keyboard
     if sys.platform == "linux":
-        _be_told_by_the_kernel(lifeline)
+        prctl = ctypes.CDLL(None, use_errno=True).prctl
+        prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)  # orphans of a trial stay below this process
+        try:
+            _kill_the_group_at_the_end_of(lifeline)
+        except OSError:  # an emulated kernel
+            prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     else:
         threading.Thread(target=_wait_for_the_end, args=(lifeline,), daemon=True).start()
     if os.getppid() != supervisor:  # it died before the ties held
@@ -60,15 +65,13 @@ def limit_memory(limit: int) -> None:
             resource.setrlimit(resource.RLIMIT_DATA, (most, hard))
 
 
-def _be_told_by_the_kernel(lifeline: int) -> None:
-    """On the supervisor's death the kernel kills this process, and its whole group.
+def _kill_the_group_at_the_end_of(lifeline: int) -> None:
+    """Lets the kernel send SIGKILL to this whole group when the supervisor's end is closed.
 
-    The signal on the parent's death reaches this process only. The lifeline's end is sent to the
-    group, children of a trial included, as the signal that cannot be ignored.
+    The usual signal on the parent's death is not used beside it: it reaches this process alone,
+    comes first when the supervisor has threads, and with this process the order to kill the group
+    would be gone, while children of the trial live on.
     """
-    prctl = ctypes.CDLL(None, use_errno=True).prctl
-    prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     if sys.platform == "linux":  # these names exist nowhere else
         fcntl.fcntl(lifeline, fcntl.F_SETOWN, -os.getpgrp())
         fcntl.fcntl(lifeline, fcntl.F_SETSIG, signal.SIGKILL)

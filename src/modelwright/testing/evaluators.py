@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import importlib
 import json
+import mmap
 import os
 import signal
 import subprocess
@@ -121,6 +123,73 @@ def _children(trial: Trial, document: Mapping[str, Any], tools: Tools) -> Messag
     yield Evidence(trial.number, {"loss": document["x"]})
 
 
+def _hungry(trial: Trial, document: Mapping[str, Any], tools: Tools) -> Messages:
+    """Takes no memory itself: `n` children take `bytes` each."""
+    code = f"import time; taken = b'x' * {document['bytes']}; time.sleep(60)"
+    for _ in range(document["n"]):
+        subprocess.Popen([sys.executable, "-S", "-c", code])
+    time.sleep(60)
+    yield Evidence(trial.number, {"loss": document["x"]})
+
+
+def _shared(trial: Trial, document: Mapping[str, Any], tools: Tools) -> Messages:
+    """Takes `bytes`, and forks `n` children that share them for half a second."""
+    taken = b"x" * document["bytes"]
+    children = []
+    for _ in range(document["n"]):
+        child = os.fork()
+        if child == 0:
+            time.sleep(0.5)
+            os._exit(0)
+        children.append(child)
+    for child in children:
+        os.waitpid(child, 0)
+    yield Evidence(trial.number, {"loss": document["x"]}, facts={"bytes": len(taken)})
+
+
+def _leak(trial: Trial, document: Mapping[str, Any], tools: Tools) -> Messages:
+    """Leaves `bytes` in memory for good."""
+    _LEAKED.append(b"x" * document["bytes"])
+    yield Evidence(trial.number, {"loss": document["x"]})
+
+
+_LEAKED: list[bytes] = []
+
+
+def _map(trial: Trial, document: Mapping[str, Any], tools: Tools) -> Messages:
+    """Reads all of a mapped file of the data folder."""
+    with (tools.data / document["file"]).open("rb") as file:
+        pages = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        total = sum(pages[i] for i in range(0, len(pages), mmap.PAGESIZE))
+        time.sleep(0.2)
+    yield Evidence(trial.number, {"loss": document["x"]}, facts={"total": total})
+
+
+def _load(trial: Trial, document: Mapping[str, Any], tools: Tools) -> Messages:
+    importlib.import_module(document["module"])
+    yield Evidence(trial.number, {"loss": document["x"]})
+
+
+def _array(trial: Trial, document: Mapping[str, Any], tools: Tools) -> Messages:
+    import numpy as np
+
+    ones = np.ones(document["bytes"] // 8)
+    yield Evidence(trial.number, {"loss": float(ones[-1])})
+
+
+def _fill(trial: Trial, document: Mapping[str, Any], tools: Tools) -> Messages:
+    """Keeps an artefact where the system takes only 100 kB for a file, as on a full disk."""
+    import resource
+
+    bounds = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, bounds[1]))
+    try:
+        tools.store.put(b"x" * 1_000_000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, bounds)
+    yield Evidence(trial.number, {"loss": document["x"]})
+
+
 def _fork(trial: Trial, document: Mapping[str, Any], tools: Tools) -> Messages:
     """Returns twice: a forked child goes on as if it were the worker."""
     os.fork()
@@ -218,5 +287,6 @@ BEHAVIOURS: Mapping[str, Callable[[Trial, Mapping[str, Any], Tools], Messages]] 
     "fork": _fork, "segfault": _segfault, "exit": _exit, "quit": _quit, "abort": _abort,
     "print": _print, "nothing": _nothing, "twice": _twice, "other": _other, "junk": _junk,
     "huge": _huge, "garbage": _garbage, "shut": _shut, "artefact": _artefact, "lost": _lost,
-    "random": _random, "threads": _threads,
+    "random": _random, "threads": _threads, "hungry": _hungry, "shared": _shared, "leak": _leak,
+    "map": _map, "load": _load, "array": _array, "fill": _fill,
 }  # fmt: skip
