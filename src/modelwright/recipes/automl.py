@@ -169,7 +169,7 @@ def study_plan(
     n_folds = len(part.parts) // max(1, part.repeats)
     study = Study(
         name=run_folder.name, problem=problem, space=space, designer=_designer(space, types),
-        gate=Paired(), policy=policy, budget=_search_budget(budget, began),
+        gate=Paired(), policy=policy, budget=_search_budget(budget),
         rungs=_rungs(prepared.n_dev), slots=slots or max(1, min(4, os.cpu_count() or 1)),
         rivals=_rivals(question), rival_names=_rival_names(question),
         closing=BlendAndRefit(max(2, n_folds), prepared.sealed is not None),
@@ -196,7 +196,7 @@ def play(plan: BuildPlan) -> BuildResult:
         workers = Processes(spec, tools, slots=plan.study.slots, preload=preload)
         try:
             executor = Tidy(workers, store, View(plan.study.brief))
-            record = run(plan.study, ledger, executor, plan.description)
+            record = run(plan.study, ledger, executor, plan.description, plan.began)
         finally:
             workers.close()
         shipped = ship_winner(plan.run, record, ledger, plan.study.name, store)
@@ -305,12 +305,11 @@ def _rival_names(question: Question) -> tuple[str, ...]:
     return ("trivial", "yours") if question.baseline is not None else ("trivial",)
 
 
-def _search_budget(budget: Budget, began: float) -> Budget:
-    """What is left for the loop of a budget in seconds, which covers the whole command."""
+def _search_budget(budget: Budget) -> Budget:
+    """The loop's part of a budget in seconds: what writing the model takes is kept back."""
     if budget.seconds is None:
         return budget
-    left = budget.seconds - (time.monotonic() - began) - SHIP_SECONDS
-    return replace(budget, seconds=max(0.5, left))
+    return replace(budget, seconds=max(0.5, budget.seconds - SHIP_SECONDS))
 
 
 def _split_question(question: Question) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -87,6 +88,7 @@ def search(
     >>> len(result.trials), result.best_value < 0.1
     (30, True)
     """
+    began = time.monotonic()
     plan = plan_search(
         space, objective, budget=budget, goal=goal, limits=limits, rungs=rungs,
         slots=_slots(executor, slots), designer=designer, seed=seed, name=name,
@@ -97,7 +99,7 @@ def search(
         plan = settle(plan, ledger, if_changed)
         runner = make_executor(plan, executor)
         try:
-            record = run(plan.study, ledger, runner, plan.description)
+            record = run(plan.study, ledger, runner, plan.description, began)
         finally:
             if not isinstance(executor, Executor):
                 runner.close()

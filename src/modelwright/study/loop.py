@@ -15,18 +15,26 @@ from modelwright.study.session import Session, leave
 from modelwright.study.study import Study
 
 
-def run(study: Study, ledger: Ledger, executor: Executor, description: Mapping[str, Any]) -> Record:
+def run(
+    study: Study,
+    ledger: Ledger,
+    executor: Executor,
+    description: Mapping[str, Any],
+    began: float | None = None,
+) -> Record:
     """Runs a study until its budget is spent, a person stops it, or nothing is left to try.
 
     Takes the study's lock in the ledger; a study with rows is resumed, and trials that were running
     when an earlier session died are run again under their number. A finished study is left as it
-    is. `description` is the body of the first row (`Study.to_json`). Returns the record, folded
+    is. `description` is the body of the first row (`Study.to_json`). The clock of a budget in
+    seconds starts at `began` (a time of `time.monotonic()`, default now), so that what the caller
+    did before is charged. Returns the record, folded
     from the rows; `record.view.champion` is the best trial so far and `record.reason` why it ended.
 
     Raises LedgerError when another process runs the study or the rows cannot be written.
     """
     with ledger.writer(study.name) as writer:
-        session = Session.open(study, ledger, writer, description)
+        session = Session.open(study, ledger, writer, description, began)
         try:
             with _deferred_interrupts(session, executor):
                 while not session.over:

@@ -31,7 +31,9 @@ class Session:
     seconds, the clock, whose reading every row keeps.
     """
 
-    def __init__(self, study: Study, writer: Writer, record: Record) -> None:
+    def __init__(
+        self, study: Study, writer: Writer, record: Record, began: float | None = None
+    ) -> None:
         self.study, self.writer, self.record = study, writer, record
         self.key = Key.of(study.problem.seed)
         self.protocol = digest(study.protocol)
@@ -43,13 +45,18 @@ class Session:
         self._folded = 0
         self._orders: list[Trial] = []
         self._inbox_at = float("-inf")
-        self._base = record.view.elapsed - time.monotonic()
+        self._base = record.view.elapsed - (time.monotonic() if began is None else began)
 
     # -- opening -----------------------------------------------------------------------------
 
     @classmethod
     def open(
-        cls, study: Study, ledger: Ledger, writer: Writer, description: Mapping[str, Any]
+        cls,
+        study: Study,
+        ledger: Ledger,
+        writer: Writer,
+        description: Mapping[str, Any],
+        began: float | None = None,
     ) -> Session:
         """Folds the rows there are; a new study writes its first, a resumed one a `session` row."""
         record = Record(study.brief, study.budget)
@@ -57,7 +64,7 @@ class Session:
             if row.n == 0:  # the budget it was begun with; later ones are rows of their own
                 record = Record.open(row.body, study.space)
             record.absorb(row.kind, row.body)
-        session = cls(study, writer, record)
+        session = cls(study, writer, record, began)
         if record.status == "new":
             session.note("study", dict(description))
             session._rule_plan()
