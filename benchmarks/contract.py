@@ -1,4 +1,4 @@
-"""The contract under violence: kill -9 at random, trials that will not stop or allocate without end.
+"""The contract under violence: kill -9 at random, trials that never stop or allocate without end.
 
     python benchmarks/contract.py [--kills 100] [--out FILE]
 
@@ -30,7 +30,6 @@ TRIALS = 400
 def child(workspace: str, objective: str, budget: str, slots: int) -> None:
     """Runs, or goes on with, the study: what gets killed."""
     import contract_objective as objectives
-
     import modelwright as mw
 
     result = mw.search(
@@ -68,7 +67,10 @@ def kill_at_random(kills: int, seed: int, victim: str) -> dict[str, Any]:
             process = start(folder, "short", f"{TRIALS}trials")
         elif workers:
             try:
-                rng.choice(workers).kill()
+                worker = rng.choice(workers)
+                if time.time() - worker.create_time() < 2:  # still importing: it runs no trial
+                    continue
+                worker.kill()
             except psutil.NoSuchProcess:
                 continue
         else:
@@ -79,12 +81,11 @@ def kill_at_random(kills: int, seed: int, victim: str) -> dict[str, Any]:
 
 
 def check_rows(folder: Path, victim: str) -> dict[str, Any]:
-    """No finished trial lost or doubled, the chain whole, and the decisions follow from the rows."""
+    """No finished trial lost or doubled, the chain whole, the decisions following from the rows."""
     import contract_objective as objectives
-
     from modelwright.ledger import open_ledger
-    from modelwright.recipes.search import plan_search
     from modelwright.policy import LAPTOP
+    from modelwright.recipes.search import plan_search
     from modelwright.testing.replay import check_replay
 
     ledger = open_ledger(folder / "study" / "ledger.sqlite", create=False)
