@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path, PurePath
+from uuid import uuid4
 
 import pytest
 
@@ -114,14 +115,42 @@ def test_a_damaged_file_is_told(tmp_path: Path) -> None:
 
 
 def test_read_only_reads_and_refuses_to_write(address: str) -> None:
-    with open_ledger(address) as ledger, ledger.writer("read only") as writer:
-        (row, *_) = writer.append([("a", {})])
+    study = f"study {uuid4()}"
+    with open_ledger(address) as ledger, ledger.writer(study) as writer:
+        made = writer.append([("a", {}), ("b", {})])
         with open_ledger(address, read_only=True) as reader:
-            assert list(reader.rows("read only", 0, 1)) == [row] or row.n > 0
+            assert list(reader.rows(study)) == made
             with pytest.raises(LedgerError, match="read-only"):
-                reader.post("read only", {"kind": "stop"})
+                reader.post(study, {"kind": "stop"})
             with pytest.raises(LedgerError, match="read-only"):
                 reader.writer("another")
+
+
+def test_durable_appends_are_synced(tmp_path: Path) -> None:
+    """No power cut can be tried here; that SQLite is told to sync the commit can be seen."""
+    with open_ledger(tmp_path / "ledger.sqlite") as ledger, ledger.writer("s") as writer:
+        store = ledger._store
+        assert isinstance(store, sqlite.SqliteStore)
+        said: list[str] = []
+        store._connection.set_trace_callback(said.append)
+        writer.append([("a", {})])
+        assert not any("synchronous" in word for word in said)
+        writer.append([("b", {})], durable=True)
+        assert said.index("PRAGMA synchronous = FULL") < len(said) - said[::-1].index("COMMIT")
+        assert store.query("PRAGMA synchronous") == [(1,)]
+
+
+def test_a_sqlite_ledger_loads_no_heavy_library(tmp_path: Path) -> None:
+    """SQLAlchemy alone takes half a second, which a search would pay at its start."""
+    code = """
+import sys
+from modelwright.ledger import open_ledger
+with open_ledger(sys.argv[1]) as ledger, ledger.writer("s") as writer:
+    writer.append([("a", {})])
+print(sorted({"sqlalchemy", "psycopg", "cryptography", "numpy"} & set(sys.modules)))
+"""
+    command = [sys.executable, "-c", code, str(tmp_path / "ledger.sqlite")]
+    assert subprocess.run(command, capture_output=True, check=True).stdout == b"[]\n"
 
 
 def test_a_link_and_its_file_have_one_lock(tmp_path: Path) -> None:
