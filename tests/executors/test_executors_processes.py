@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import json
 import os
@@ -140,11 +141,28 @@ def test_bounds_hold_while_nobody_polls(play: Open) -> None:
     assert ended(worker.pid, 0.0)
 
 
-def test_too_many_processes(play: Open, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("modelwright.executors.crew.MAX_PROCESSES", 20)
+def test_a_fork_bomb_is_killed_whole(play: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("modelwright.executors.crew.MAX_PROCESSES", 60)
     run = play()
-    run.fails("crash", "more than 20 processes", do="children", n=60)
     run.works()
+    [worker] = workers()
+    run.fails("crash", "more than 60 processes", do="bomb", times=8)
+    for process in psutil.process_iter(["pid"]):
+        with contextlib.suppress(psutil.Error, ProcessLookupError):
+            if os.getsid(process.pid) == worker.pid:
+                assert ended(process.pid, 2.0)
+    run.works()
+
+
+def test_many_detached_children_end(play: Open) -> None:
+    run = play()
+    number = run.submit(do="children", n=30)
+    messages = run.until(lambda seen: len(seen) == 30)
+    run.executor.cancel(number)
+    run.evidence(number)
+    for message in messages:
+        assert isinstance(message, Progress)
+        assert ended(int(message.message), 2.0)
 
 
 # -- deaths --------------------------------------------------------------------------------------
@@ -239,6 +257,29 @@ def test_workers_die_with_a_killed_supervisor(tmp_path: Path, behaviour: str) ->
         assert ended(pid, 2.0), f"{pid} lives {time.monotonic() - start:.1f} s later"
     for pid in detached:  # only a process in a session of its own may live on
         os.kill(pid, signal.SIGKILL)
+
+
+def test_a_forked_copy_of_the_supervisor_keeps_no_worker_alive(tmp_path: Path) -> None:
+    fork = """
+import os
+copy = os.fork()
+if copy:
+    print(copy, flush=True)
+time.sleep(30)
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", _SUPERVISOR.replace("{end}", fork), str(tmp_path), "stubborn"],
+        stdout=subprocess.PIPE, text=True,
+    ) as supervisor:  # fmt: skip
+        assert supervisor.stdout is not None
+        pids = [int(pid) for pid in supervisor.stdout.readline().split()]
+        copy = int(supervisor.stdout.readline())
+        supervisor.kill()
+        try:
+            assert all(ended(pid, 2.0) for pid in pids)
+            assert not ended(copy, 0.0)
+        finally:
+            os.kill(copy, signal.SIGKILL)
 
 
 @pytest.mark.parametrize("ending", ["raise SystemExit(0)", "1 / 0", "del executor, play"])

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import IO, Any, Literal
 
 from modelwright.executors.frames import Unpacker, decode, encode, pack
-from modelwright.executors.tree import kill_tree
+from modelwright.executors.tree import freeze, kill_tree
 
 # Every library that starts threads reads one of these when it is loaded.
 _THREAD_SETTINGS = (
@@ -65,10 +65,10 @@ class Child:
         self.tired = ""
         self.since = self.last_sign = time.monotonic()
         self.peak_bytes = 0
+        self._log: IO[bytes] = tempfile.TemporaryFile("ab", buffering=0)  # noqa: SIM115
         self.socket, theirs = socket.socketpair()
         lifeline, self._lifeline = os.pipe()
         _LIFELINES.add(self._lifeline)
-        self._log: IO[bytes] = tempfile.TemporaryFile("ab", buffering=0)  # noqa: SIM115
         self._unpacker, self._outbox = Unpacker(), bytearray()
         try:
             self._process = subprocess.Popen(
@@ -144,6 +144,10 @@ class Child:
         self.last_sign = time.monotonic()
         return [decode(text) for text in self._unpacker.feed(data)]
 
+    def freeze(self) -> None:
+        """Stops the process before it is killed, so that `hear` comes to an end."""
+        freeze(self.pid)
+
     def kill(self) -> None:
         """Ends the process, its group and all that it started; `reaped` tells when it is done."""
         self.state = "gone"
@@ -155,7 +159,7 @@ class Child:
 
         One that is still alive after `patience` seconds is killed, with its group.
         """
-        alive = not self._ends_within(patience)
+        alive = not self.ended(patience)
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)  # before reaping: the group's name is still ours
         tail = self.tail()
@@ -171,6 +175,15 @@ class Child:
             name = signal.Signals(-code).name
             return name, f"its process was ended by {name}", tail
         return f"signal {-code}", f"its process was ended by signal {-code}", tail
+
+    def ended(self, seconds: float = 0.0) -> bool:
+        """True when the process ends in time. It is not reaped, where the system lets us look."""
+        end = time.monotonic() + seconds
+        while True:
+            ended = _is_over(self.pid) if hasattr(os, "waitid") else self.reaped()
+            if ended or time.monotonic() >= end:
+                return ended
+            time.sleep(0.001)
 
     def reaped(self) -> bool:
         """True when a killed process is gone; takes it off the system's table."""
@@ -192,25 +205,19 @@ class Child:
         if os.fstat(self._log.fileno()).st_size > most:
             os.ftruncate(self._log.fileno(), 0)
 
-    def _ends_within(self, seconds: float) -> bool:
-        """True when the process ends in time. It is not reaped, where the system lets us look."""
-        end = time.monotonic() + seconds
-        while True:
-            if hasattr(os, "waitid"):
-                look = os.WEXITED | os.WNOHANG | os.WNOWAIT
-                ended = os.waitid(os.P_PID, self.pid, look) is not None
-            else:
-                ended = self.reaped()
-            if ended or time.monotonic() >= end:
-                return ended
-            time.sleep(0.001)
-
     def _close(self) -> None:
         self.socket.close()
         self._log.close()
         if self._lifeline in _LIFELINES:
             _LIFELINES.remove(self._lifeline)
             os.close(self._lifeline)
+
+
+def _is_over(pid: int) -> bool:
+    try:
+        return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+    except ChildProcessError:  # somebody else in this process reaps all children
+        return True
 
 
 def _read(log: IO[bytes], start: int) -> bytes:

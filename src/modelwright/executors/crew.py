@@ -62,7 +62,7 @@ class Crew:
         os.set_blocking(self._bell, False)
         os.set_blocking(self._ringer, False)
         self._selector.register(self._bell, selectors.EVENT_READ)
-        self._owner = os.getpid()
+        self._owner, self._door = os.getpid(), threading.Lock()
         self._over = False
         self._error: Exception | None = None
         # Workers die with the thread that started them: it must live as long as they may.
@@ -72,14 +72,17 @@ class Crew:
     def tell(self, *command: Any) -> None:
         """Queues a command: ("submit", order), ("cancel", number), ("word", number, word)."""
         self._commands.append(command)
-        with contextlib.suppress(OSError):  # full: it rings already; closed: nobody listens
-            os.write(self._ringer, b"!")
+        with self._door, contextlib.suppress(BlockingIOError):  # full: it rings already
+            if self._ringer >= 0:
+                os.write(self._ringer, b"!")
 
     def close(self) -> None:
         """Kills all workers and ends the thread; in a forked copy of the process does nothing."""
         if os.getpid() != self._owner or not self._thread.is_alive():
             return
         self.tell("close")
+        if threading.current_thread() is self._thread:  # the garbage collector may come from there
+            return
         self._thread.join(2 * _REAP_SECONDS)
 
     # -- the thread --------------------------------------------------------------------------
@@ -110,7 +113,7 @@ class Crew:
                     self._hear(key.data)
         while self._commands:
             self._obey(*self._commands.popleft())
-        if self.messages.qsize() > _MAX_BACKLOG:
+        if self._backlogged():
             time.sleep(LOOK / 10)
         now = time.monotonic()
         if now >= self._look_at:
@@ -163,7 +166,7 @@ class Crew:
     # -- what workers say --------------------------------------------------------------------
 
     def _hear(self, child: Child) -> None:
-        if self.messages.qsize() > _MAX_BACKLOG:
+        if self._backlogged():
             return
         try:
             heard = child.hear()
@@ -201,7 +204,10 @@ class Crew:
             self._retire(child)
 
     def _lost(self, child: Child) -> None:
-        """A worker closed its channel: it ended, or as good as."""
+        """A worker ended, or closed its channel, which is as good."""
+        self._hear_out(child)
+        if child.state == "gone":
+            return
         order, started = child.order, child.state != "starting"
         seconds = time.monotonic() - child.since
         self._unwatch(child)
@@ -257,6 +263,9 @@ class Crew:
 
     def _look_after(self, child: Child, now: float) -> None:
         child.trim()
+        if child.ended():  # the channel may be held open by a copy of the process
+            self._lost(child)
+            return
         order, bounds = child.order, self._bounds
         if child.state == "starting" and now - child.since > START_SECONDS:
             self._kill(child)
@@ -270,6 +279,7 @@ class Crew:
         elif (
             order is not None
             and bounds.hang_seconds is not None
+            and not self._backlogged()
             and now - child.last_sign > bounds.hang_seconds
         ):
             self._kill(child, "hang", f"no sign of life for {bounds.hang_seconds:g} s")
@@ -295,10 +305,11 @@ class Crew:
 
     def _ends(self, child: Child) -> float:
         """When the child's trial has to end."""
-        order, bound = child.order, self._bounds.trial_seconds
+        order, seconds = child.order, self._bounds.trial_seconds
         if order is None:
             return inf
-        return min(order.deadline or inf, inf if bound is None else child.since + bound)
+        ends = [order.deadline, None if seconds is None else child.since + seconds]
+        return min([end for end in ends if end is not None], default=inf)
 
     # -- birth and death ---------------------------------------------------------------------
 
@@ -328,10 +339,8 @@ class Crew:
 
     def _kill(self, child: Child, cause: str = "", message: str = "") -> None:
         """Ends a worker; what its trial said before is taken first, as it may be its evidence."""
-        with contextlib.suppress(ValueError, TypeError, KeyError, AttributeError):
-            while heard := child.hear():
-                for kind, body in heard:
-                    self._take(child, kind, body)
+        child.freeze()
+        self._hear_out(child)
         if child.state == "gone":
             return
         order, child.order = child.order, None
@@ -341,6 +350,13 @@ class Crew:
         if order is not None:
             evidence = Evidence(order.number, seconds=seconds, peak_bytes=child.peak_bytes or None)
             self.messages.put(evidence.failed(cause, message, trace=tail))
+
+    def _hear_out(self, child: Child) -> None:
+        """Takes what a worker said that says nothing more."""
+        with contextlib.suppress(ValueError, TypeError, KeyError, AttributeError):
+            while heard := child.hear():
+                for kind, body in heard:
+                    self._take(child, kind, body)
 
     def _retire(self, child: Child) -> None:
         self._unwatch(child)
@@ -353,6 +369,10 @@ class Crew:
 
     def _at_work(self) -> list[Child]:
         return [child for child in self._children if child.state != "idle"]
+
+    def _backlogged(self) -> bool:
+        """True while so much is waiting to be fetched that workers have to wait too."""
+        return self.messages.qsize() > _MAX_BACKLOG
 
     def _watch(self, child: Child) -> None:
         events = selectors.EVENT_READ | (selectors.EVENT_WRITE if child.stuck else 0)
@@ -371,8 +391,10 @@ class Crew:
         while not all(child.reaped() for child, _ in self._dying) and time.monotonic() < end:
             time.sleep(0.002)
         self._selector.close()
-        os.close(self._bell)
-        os.close(self._ringer)
+        with self._door:  # a number of a closed file may be another file's by now
+            os.close(self._bell)
+            os.close(self._ringer)
+            self._ringer = -1
 
 
 _TOO_LATE = "its deadline passed before a worker was free"

@@ -34,7 +34,7 @@ def decode(text: bytes) -> tuple[str, Any]:
     >>> decode(b'{"ready":{}}')
     ('ready', {})
     """
-    message = json.loads(text)
+    message = json.loads(text.decode())
     if not isinstance(message, dict) or len(message) != 1:
         raise ValueError("a message is an object with one key")
     return next(iter(message.items()))

@@ -87,7 +87,7 @@ class Processes:
         hello = {
             "entry": spec.entry,
             "arguments": spec.arguments,
-            "path": sys.path,
+            "path": [str(folder) for folder in sys.path],
             "preload": list(preload),
             "data": str(tools.data.absolute()),
             "store": str(tools.store.root),

@@ -47,27 +47,27 @@ def shared_once(pids: Iterable[int]) -> int:
 
 
 def kill_tree(pid: int) -> None:
-    """Ends a group's leader, its group, and all that it started, also in sessions of their own.
+    """Ends the leader of a group, its group, and all that it started, also in other sessions.
 
-    The leader is stopped first, so that it starts nothing more; orphans fall to it (it is their
-    reaper, see `guard`), so that looking again finds them. A process that is not there is no error.
+    The group is stopped first, which no fork escapes. Orphans of killed processes fall to the
+    leader (it is their reaper, see `guard`), so that looking again finds them: they are killed
+    group by group until only the stopped group is left. What is not there any more is no error.
     """
-    send(pid, signal.SIGSTOP)
+    _send_group(pid, signal.SIGSTOP)
     for _ in range(20):
-        found = descendants(pid)
-        for child in found:
-            send(child, signal.SIGKILL)
-        if not found:
+        groups = {_group(p) for p in descendants(pid)} - {pid, 0}
+        for group in groups:
+            _send_group(group, signal.SIGKILL)
+        if not groups:
             break
         time.sleep(0.001)  # let the killed become zombies
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(pid, signal.SIGKILL)
+    _send_group(pid, signal.SIGKILL)
 
 
-def send(pid: int, number: int) -> None:
-    """Sends a signal; a process that is not there is no error."""
+def freeze(pid: int) -> None:
+    """Stops a process, so that it says nothing more."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.kill(pid, number)
+        os.kill(pid, signal.SIGSTOP)
 
 
 def is_zombie(pid: int) -> bool:
@@ -86,6 +86,18 @@ def kernel_kills() -> int:
             if line.startswith(b"oom_kill "):
                 return int(line.split()[1])
     return 0
+
+
+def _group(pid: int) -> int:
+    try:
+        return os.getpgid(pid)
+    except ProcessLookupError:
+        return 0
+
+
+def _send_group(group: int, number: int) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(group, number)
 
 
 def _children(pid: int) -> list[int]:

@@ -190,6 +190,21 @@ def _fill(trial: Trial, document: Mapping[str, Any], tools: Tools) -> Messages:
     yield Evidence(trial.number, {"loss": document["x"]})
 
 
+def _orphan(trial: Trial, document: Mapping[str, Any], tools: Tools) -> Messages:
+    """Dies while a forked copy lives on, with all its open files."""
+    if os.fork() == 0:
+        time.sleep(60)
+    os._exit(3)
+
+
+def _bomb(trial: Trial, document: Mapping[str, Any], tools: Tools) -> Messages:
+    """Doubles its processes, `times` times, as fast as it can."""
+    for _ in range(document["times"]):
+        os.fork()
+    time.sleep(60)
+    yield Evidence(trial.number, {"loss": document["x"]})
+
+
 def _fork(trial: Trial, document: Mapping[str, Any], tools: Tools) -> Messages:
     """Returns twice: a forked child goes on as if it were the worker."""
     os.fork()
@@ -288,5 +303,5 @@ BEHAVIOURS: Mapping[str, Callable[[Trial, Mapping[str, Any], Tools], Messages]] 
     "print": _print, "nothing": _nothing, "twice": _twice, "other": _other, "junk": _junk,
     "huge": _huge, "garbage": _garbage, "shut": _shut, "artefact": _artefact, "lost": _lost,
     "random": _random, "threads": _threads, "hungry": _hungry, "shared": _shared, "leak": _leak,
-    "map": _map, "load": _load, "array": _array, "fill": _fill,
+    "map": _map, "load": _load, "array": _array, "fill": _fill, "bomb": _bomb, "orphan": _orphan,
 }  # fmt: skip

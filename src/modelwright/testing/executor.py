@@ -256,6 +256,7 @@ def _crashing(play: Play) -> None:
     play.fails("crash", "status 3", do="exit", code=3)
     play.fails("crash", "status 0", do="exit", code=0)
     play.fails("crash", do="shut")
+    play.fails("crash", "status 3", do="orphan")
     number = play.submit(do="sleep")
     os.kill(play.pid(), signal.SIGKILL)
     [evidence] = play.evidence(number)
