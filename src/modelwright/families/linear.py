@@ -59,10 +59,17 @@ class Linear:
         rounds: int | None = None,
     ) -> FittedLinear:
         """The fitted model; only the elastic solver draws from `seed`."""
-        matrix = Matrix.fit(examples.X, self.scaling, self.min_count)
-        A = matrix.apply(examples.X)
-        if examples.task == "regression":
-            return self._values(matrix, A, examples)
+        import sklearn.linear_model  # noqa: F401  (loads the library that is to be held back)
+        from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+        with threadpool_limits(threads):
+            matrix = Matrix.fit(examples.X, self.scaling, self.min_count)
+            A = matrix.apply(examples.X)
+            if examples.task == "regression":
+                return self._values(matrix, A, examples)
+            return self._shares(matrix, A, examples, seed)
+
+    def _shares(self, matrix: Matrix, A: FloatArray, examples: Examples, seed: int) -> FittedLinear:
         classes = present_classes(examples)
         if len(classes) < 2 or not matrix.width:
             shares = Dummy().fit(examples).answer

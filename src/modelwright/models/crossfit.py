@@ -127,15 +127,20 @@ def score_oof(
     metric: Metric,
     extra: Sequence[Metric] = (),
     constraint: Limit | None = None,
+    as_it_is: bool = False,
 ) -> Scored:
     """Scores of out-of-fold predictions by fold, and the finish to ship.
 
     Calibration and threshold are chosen on all validated rows for shipping; the scores use those
-    chosen on the other blocks. Ranking metrics see the shares as they are.
+    chosen on the other blocks. Ranking metrics see the shares as they are. `as_it_is` scores
+    predictions that nobody may touch: no calibration, and the likeliest class is the answer.
     """
     metrics = {m.name: m for m in (*extra, metric)}
     if validation.task == "regression":
         return Scored(*_by_fold(validation, oof[..., 0], None, metrics), Finish())
+    if as_it_is:
+        plain = Finish(NONE, Decision(0.5 if oof.shape[2] == 2 else None))
+        return Scored(*_by_fold(validation, oof, None, metrics), plain)
     shares, calibration = calibrate(validation, oof)
     decision = _decide(validation, shares, metric, None, constraint)
     labels = np.full(oof.shape[:2], -1, np.int64)

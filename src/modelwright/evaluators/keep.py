@@ -1,0 +1,43 @@
+"""What trials leave in the artefact store: arrays, and fitted models packed into one file."""
+
+from __future__ import annotations
+
+import io
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from modelwright.core.roles import ArtefactStore
+from modelwright.families.base import Fitted
+from modelwright.models.pack import folder_bytes, pack
+
+MAX_MODEL_BYTES = 100_000_000
+
+
+def keep_array(array: npt.NDArray[Any], store: ArtefactStore) -> str:
+    """Keeps an array as `.npy` and returns its name."""
+    out = io.BytesIO()
+    np.save(out, array, allow_pickle=False)
+    return store.put(out.getvalue(), ".npy")
+
+
+def read_array(name: str, store: ArtefactStore) -> npt.NDArray[Any]:
+    """The array of that name, mapped from its file."""
+    found: npt.NDArray[Any] = np.load(store.path(name), mmap_mode="r", allow_pickle=False)
+    return found
+
+
+def keep_model(
+    fitted: Fitted, store: ArtefactStore, limit: int = MAX_MODEL_BYTES
+) -> tuple[str | None, int]:
+    """Keeps a fitted model, packed, and returns its name and the bytes of its exported files.
+
+    A model of more than `limit` bytes is not kept: its name is None.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        fitted.export(Path(folder))
+        size = folder_bytes(Path(folder))
+        return (store.put(pack(Path(folder)), ".zip") if size <= limit else None), size

@@ -1,0 +1,63 @@
+"""A prepared table as evaluators see it: loaded once per worker, never changed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from modelwright.core.errors import InputError
+from modelwright.core.keys import Key
+from modelwright.data.prepare import Part, load_part
+from modelwright.families.base import Examples, Inputs, Loss
+from modelwright.families.inputs import inputs_of
+from modelwright.models.crossfit import Validation
+from modelwright.models.metrics import Metric
+
+
+@dataclass(frozen=True)
+class TableData:
+    """Development rows: the part as written, its inputs, and who validates whom."""
+
+    part: Part
+    examples: Examples
+    validation: Validation
+
+    def training_rows(self, fold: int, share: float, seed: int) -> Any:
+        """Positions that train in a fold; of them a random share, equal for equal seeds."""
+        rows = np.flatnonzero(self.part.parts[fold] == 1)
+        if share >= 1:
+            return rows
+        rng = np.random.default_rng(Key.of(seed).child("rows", fold).seed(128))
+        return np.sort(rng.choice(rows, max(2, round(share * len(rows))), replace=False))
+
+
+@lru_cache(maxsize=2)
+def load_table(folder: Path, loss: Loss = "squared") -> TableData:
+    """The part that `data.prepare` wrote there. Raises InputError when there is none."""
+    if not (folder / "part.json").exists():
+        raise InputError(f"there is no prepared table in {str(folder)!r}.")
+    part = load_part(folder)
+    examples = examples_of(part, loss)
+    per_repeat = max(1, len(part.parts) // max(1, part.repeats))
+    validation = Validation(
+        examples.y, part.parts, part.schema.task, examples.n_classes, per_repeat, examples.weights
+    )
+    return TableData(part, examples, validation)
+
+
+def examples_of(part: Part, loss: Loss) -> Examples:
+    """The rows of a part as families take them."""
+    schema = part.schema
+    X: Inputs = inputs_of(part.features, schema)
+    n_classes = 0 if schema.task == "regression" else len(schema.classes)
+    weights = None if part.weights is None else np.nan_to_num(np.asarray(part.weights))
+    return Examples(X, np.asarray(part.y), schema.task, n_classes, weights, loss)
+
+
+def loss_of(metric: Metric) -> Loss:
+    """What regression models minimise for a metric."""
+    return metric.loss

@@ -1,0 +1,49 @@
+"""A folder as one file and back: how a model travels through the artefact store."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from pathlib import Path, PurePosixPath
+
+from modelwright.core.errors import InputError
+
+_LONG_AGO = (1980, 1, 1, 0, 0, 0)
+MAX_BYTES = 4 << 30
+
+
+def pack(folder: Path) -> bytes:
+    """The files of a folder as an uncompressed zip; equal files give equal bytes."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
+        for path in sorted(folder.rglob("*")):
+            if path.is_file():
+                name = path.relative_to(folder).as_posix()
+                archive.writestr(zipfile.ZipInfo(name, _LONG_AGO), path.read_bytes())
+    return out.getvalue()
+
+
+def unpack(archive_path: Path, folder: Path) -> Path:
+    """Writes the files of a packed folder into `folder` and returns it.
+
+    Raises InputError when it is no zip, names a file outside of the folder, or holds over 4 GB.
+    """
+    try:
+        with zipfile.ZipFile(archive_path) as archive:
+            if sum(info.file_size for info in archive.infolist()) > MAX_BYTES:
+                raise InputError(f"{archive_path.name} holds more than 4 GB.")
+            for info in archive.infolist():
+                name = PurePosixPath(info.filename)
+                if name.is_absolute() or ".." in name.parts or info.is_dir():
+                    raise InputError(f"{archive_path.name} names the file {info.filename!r}.")
+                target = folder.joinpath(*name.parts)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_bytes(archive.read(info))
+    except (zipfile.BadZipFile, OSError) as error:
+        raise InputError(f"{archive_path.name} is no packed model: {error}.") from error
+    return folder
+
+
+def folder_bytes(folder: Path) -> int:
+    """Bytes of all files in a folder."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
