@@ -39,12 +39,17 @@ class Choice(Node):
         self.start = (simple or alternatives)[0].start
 
     def which(self, value: Any) -> int:
-        """The place of the alternative that a value of this node belongs to, else -1."""
+        """The place of the alternative that a value has the shape of, else -1.
+
+        It may break a constraint of that alternative: operators ask before they repair.
+        """
         i = self._by_class.get(type(value))
         if i is not None:
             return i
         for i in self._others:
-            if self.alternatives[i].fits(value):
+            other = self.alternatives[i]
+            leaf = isinstance(other, (Number, Category))
+            if other.fits(value) if leaf else type(value) is tuple:
                 return i
         return -1
 
@@ -52,8 +57,8 @@ class Choice(Node):
         return self.alternatives[int(rng.random() * len(self.alternatives))].sample(rng)
 
     def fits(self, value: Any) -> bool:
-        i = self._by_class.get(type(value))
-        return self.alternatives[i].fits(value) if i is not None else self.which(value) >= 0
+        i = self.which(value)
+        return i >= 0 and self.alternatives[i].fits(value)
 
     def sites(self, value: Any) -> int:
         own = len(self.alternatives) > 1
