@@ -76,7 +76,7 @@ def made_class(rng: Random, depth: int, names: itertools.count[int]) -> Any:
     return make_dataclass(f"C{next(names)}", fields, frozen=True, namespace=body)
 
 
-@settings(deadline=None, max_examples=60, derandomize=True)
+@settings(deadline=None, max_examples=40, derandomize=True)
 @given(seed=st.integers(0, 10**9))
 def test_promises_hold_for_made_types(seed: int) -> None:
     rng = Random(seed)
