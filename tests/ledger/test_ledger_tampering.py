@@ -151,6 +151,12 @@ def test_a_changed_row_is_found_when_only_its_kind_is_read(path: Path) -> None:
         list(ledger.rows("s", kinds=["score"]))
 
 
+def test_a_removed_row_is_found_when_reading_begins_at_it(path: Path) -> None:
+    forge(path, remove)
+    with open_ledger(path) as ledger, pytest.raises(TamperedError, match="row 3: it is missing"):
+        list(ledger.rows("s", 3))
+
+
 def cut(connection: sqlite3.Connection) -> None:
     connection.execute("DELETE FROM ledger_rows WHERE study = 's' AND n >= 5")
 
@@ -273,3 +279,5 @@ def test_a_second_row_of_the_same_number_is_refused_by_the_database(path: Path) 
         with pytest.raises(LedgerError, match="already has a row with that number"):
             writer.append([("mine", {})])
         assert ledger.length("s") == N + 1
+        with pytest.raises(TamperedError, match=f"row {N}"):  # it looks again where the end is
+            writer.append([("mine", {})])
