@@ -43,7 +43,7 @@ def test_rows_of_units_are_nearly_the_rows_of_their_designs(name: str) -> None:
     # Categories and what exists agree exactly; whole numbers are rounded in one and not the other.
     assert np.abs(exact - near).max(initial=0.0) < 0.2
     exists = encoder.exists(exact)
-    assert (exact[:, encoder.numeric_places][~exists] == 0.5).all()
+    assert (exact[:, encoder.places][~exists] == 0.5).all()
 
 
 def test_features_and_keys_of_the_type_are_used() -> None:

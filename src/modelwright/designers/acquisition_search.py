@@ -22,6 +22,7 @@ N_ROUNDS, N_KEPT, N_CHILDREN = 2, 20, 10
 N_DECODED = 12  # points that become designs
 N_CLIMBED = 4  # designs whose numbers follow the slope
 CLIMB_STEPS = 25
+N_LISTED, N_OFFERED = 2000, 400  # of a listed space: designs scored, designs handed back
 N_OBJECTS = 96  # designs of each kind where only designs can be scored
 
 
@@ -39,12 +40,16 @@ def search(encoder: Encoder, best: Sequence[Any], score: Score, slopes: Slopes, 
     Points of the unit cube are scored in bulk where they say all about a design; else designs are
     mutated and crossed. Nothing is said about whether a design is new.
     """
+    rng = np.random.default_rng(key.seed(128))
+    if encoder.table is not None:
+        return _by_table(encoder, best, score, rng)
     if not encoder.by_unit:
         return _by_designs(encoder, best, score, key)
-    rng = np.random.default_rng(key.seed(128))
     space = encoder.space
-    around = np.array([space.to_unit(design) for design in best])
-    near = _near(around[_favoured(len(best), N_WIDE, rng)], encoder, rng)
+    around = _around(encoder, best)[_favoured(len(best), N_WIDE, rng)]
+    # What a parent lacks is drawn, in case that its child has it.
+    around = np.where(np.isnan(around), rng.random(around.shape), around)
+    near = _near(around, encoder, rng)
     points = np.vstack([rng.random((N_WIDE, around.shape[1])), near])
     scores = score(encoder.rows_of_units(points))
     for _ in range(N_ROUNDS):
@@ -56,6 +61,36 @@ def search(encoder: Encoder, best: Sequence[Any], score: Score, slopes: Slopes, 
     designs = [space.from_unit(point.tolist()) for point in points[kept[:N_DECODED]]]
     climbed = _climbed(encoder, designs[:N_CLIMBED], slopes) if len(encoder.numeric) else []
     return _ranked(encoder, [*climbed, *designs], score)
+
+
+def _around(encoder: Encoder, best: Sequence[Any]) -> Matrix:
+    """Points of the designs; NaN for parts that they lack, the twin's value where there is one."""
+    points = np.array([encoder.space.to_unit(design) for design in best])
+    points[encoder.space.encode_many(best) < 0] = np.nan
+    for twins in encoder.twins.values():
+        if len(twins) > 1:
+            there = np.nan_to_num(points[:, twins], nan=-1.0).max(axis=1)
+            for i in twins:
+                points[:, i] = np.where(there >= 0, there, np.nan)
+    return points
+
+
+def _by_table(
+    encoder: Encoder, best: Sequence[Any], score: Score, rng: np.random.Generator
+) -> Found:
+    """The best of a share of a listed space, of all around the best designs among them."""
+    table = encoder.table
+    assert table is not None
+    n = len(table.designs)
+    chosen = np.zeros(n, dtype=bool)
+    chosen[rng.permutation(n)[:N_LISTED]] = True
+    codes = encoder.space.encode_many(best)
+    for code in codes:
+        chosen |= (table.codes != code).sum(axis=1) <= 1
+    places = np.flatnonzero(chosen)
+    scores = score(table.rows[places])
+    order = np.argsort(-scores, kind="stable")
+    return Found([table.designs[i] for i in places[order[:N_OFFERED]]], scores[order[:N_OFFERED]])
 
 
 def _ranked(encoder: Encoder, designs: Sequence[Any], score: Score) -> Found:
@@ -92,7 +127,7 @@ def _climbed(encoder: Encoder, designs: Sequence[Any], slopes: Slopes) -> list[A
     from scipy.optimize import minimize
 
     rows = encoder.rows(designs)
-    places, exists = encoder.numeric_places, encoder.exists(rows)
+    places, exists = encoder.places, encoder.exists(rows)
 
     def downhill(flat: Vector) -> tuple[float, Vector]:
         rows[:, places] = flat.reshape(exists.shape)
@@ -108,13 +143,9 @@ def _climbed(encoder: Encoder, designs: Sequence[Any], slopes: Slopes) -> list[A
         bounds=[(0.0, 1.0)] * len(start),
         options={"maxiter": CLIMB_STEPS},
     )
-    space, climbed = encoder.space, []
-    for design, numbers in zip(designs, found.x.reshape(exists.shape), strict=True):
-        point = np.array(space.to_unit(design))
-        # A code i / (n - 1) of a whole number lies in its own cell of the unit interval too.
-        point[list(encoder.numeric)] = numbers
-        climbed.append(space.from_unit(point.tolist()))
-    return climbed
+    points = np.array([encoder.space.to_unit(design) for design in designs])
+    climbed = encoder.moved(points, found.x.reshape(exists.shape))
+    return [encoder.space.from_unit(point.tolist()) for point in climbed]
 
 
 def _by_designs(encoder: Encoder, best: Sequence[Any], score: Score, key: Key) -> Found:

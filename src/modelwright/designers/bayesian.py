@@ -58,14 +58,14 @@ class State:
 class Bayesian:
     """Proposes the design of greatest expected improvement under a Gaussian process.
 
-    The first `initial` trials (0: one more than the space has columns, from 5 to 10) are the
-    default and evenly spread points. Then a Gaussian process with one length scale per part of the
-    design learns from all rungs, with the fidelity as an input, and predicts the full run. The
-    acquisition is searched in bulk in the unit cube around the best designs and everywhere, and
-    its best numbers follow the slope. Running trials count as if they scored what is predicted for
-    them. Of several goals a random mixture is improved in each proposal; designs outside the limits
-    count as worse than all within. At most 256 finished trials, the best and the newest, are used,
-    so that time per proposal stays bounded.
+    The first `initial` trials are the default and evenly spread points. Then a Gaussian process
+    with one length scale per part of the design learns from all rungs, with the fidelity as an
+    input, and predicts the full run. The acquisition is searched in bulk, in the unit cube around
+    the best designs and everywhere, and its best numbers follow the slope; a space of few designs
+    is listed. Running trials count as if they scored what is predicted for them. Of several goals
+    a random mixture is improved in each proposal; designs outside the limits count as worse than
+    all within. At most 256 finished trials, the best and the newest, are used, so that time per
+    proposal stays bounded.
 
     Snoek, Larochelle, Adams (2012) for the frame; Hvarfner et al. (2024) for the prior on length
     scales; Ament et al. (2023) for the acquisition. What differs: the targets (`targets`), the
@@ -78,7 +78,7 @@ class Bayesian:
     8
     """
 
-    initial: int = 0
+    initial: int = 5
 
     name: ClassVar[str] = "bayesian"
     block: ClassVar[int] = 4
@@ -117,11 +117,10 @@ class Bayesian:
         """The `n` most promising designs, each chosen as if the ones before it were running."""
         batch, coder = Batch(view, n, self.name), encoder(view.space)
         record, theta = _up_to_date(state, view, coder)
-        initial = self.initial or min(10, max(5, len(coder.columns) + 1))
         planned: list[Any] = []
         while not batch.full:
             own = key.child(len(batch.proposals))
-            started = view.trials_spent + len(batch.proposals) >= initial
+            started = view.trials_spent + len(batch.proposals) >= self.initial
             if theta is None or not started:
                 if not batch.scatter(own):
                     break

@@ -67,15 +67,15 @@ class Process:
         """Cholesky factor of the kernel matrix, its solution for the targets, and the mean."""
         kernel = self._signal * _matern(self._squares(self.rows))[0]
         kernel[np.diag_indices_from(kernel)] += math.exp(self.theta[-2]) + JITTER
-        factor = np.linalg.cholesky(kernel)
+        factor = _cholesky(kernel)
         ones = _solve(factor, np.ones(len(kernel)))
         mean = float(ones @ self.targets / (ones.sum() + MEAN_SD**-2))
         return factor, _solve(factor, self.targets - mean), mean
 
     def _squares(self, rows: Matrix) -> Matrix:
         a, b = rows * self._scale, self.rows * self._scale
-        gaps = (a * a).sum(1)[:, None] + (b * b).sum(1)[None, :] - 2.0 * (a @ b.T)
-        return np.maximum(gaps, 0.0)
+        gaps: Matrix = (a * a).sum(1)[:, None] + (b * b).sum(1)[None, :] - 2.0 * (a @ b.T)
+        return np.maximum(gaps, 0.0, out=gaps)
 
     def predict(self, rows: Matrix) -> tuple[Vector, Vector]:
         """Mean and standard deviation (noise left out) at rows [m, n_columns]; both [m]."""
@@ -156,7 +156,7 @@ def _objective(theta: Vector, gaps: Matrix, targets: Vector) -> tuple[float, Vec
     kernel = signal * shape
     kernel[np.diag_indices(n)] += noise + JITTER
     try:
-        factor = np.linalg.cholesky(kernel)
+        factor = _cholesky(kernel)
     except np.linalg.LinAlgError:
         return 1e10, np.zeros_like(theta)
     inverse = _solve(factor, np.eye(n))
@@ -185,6 +185,11 @@ def _matern(squares: Matrix) -> tuple[Matrix, Matrix]:
     decay = np.exp(-distance)
     slope = (5.0 / 3.0) * (1.0 + distance) * decay
     return (1.0 + distance) * decay + (5.0 / 3.0) * squares * decay, slope
+
+
+def _cholesky(kernel: Matrix) -> Matrix:
+    factor: Matrix = np.asarray(np.linalg.cholesky(kernel), dtype=np.float64)
+    return factor
 
 
 def _solve(factor: Matrix, right: Matrix) -> Matrix:
