@@ -104,6 +104,15 @@ def text_of(value: Any) -> str:
     return str(value).strip()
 
 
+def counted(n: int, noun: str) -> str:
+    """The number and the noun, in the plural unless it is one.
+
+    >>> counted(1, "cell"), counted(2000, "cell")
+    ('1 cell', '2,000 cells')
+    """
+    return f"{n:,} {noun}{'' if n == 1 else 's'}"
+
+
 @dataclass(frozen=True)
 class Distinct:
     """A column as its distinct texts and, per row, which one it is.
@@ -174,8 +183,7 @@ def number(text: str, decimal: str = ".", thousands: str = "", affix: str = "") 
 
 def parse_numbers(values: Sequence[str], info: ColumnInfo) -> Floats:
     """One number per text, NaN where it is missing or no number. Infinities stay."""
-    plain = info.decimal == "." and not info.thousands and not info.affix
-    if plain:
+    if is_plain(info):
         try:
             out = np.array([v or "nan" for v in values], dtype=object).astype(np.float64)
         except ValueError:
@@ -185,6 +193,25 @@ def parse_numbers(values: Sequence[str], info: ColumnInfo) -> Floats:
                 return out
     rule = (info.decimal, info.thousands, info.affix)
     return np.array([number(v, *rule) for v in values], dtype=np.float64)
+
+
+def plain_numbers(column: pd.Series[Any] | Distinct) -> Floats | None:
+    """The numbers of a text column that holds nothing but plain numbers and empty cells.
+
+    None where anything else is in it, or whole numbers with leading zeros, which may be codes.
+    A shortcut past the distinct values for the commonest column there is.
+    """
+    if isinstance(column, Distinct):
+        return None
+    cells = column.to_numpy(dtype=object, na_value="nan")
+    try:
+        cells = np.where(cells == "", "nan", cells)
+        out = cells.astype(np.float64)
+        joined = "".join(cells)
+    except (ValueError, TypeError):
+        return None
+    coded = joined.isdigit() and any(c[0] == "0" and len(c) > 1 for c in cells)
+    return None if "_" in joined or coded else out
 
 
 def parse_dates(values: Sequence[str], date_format: str) -> Floats:
@@ -232,9 +259,23 @@ def is_missing(values: Sequence[str], info: ColumnInfo) -> Mask:
     return np.array([v in exact or v.lower() in loose for v in values], dtype=bool)
 
 
+def is_plain(info: ColumnInfo) -> bool:
+    """True where numbers are written as programs write them."""
+    return info.decimal == "." and not info.thousands and not info.affix
+
+
+def _finite(values: Floats) -> tuple[Floats, Mask]:
+    """The values with infinities made missing, and which those were."""
+    bad = np.isinf(values)
+    values[bad] = np.nan
+    return values, bad
+
+
 def _not_missing(values: Sequence[str], where: Mask, info: ColumnInfo) -> Mask:
     """Of the marked values those that do not mean missing."""
     out = where.copy()
+    if not where.any():
+        return out
     rows = np.flatnonzero(where).tolist()
     out[rows] = ~is_missing([values[i] for i in rows], info)
     return out
@@ -244,9 +285,9 @@ def numbers(column: pd.Series[Any] | Distinct, info: ColumnInfo) -> tuple[Floats
     """The column as floats, NaN = missing, and which cells were neither a number nor missing."""
     if is_number(column):
         out = column.to_numpy(dtype=np.float64, na_value=np.nan).copy()
-        bad = np.isinf(out)
-        out[bad] = np.nan
-        return out, bad
+        return _finite(out)
+    if is_plain(info) and (direct := plain_numbers(column)) is not None:
+        return _finite(direct)
     found = distinct(column)
     parsed = parse_numbers(found.values, info)
     unusable = ~np.isfinite(parsed)

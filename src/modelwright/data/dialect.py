@@ -12,8 +12,11 @@ from dataclasses import dataclass
 
 from modelwright.data.columns import ALWAYS_MISSING, MISSING_AMONG_NUMBERS
 
-SEPARATORS = (",", ";", "\t", "|", " ")
-_NAMES = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar", " ": "blanks"}
+# Runs of two blanks or more are cut as if they were this character, which stands in no text.
+GAP = "\x1f"
+SEPARATORS = (",", ";", "\t", "|", GAP, " ")
+_NAMES = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
+_NAMES |= {" ": "one or more blanks", GAP: "two or more blanks"}
 _MISSING = {m.lower() for m in (*ALWAYS_MISSING, *MISSING_AMONG_NUMBERS)}
 _NUMBER = re.compile(
     r"[-+]?[$€£¥]? ?(\d+([.,]\d*)?|[.,]\d+|\d{1,3}([.,' ]\d{3})+([.,]\d+)?)([eE][-+]?\d+)?"
@@ -27,6 +30,7 @@ _DATE = re.compile(
 _PLAIN = re.compile(r"[^\W_][\w .&'’()/+#@:<>=%-]*", re.UNICODE)
 _COMMA_DECIMAL = re.compile(r"[-+]?(\d+,(\d{1,2}|\d{4,})|\d{1,3}(\.\d{3})+,\d+)")
 _POINT_DECIMAL = re.compile(r"[-+]?(\d+\.(\d{1,2}|\d{4,})|\d{1,3}(,\d{3})+\.\d+)([eE][-+]?\d+)?")
+_RUN, _GAPS = re.compile(r"[ \t]+"), re.compile(r" {2,}|\t+")
 # Rows looked at; the rest of the file is judged by them.
 _ROWS = 400
 
@@ -60,9 +64,15 @@ class Cutting:
                     return int(reader.line_num)
         return n_records
 
+    def squeeze(self, line: str) -> str:
+        """The line with its runs of blanks made one separator, where blanks separate."""
+        if self.separator == " ":
+            return _RUN.sub(" ", line.strip(" \t\r\n"))
+        return _GAPS.sub(GAP, line.strip(" \t\r\n")) if self.separator == GAP else line
+
     def _reader(self, lines: Iterable[str]) -> csv._reader:  # type: ignore[name-defined]
         return csv.reader(
-            map(squeeze, lines) if self.separator == " " else lines,
+            (self.squeeze(line) for line in lines),
             delimiter=self.separator,
             quotechar=self.quote or None,
             quoting=csv.QUOTE_MINIMAL if self.quote else csv.QUOTE_NONE,
@@ -99,11 +109,6 @@ def lines_of(text: str) -> list[str]:
     return list(io.StringIO(text, newline=""))
 
 
-def squeeze(line: str) -> str:
-    """The line with each run of blanks and tabs made one blank."""
-    return re.sub(r"[ \t]+", " ", line.strip(" \t\r\n"))
-
-
 def sniff(
     sample: str,
     *,
@@ -117,7 +122,7 @@ def sniff(
     `expected` are names that should stand in the header. After van den Burg, Nazábal and Sutton,
     "Wrangling messy CSV files by detecting row and type patterns" (2019): the reading wins whose
     rows are alike and whose cells are of a known type. Here a row's pattern is its number of
-    fields, and only five separators are tried.
+    fields, and only six separators are tried.
 
     >>> d = sniff("a;b\\n1,5;2\\n2,5;4\\n", whole=True)
     >>> d.cutting.separator, d.comma, d.names
@@ -127,6 +132,7 @@ def sniff(
     if not whole and len(lines) > 1:
         lines = lines[:-1]
     skip, told = _comments(lines)
+    told = told if told and any(told in line for line in lines[skip : skip + 2]) else None
     cutting = _best_cutting(lines[skip:], separator or told)
     rows = list(cutting.records(lines[skip:]))
     width = _common([len(row) for row in rows[1 : _ROWS + 1] or rows])

@@ -108,12 +108,11 @@ def _typed_number(name: str, column: pd.Series[Any], kind: Kind | None) -> Colum
         return _as_told(name, col.distinct(column), kind, False)
     info = _with_bounds(info, values)
     if infinite.any():
-        info = replace(info, note=f"{int(infinite.sum())} infinite values count as missing")
+        n = col.counted(int(infinite.sum()), "infinite value")
+        info = replace(info, note=f"{n} taken as missing")
     if kind is not None:
         return info
-    if info.n_unique <= 1 and info.missing in (0.0, 1.0):
-        return replace(info, kind="constant", note=_constant_note(info))
-    return _maybe_id(info, values)
+    return _maybe_id(_constant_number(info), values)
 
 
 def _as_told(name: str, found: Distinct, kind: Kind, comma: bool) -> ColumnInfo:
@@ -131,11 +130,15 @@ def _as_told(name: str, found: Distinct, kind: Kind, comma: bool) -> ColumnInfo:
 
 def _finish(info: ColumnInfo, found: Distinct) -> ColumnInfo:
     """Adds the share of missing cells, the number of distinct values and the bounds."""
+    marks = sorted(set(compress(found.values, col.is_missing(found.values, info))) - {""})
+    if marks and info.kind != "constant":
+        said = f"{_quoted(marks)} means missing"
+        info = replace(info, note=f"{info.note}; {said}" if info.note else said)
     if info.kind == "date":
         return _with_bounds(info, col.seconds(found, info)[0])
     if info.kind == "numeric":
         values, _ = col.numbers(found, info)
-        return _maybe_id(_with_bounds(info, values), values)
+        return _maybe_id(_constant_number(_with_bounds(info, values)), values)
     gone = found.spread(col.is_missing(found.values, info), True)
     n_unique = len(present(found, info.marks).texts)
     return replace(info, missing=float(gone.mean()) if len(gone) else 0.0, n_unique=n_unique)
@@ -155,8 +158,11 @@ def _with_bounds(info: ColumnInfo, values: npt.NDArray[np.float64]) -> ColumnInf
 # -- the guesses, in order -----------------------------------------------------------------------
 
 
-def _constant_note(info: ColumnInfo) -> str:
-    return "has no value at all" if info.n_unique == 0 else "has the same value everywhere"
+def _constant_number(info: ColumnInfo) -> ColumnInfo:
+    if info.n_unique > 1 or 0.0 < info.missing < 1.0:
+        return info
+    note = "has the same value everywhere" if info.n_unique else "has no value at all"
+    return replace(info, kind="constant", note=note)
 
 
 def _constant(name: str, values: Values, comma: bool) -> ColumnInfo | None:
@@ -275,14 +281,23 @@ def _number_note(info: ColumnInfo, values: Values, unread: Mask) -> str:
     if unread.any():
         bad = [t for t, u in zip(values.texts, unread, strict=True) if u][:3]
         rows = int(values.counts[unread].sum())
-        said.append(f"{rows} cells that are no number ({', '.join(map(repr, bad))}) are missing")
+        said.append(f"{col.counted(rows, 'cell')} missing, being no number: {_quoted(bad)}")
     return "; ".join(said)
+
+
+def _quoted(texts: Sequence[str]) -> str:
+    return ", ".join(repr(t[:40]) for t in texts[:5])
 
 
 def _maybe_id(info: ColumnInfo, values: npt.NDArray[np.float64]) -> ColumnInfo:
     """Whole numbers that only name the row: all different, and a counter or called an id."""
     there = values[~np.isnan(values)]
-    if len(there) < len(values) or len(values) < 3 or info.n_unique < len(values):
+    if (
+        info.kind != "numeric"
+        or len(there) < len(values)
+        or len(values) < 3
+        or info.n_unique < len(values)
+    ):
         return info
     if (there != np.floor(there)).any():
         return info

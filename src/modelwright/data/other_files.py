@@ -19,9 +19,8 @@ def read_parquet(path: Path) -> tuple[pd.DataFrame, list[str]]:
 
     try:
         table = parquet.read_table(path, partitioning=None)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
-        reason = str(error).splitlines()[0].rstrip(".")[:160]
-        raise InputError(f"{path.name!r} is a damaged Parquet file: {reason}.") from None
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError):
+        raise InputError(f"{path.name!r} is a Parquet file that is damaged or locked.") from None
     names = [str(name).strip() for name in table.column_names]
     check_names(path.name, names)
     # What pandas wrote about its index is for pandas: an index column is a column here.
@@ -58,9 +57,11 @@ def read_excel(path: Path, sheet: str | None) -> tuple[pd.DataFrame, list[str]]:
                     return frame, [f"the file is Excel, sheet {name!r}{others}", *said]
     except InputError:
         raise
+    except MemoryError:
+        raise
     except Exception as error:  # openpyxl has no error of its own for a damaged file
-        reason = f"{type(error).__name__}: {error}".splitlines()[0][:160].rstrip(".")
-        raise InputError(f"{path.name!r} cannot be read as Excel ({reason}).") from None
+        kind = type(error).__name__
+        raise InputError(f"{path.name!r} is a damaged Excel file ({kind} in reading).") from None
     raise InputError(f"{path.name!r} has no sheet with a table of two columns and two rows.")
 
 

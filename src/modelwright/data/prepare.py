@@ -127,6 +127,11 @@ def prepare(
     weights = _weights(table, question.weight)
     dev, sealed = folder / "dev", folder / "sealed"
     notes = [*target.reasons, *said, *split.notes]
+    if schema.dates and question.time is None and question.group is None:
+        name = schema.dates[0].name
+        notes.append(
+            f"rows are split at random; if they come in time, name {name!r} as time column"
+        )
     whole = encode_rows(schema, table.frame).features
 
     def write(where: Path, rows: Rows, parts: npt.NDArray[np.int8]) -> str:

@@ -57,6 +57,11 @@ def read_table(
     wanted = (target or "").strip()
     raw = read_raw(source, how, expected=(wanted,) if wanted else ())
     _check_kinds(how, raw)
+    if len(raw.frame.columns) < 2:
+        raise InputError(
+            f"{raw.source['name']} has one column only, {str(raw.frame.columns[0])[:60]!r}; a "
+            "target and something to predict it from are needed, or the separator is unusual."
+        )
     notes = list(raw.notes)
     frame = raw.frame
     if target is not None:
@@ -64,7 +69,8 @@ def read_table(
         notes.extend(said)
     if len(frame) < MIN_ROWS:
         raise InputError(
-            f"{raw.source['name']} has {len(frame)} rows{' with a target' * (target is not None)}; "
+            f"{raw.source['name']} has {col.counted(len(frame), 'row')}"
+            f"{' with a target' * (target is not None)}; "
             f"at least {MIN_ROWS} are needed."
         )
     table = _typed(frame, raw, how, wanted)
@@ -157,8 +163,7 @@ def _with_target(raw: Raw, target: str, how: Reading) -> tuple[pd.DataFrame, lis
     if not n_gone:
         return raw.frame, []
     kept = raw.frame[~gone].reset_index(drop=True)
-    words = "rows have no target and are" if n_gone > 1 else "row has no target and is"
-    return kept, [f"{n_gone} {words} dropped"]
+    return kept, [f"{col.counted(n_gone, 'row')} dropped for having no target"]
 
 
 def _infer(
@@ -178,12 +183,22 @@ def _typed(frame: pd.DataFrame, raw: Raw, how: Reading, target: str) -> Table:
     infos, clean = [], {}
     for name in map(str, frame.columns):
         column = frame[name]
-        # Texts are made distinct once, for inferring and for reading.
-        known = column if col.is_number(column) or col.is_date(column) else col.distinct(column)
+        known = _known(column, told=name in how.kinds, comma=raw.comma)
         infos.append(_infer(name, known, raw, how, target))
         clean[name] = _clean(known, infos[-1])
     table = pd.DataFrame(clean, copy=False)
     return Table(table, TableInfo(tuple(infos), len(table), source=raw.source))
+
+
+def _known(column: pd.Series[Any], told: bool, comma: bool) -> pd.Series[Any] | Distinct:
+    """The column as numbers where that is plain, else as distinct texts; made once for all uses."""
+    import pandas as pd
+
+    if col.is_number(column) or col.is_date(column):
+        return column
+    # Where commas are decimal marks, a point may separate thousands: that takes a closer look.
+    plain = None if told or comma else col.plain_numbers(column)
+    return pd.Series(plain) if plain is not None else col.distinct(column)
 
 
 def _clean(column: pd.Series[Any] | Distinct, info: ColumnInfo) -> Any:
@@ -212,10 +227,13 @@ def _column_notes(infos: Sequence[ColumnInfo], target: str) -> list[str]:
         if names:
             many = words if len(names) == 1 else words.replace("s ", " ", 1)
             said.append(f"{_some(names)} {many} and is left out")
-    noted = [c for c in infos if c.note and c.kind not in ("constant", "id")]
-    said.extend(f"{c.name!r}: {c.note}" for c in noted[:50])
-    if len(noted) > 50:
-        said.append(f"{len(noted) - 50} more columns have such a note")
+    alike: dict[str, list[str]] = {}
+    for info in infos:
+        if info.note and info.kind not in ("constant", "id"):
+            alike.setdefault(info.note, []).append(info.name)
+    said.extend(f"{_some(names)}: {note}" for note, names in list(alike.items())[:30])
+    if len(alike) > 30:
+        said.append(f"{len(alike) - 30} more such notes are left out here")
     return said
 
 
@@ -233,6 +251,5 @@ def _duplicates(frame: pd.DataFrame) -> list[str]:
     n_same = len(hashes) - len(np.unique(hashes))
     if not n_same:
         return []
-    return [
-        f"{n_same} rows repeat an earlier row; a copy on both sides of a split flatters the score"
-    ]
+    rows = col.counted(n_same, "row")
+    return [f"{rows} repeated from above: copies on both sides of a split flatter the score"]

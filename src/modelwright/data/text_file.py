@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from modelwright.core.errors import InputError
-from modelwright.data.dialect import Cutting, Dialect, sniff, squeeze
+from modelwright.data.columns import counted
+from modelwright.data.dialect import GAP, Cutting, Dialect, sniff
 from modelwright.data.looks import check_text
 
 if TYPE_CHECKING:
@@ -203,10 +204,11 @@ def _not_utf8(path: Path, zipped: bool) -> tuple[str, str, list[str]]:
 class _Stream(io.RawIOBase):
     """Pieces of text as a readable stream of UTF-8 bytes, from a given line on."""
 
-    def __init__(self, pieces: Iterator[str], skip: int, blanks: bool) -> None:
+    def __init__(self, pieces: Iterator[str], skip: int, cutting: Cutting) -> None:
         self._pieces = _after(pieces, skip)
-        if blanks:
-            self._pieces = _squeezed(self._pieces)
+        if cutting.separator in (" ", GAP):
+            lines = (cutting.squeeze(line) for line in _lines(self._pieces))
+            self._pieces = (line + "\n" for line in lines if line)
         self._left = b""
 
     def readable(self) -> bool:
@@ -236,17 +238,6 @@ def _after(pieces: Iterator[str], skip: int) -> Iterator[str]:
             yield piece
 
 
-def _squeezed(pieces: Iterator[str]) -> Iterator[str]:
-    """Lines whose fields stand apart by any run of blanks, with single blanks."""
-    left = ""
-    for piece in pieces:
-        lines = (left + piece).splitlines(keepends=True)
-        left = lines.pop() if lines else ""
-        yield "".join(squeeze(line) + "\n" for line in lines if line.strip())
-    if left.strip():
-        yield squeeze(left) + "\n"
-
-
 def _parse(
     name: str, source: Callable[[Tally], Iterator[str]], dialect: Dialect
 ) -> tuple[pa.Table, Tally]:
@@ -254,10 +245,8 @@ def _parse(
 
     for block in (1 << 22, 1 << 27):
         tally = Tally()
-        cutting = dialect.cutting
-        stream = _Stream(
-            source(tally), dialect.skip + dialect.header_lines, cutting.separator == " "
-        )
+        skip = dialect.skip + dialect.header_lines
+        stream = _Stream(source(tally), skip, dialect.cutting)
         try:
             table = _arrow(stream, dialect, block, tally)
         except pa.ArrowInvalid as error:
@@ -404,11 +393,10 @@ def check_names(file: str, names: Sequence[str]) -> None:
 def _tally_notes(tally: Tally, width: int) -> list[str]:
     said = []
     if tally.nuls:
-        said.append(f"{tally.nuls} NUL characters are removed")
-    if tally.example == "filled":
-        said.append(f"{tally.short} lines with fewer than {width} fields are filled up as missing")
-    elif tally.short:
-        said.append(f"{tally.short} lines with fewer than {width} fields are dropped")
+        said.append(f"{counted(tally.nuls, 'NUL character')} removed")
+    if tally.short:
+        done = "filled up as missing" if tally.example == "filled" else "dropped"
+        said.append(f"{counted(tally.short, 'line')} with fewer than {width} fields {done}")
     if tally.long:
-        said.append(f"{tally.long} lines with more than {width} fields are dropped")
+        said.append(f"{counted(tally.long, 'line')} with more than {width} fields dropped")
     return said
