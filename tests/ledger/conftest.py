@@ -38,21 +38,25 @@ def postgres() -> Iterator[str]:
     if user is not None:
         shutil.chown(folder, user)
 
+    # The guard waits for its input to end, which it also does when this process is killed.
+    clean = '"$0" -D "$1/data" -m immediate -w stop >/dev/null 2>&1; rm -r "$1"'
+    guard = subprocess.Popen(
+        ["sh", "-c", f"cd /; read _; {clean}", str(programs / "pg_ctl"), str(folder)],
+        stdin=subprocess.PIPE,
+        user=user,
+        start_new_session=True,  # Ctrl-C is not for it
+    )
+
     def program(name: str, *arguments: str) -> None:
         command = [str(programs / name), "-D", str(folder / "data"), *arguments]
         with (folder / "out").open("ab") as out:
             subprocess.run(command, check=True, user=user, stdout=out, stderr=out, cwd=folder)
 
-    try:
+    with guard:  # leaving it closes its input and waits
         program("initdb", "-A", "trust", "-U", "tester", "-E", "UTF8", "--no-sync")
         options = f"-k {folder} -c listen_addresses= -c fsync=off"
         program("pg_ctl", "-o", options, "-l", str(folder / "log"), "-w", "start")
-        try:
-            yield f"postgresql://tester@/postgres?host={folder}"
-        finally:
-            program("pg_ctl", "-m", "immediate", "-w", "stop")
-    finally:
-        shutil.rmtree(folder)
+        yield f"postgresql://tester@/postgres?host={folder}"
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import resource
+import subprocess
 import sys
+from collections.abc import Callable
+from pathlib import Path
 
 from modelwright.core.errors import LedgerError
 from modelwright.ledger import Ledger, open_ledger
@@ -83,23 +86,60 @@ def fork(ledger: Ledger, study: str) -> None:
         say(ledger.length(study))
 
 
-def fill(ledger: Ledger, study: str) -> None:
-    """Writes up to a limit on the size of files, is refused, gets room again and goes on."""
+def fill_file(ledger: Ledger, study: str) -> None:
+    """Writes up to a limit on the size of files, then has the limit lifted."""
+    full, none = 300_000, resource.RLIM_INFINITY
+    resource.setrlimit(resource.RLIMIT_FSIZE, (full, none))
+    fill(ledger, study, lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (none, none)))
+
+
+def fill_disk(ledger: Ledger, study: str) -> None:
+    """Writes until the disk is full, then has it made larger."""
+    fill(ledger, study, lambda: remount("size=8m"))
+
+
+def fill(ledger: Ledger, study: str, make_room: Callable[[], object]) -> None:
+    """Writes until refused, looks at what is there, gets room and goes on with the same writer."""
+    refused, i = "", -1
     with ledger.writer(study) as writer:
         writer.append([("first", {})])
-        full = 300_000
-        resource.setrlimit(resource.RLIMIT_FSIZE, (full, resource.RLIM_INFINITY))
-        refused = ""
-        for i in range(1000):
+        while not refused:
+            i += 1
             try:
-                writer.append([("a", {"i": i, "x": "x" * 500}), ("b", {"i": i})])
+                writer.append([("a", {"i": i, "x": "x" * 500}), ("b", {"i": i})], durable=i == 99)
             except LedgerError as error:
                 refused = str(error)
-                break
-        resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
-        say(ledger.length(study))
+        length = ledger.length(study)
+        assert ledger.verify(study).ok
+        make_room()
         writer.append([("after", {})])
-        say(refused)
+    ledger.close()
+    with open_ledger(address, read_only=True) as again:
+        assert again.verify(study).ok
+        rows = list(again.rows(study))
+    assert length == 1 + 2 * i, (length, i)
+    assert [row.kind for row in rows] == ["first", *["a", "b"] * i, "after"]
+    assert [row.body["i"] for row in rows[1:-1]] == [n // 2 for n in range(2 * i)]
+    say(refused)
+
+
+def read_only_disk(ledger: Ledger, study: str) -> None:
+    """Reads where nothing can be written, not even a lock or a log."""
+    with ledger.writer(study) as writer:
+        writer.append([("first", {})])
+    ledger.close()
+    remount("ro")
+    with open_ledger(address, read_only=True) as again:
+        assert [row.kind for row in again.rows(study)] == ["first"]
+    try:
+        open_ledger(address)
+    except LedgerError as error:
+        say(error)
+
+
+def remount(option: str) -> None:
+    disk = str(Path(address).parent)
+    subprocess.run(["mount", "-o", f"remount,{option}", disk], check=True)
 
 
 if __name__ == "__main__":
