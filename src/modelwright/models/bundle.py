@@ -1,0 +1,150 @@
+"""The folder that ships: members, schema, finish and facts, without pickle, sealed by hashes.
+
+model.json       format, schema, members with weights, calibration and decision, card
+member0/ ...     each fitted model in its family's own plain files
+manifest.json    SHA-256 of every file, checked when the model is loaded
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from modelwright.core.errors import InputError, TamperedError
+from modelwright.data.schema import Schema
+from modelwright.families import load_fitted
+from modelwright.families.base import Fitted
+from modelwright.models.crossfit import Finish
+from modelwright.models.model import Model
+from modelwright.models.pack import unpack
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+
+
+def save_bundle(
+    folder: Path,
+    members: Sequence[tuple[Fitted | Path, float]],
+    schema: Schema,
+    finish: Finish,
+    card: Mapping[str, Any] | None = None,
+) -> Path:
+    """Writes a bundle into a new or empty folder and returns it.
+
+    A member is a fitted model, or the file of a packed one (an artefact of `fit_and_score`), with
+    its weight; weights are divided by their sum. `card` is plain data about the model: what it is
+    for, how it was made, what it scored. Raises InputError when the folder holds something.
+    """
+    if not members or min(weight for _, weight in members) < 0 or not sum(w for _, w in members):
+        raise InputError("a bundle needs members whose weights are positive.")
+    folder.mkdir(parents=True, exist_ok=True)
+    if any(folder.iterdir()):
+        raise InputError(f"the folder {str(folder)!r} is not empty; name a new one for the model.")
+    total = sum(weight for _, weight in members)
+    listed = []
+    for i, (member, weight) in enumerate(members):
+        where = folder / f"member{i}"
+        if isinstance(member, Path):
+            unpack(member, where)
+        else:
+            where.mkdir()
+            member.export(where)
+        family = json.loads((where / "fitted.json").read_text("utf-8"))["family"]
+        listed.append({"folder": where.name, "family": family, "weight": weight / total})
+    facts = {
+        "format": FORMAT,
+        "schema": schema.to_json(),
+        "members": listed,
+        "finish": finish.to_json(),
+        "card": dict(card or {}),
+    }
+    text = json.dumps(facts, indent=1, ensure_ascii=False, allow_nan=False)
+    (folder / "model.json").write_text(text, "utf-8")
+    seal_bundle(folder)
+    return folder
+
+
+def seal_bundle(folder: Path) -> str:
+    """Writes the manifest over all files that lie there now, and returns its SHA-256.
+
+    To be called again by whoever adds files, such as a report.
+    """
+    text = json.dumps({"format": FORMAT, "files": file_hashes(folder)}, indent=1, sort_keys=True)
+    (folder / MANIFEST).write_text(text, "utf-8")
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def file_hashes(folder: Path) -> dict[str, str]:
+    """SHA-256 of every file of a bundle by its name, the manifest left out."""
+    return {
+        path.relative_to(folder).as_posix(): _sha256(path)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.relative_to(folder).as_posix() != MANIFEST
+    }
+
+
+def verify_bundle(folder: Path) -> list[str]:
+    """What is wrong with a bundle's files, a sentence each; empty when all are as written.
+
+    Files that the manifest does not name are wrong too. Raises InputError when it is no bundle.
+    """
+    told = _manifest(folder)["files"]
+    found = file_hashes(folder)
+    wrong = [f"{name} is missing" for name in told if name not in found]
+    wrong += [f"{n} was changed" for n, sha in told.items() if found.get(n, sha) != sha]
+    return wrong + [f"{name} was added" for name in found if name not in told]
+
+
+def load_model(folder: str | Path) -> Model:
+    """The model of a bundle. Files are held against the manifest before anything is read.
+
+    Libraries are loaded for the families of its members only. Raises TamperedError when a file is
+    missing, changed or was added, InputError for what is no bundle or has a newer format.
+    """
+    where = Path(folder)
+    wrong = verify_bundle(where)
+    if wrong:
+        raise TamperedError(
+            f"the model in {str(where)!r} is not as it was written: {'; '.join(wrong[:3])}."
+        )
+    facts = json.loads((where / "model.json").read_text("utf-8"))
+    _check_format(facts, where)
+    members = tuple(
+        (load_fitted(where / m["folder"]), float(m["weight"])) for m in facts["members"]
+    )
+    families = tuple(m["family"] for m in facts["members"])
+    return Model(
+        Schema.from_json(facts["schema"]),
+        members,
+        families,
+        Finish.from_json(facts["finish"]),
+        facts["card"],
+    )
+
+
+def _manifest(folder: Path) -> dict[str, Any]:
+    path = folder / MANIFEST
+    try:
+        found: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        raise InputError(
+            f"there is no model in {str(folder)!r} (no readable {MANIFEST})."
+        ) from None
+    _check_format(found, folder)
+    return found
+
+
+def _check_format(facts: Mapping[str, Any], folder: Path) -> None:
+    if facts.get("format") != FORMAT:
+        raise InputError(
+            f"the model in {str(folder)!r} has format {facts.get('format')!r} and this version "
+            f"reads {FORMAT}; install the version that wrote it."
+        )
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,175 @@
+"""A model in use: raw rows in, answers out, with what is doubtful about each row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from modelwright.core.errors import InputError
+from modelwright.data.schema import Encoded, Features, Schema, encode_rows
+from modelwright.families import family
+from modelwright.families.base import Fitted, FloatArray, Inputs
+from modelwright.families.inputs import inputs_of
+from modelwright.models.crossfit import Finish
+from modelwright.models.one_row import RowReader
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+CONFIDENCE = 0.8
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a model says of some rows.
+
+    `values` is `[n]`: class labels (numbers where the classes are whole numbers, else texts) or
+    numbers. `shares` is `[n, k]` in the order of the model's classes, None for regression. `flags`
+    holds per row the sentences about it. `left` marks rows left to a person, `[n]`.
+    """
+
+    values: npt.NDArray[Any]
+    shares: FloatArray | None
+    flags: list[list[str]]
+    left: npt.NDArray[np.bool_]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Model:
+    """A shipped model. Rows are a data frame, one mapping, or a list of mappings.
+
+    Columns may come in any order; a missing or doubled column is an error, a cell unlike those of
+    training a flag of its row. Extra columns are not looked at.
+    """
+
+    schema: Schema
+    members: tuple[tuple[Fitted, float], ...]
+    families: tuple[str, ...]
+    finish: Finish
+    card: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def task(self) -> str:
+        """`binary`, `multiclass` or `regression`."""
+        return self.schema.task
+
+    @cached_property
+    def classes(self) -> npt.NDArray[Any]:
+        """The labels in the order of the shares: whole numbers if all are, else texts."""
+        names = self.schema.classes
+        try:
+            numbers = [int(name) for name in names]
+        except ValueError:
+            numbers = []
+        if numbers and all(str(a) == b for a, b in zip(numbers, names, strict=True)):
+            return np.array(numbers)
+        return np.array(names, dtype=object)
+
+    @property
+    def contains_rows(self) -> bool:
+        """True when a member holds rows that it was trained on."""
+        return any(family(name).contains_rows for name in self.families)
+
+    def predict(self, rows: pd.DataFrame | Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> Any:
+        """The answer for each row, `[n]`: labels, or numbers for regression."""
+        inputs = self._quick(rows)
+        if inputs is None:
+            inputs = inputs_of(self._encoded(rows).features, self.schema)
+        return self._values(self._combined(inputs))
+
+    def predict_proba(
+        self, rows: pd.DataFrame | Mapping[str, Any] | Sequence[Mapping[str, Any]]
+    ) -> FloatArray:
+        """Shares of the classes, `[n, k]` in the order of `classes`.
+
+        Raises InputError for a regression model.
+        """
+        if self.task == "regression":
+            raise InputError("a regression model gives numbers, no shares of classes.")
+        inputs = self._quick(rows)
+        if inputs is None:
+            inputs = inputs_of(self._encoded(rows).features, self.schema)
+        return self._combined(inputs)
+
+    def check(
+        self, rows: pd.DataFrame | Mapping[str, Any] | Sequence[Mapping[str, Any]]
+    ) -> list[list[str]]:
+        """Per row the sentences about cells unlike those of training; nothing is predicted."""
+        return self._encoded(rows).problems()
+
+    def answer(
+        self,
+        rows: pd.DataFrame | Mapping[str, Any] | Sequence[Mapping[str, Any]],
+        abstain: float | None = None,
+    ) -> Answers:
+        """Answers with shares, flags, and the rows that are left to a person.
+
+        With `abstain`, a confidence from 0 to 1 (0.8 is usual), a row is left when the share of
+        its likeliest class is below, or when it has a flag. A regression model, which tells no
+        confidence, leaves rows with a flag. Raises InputError for a confidence outside 0 to 1.
+        """
+        if abstain is not None and not 0 <= abstain <= 1:
+            raise InputError(f"a confidence is between 0 and 1; got {abstain!r}.")
+        encoded = self._encoded(rows)
+        out = self._combined(inputs_of(encoded.features, self.schema))
+        shares = None if self.task == "regression" else out
+        left = np.zeros(len(out), bool)
+        if abstain is not None:
+            left = encoded.doubtful
+            if shares is not None:
+                left = left | (shares.max(axis=1) < abstain)
+        return Answers(self._values(out), shares, encoded.problems(), left, encoded.notes)
+
+    def predict_features(self, features: Features) -> FloatArray:
+        """Calibrated shares `[n, k]`, or values `[n]`, of rows that are encoded already.
+
+        What a judge scores on a prepared part; `finish.decision` makes labels of shares.
+        """
+        return self._combined(inputs_of(features, self.schema))
+
+    def _quick(self, rows: Any) -> Inputs | None:
+        """The inputs of a single row without trouble, made without a data frame."""
+        if not isinstance(rows, Mapping):
+            if len(rows) != 1:
+                return None
+            rows = rows[0] if isinstance(rows, list) else None
+        if rows is None:
+            return None
+        features = self._reader.read(rows)
+        return None if features is None else inputs_of(features, self.schema)
+
+    def _encoded(self, rows: Any) -> Encoded:
+        if isinstance(rows, Mapping):
+            rows = [cast("Mapping[str, Any]", rows)]
+        return encode_rows(self.schema, rows)
+
+    @cached_property
+    def _reader(self) -> RowReader:
+        return RowReader(self.schema)
+
+    def _combined(self, inputs: Inputs) -> FloatArray:
+        """Calibrated shares `[n, k]`, or values `[n]`: the weighted mean of the members."""
+        out: FloatArray | None = None
+        for fitted, weight in self.members:
+            part = fitted.predict(inputs)
+            part = part if len(self.members) == 1 else weight * part
+            out = part if out is None else out + part
+        assert out is not None
+        return out if self.task == "regression" else self.finish.calibration.apply(out)
+
+    def _values(self, out: FloatArray) -> npt.NDArray[Any]:
+        if self.task == "regression":
+            return out
+        return np.asarray(self.classes[self.finish.decision.labels(out)])
+
+    def __repr__(self) -> str:
+        parts = ", ".join(
+            f"{w:.2f} {name}" for name, (_, w) in zip(self.families, self.members, strict=True)
+        )
+        return f"<model of {self.schema.target!r} ({self.task}): {parts}>"
