@@ -29,6 +29,20 @@ class Net:
     act: Literal["relu", "gelu", "tanh"] = "relu"
 
 
+@dataclass(frozen=True)
+class Pair:
+    """Two numbers whose order says nothing."""
+
+    a: Annotated[int, Interval(ge=0, le=4)] = 0
+    b: Annotated[int, Interval(ge=0, le=4)] = 0
+
+    def features(self) -> tuple[float, ...]:
+        return (float(self.a + self.b),)
+
+    def canonical_key(self) -> str:
+        return str(sorted((self.a, self.b)))
+
+
 def loss(design: Net, fidelity: float) -> float:
     bowl = (math.log10(design.rate) + 2.0) ** 2 / 4 + (design.depth - 6) ** 2 / 16
     return bowl + (design.dropout - 0.3) ** 2 + 0.3 * (design.act != "gelu") + 0.2 / fidelity
@@ -126,6 +140,16 @@ def test_proposals_of_one_call_differ_and_spread() -> None:
     assert run.designer.propose(run.fold(), run.view, 6, Key.of(1)) == run.designer.propose(
         run.fold(), run.view, 6, Key.of(1)
     )
+
+
+def test_asks_only_one_of_designs_that_do_the_same() -> None:
+    def objective(design: Pair, fidelity: float) -> float:
+        return -float(sum(design.features()))
+
+    view = simulate(Bayesian(), Space(Pair), objective, 15, seed=1)
+    keys = [Pair.canonical_key(t.candidate.design) for t in view.trials.values()]
+    assert len(set(keys)) == 15  # of 25 designs
+    assert view.best(1)[0].loss == -8.0
 
 
 def test_refuses_a_negative_start() -> None:

@@ -120,8 +120,9 @@ class Encoder:
         rows = self._wide(self.space.encode_many(designs))
         if not self.featured:
             return rows
+        width = len(self.groups) - self.n_plain
         told = [_flat(design.features()) for design in designs]
-        return np.hstack([rows, np.array(told, dtype=np.float64).reshape(len(rows), -1)])
+        return np.hstack([rows, np.array(told, dtype=np.float64).reshape(len(rows), width)])
 
     def rows_of_units(self, points: Matrix) -> Matrix:
         """About the rows of the designs at these points [n, n_units]: nothing is rounded."""
