@@ -53,13 +53,11 @@ def workers() -> list[psutil.Process]:
 # -- bounds --------------------------------------------------------------------------------------
 
 
-def test_memory_without_end_is_refused_or_killed(play: Open) -> None:
+def test_memory_without_end_is_a_failed_record(play: Open) -> None:
     run = play(memory_bytes=300 * MB)
-    evidence = run.fails("memory", do="allocate")
-    assert evidence.failure is not None
-    assert evidence.failure.kind == "MemoryError"
+    evidence = run.fails("memory", "more than 315 MB", do="allocate")
     assert evidence.peak_bytes is not None
-    assert 200 * MB < evidence.peak_bytes < 400 * MB
+    assert 300 * MB < evidence.peak_bytes < 2000 * MB
     run.works()
 
 
@@ -98,7 +96,7 @@ def test_memory_left_behind_is_not_the_next_trials_fault(play: Open) -> None:
 
 
 def test_libraries_load_within_the_memory_bound(play: Open) -> None:
-    run = play(memory_bytes=600 * MB)  # they promise themselves more than they use
+    run = play(memory_bytes=500 * MB)  # they ask for more than they touch
     for module in ("numpy", "lightgbm"):
         [evidence] = run.evidence(run.submit(do="load", module=module))
         assert evidence.ok, evidence
@@ -106,7 +104,7 @@ def test_libraries_load_within_the_memory_bound(play: Open) -> None:
 
 def test_numpy_is_told_at_once_that_there_is_no_memory(play: Open) -> None:
     run = play(memory_bytes=500 * MB, preload=("numpy",))
-    evidence = run.fails("memory", "Unable to allocate", do="array", bytes=2000 * MB)
+    evidence = run.fails("memory", "Unable to allocate", do="array", bytes=20_000 * MB)
     assert evidence.seconds is not None
     assert evidence.seconds < 1
     [good] = run.evidence(run.submit(do="array", bytes=100 * MB))
@@ -185,19 +183,21 @@ def test_output_of_a_crashed_trial_is_kept_and_of_others_not(play: Open) -> None
 
 def test_floods_of_output_neither_block_nor_fill_the_disk(play: Open) -> None:
     run = play()
-    [evidence] = run.evidence(run.submit(do="print", bytes=200 * MB))
+    [evidence] = run.evidence(run.submit(do="print", bytes=80 * MB))
     assert evidence.ok
     assert evidence.facts["read"] == ""
     time.sleep(0.1)
     [worker] = workers()
-    assert Path(f"/proc/{worker.pid}/fd/2").stat().st_size < 50 * MB
+    assert Path(f"/proc/{worker.pid}/fd/2").stat().st_size < 40 * MB
 
 
-def test_floods_of_progress_arrive_whole(play: Open) -> None:
+def test_floods_of_progress_arrive_whole(play: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("modelwright.executors.crew._MAX_BACKLOG", 500)
     run = play()
-    n = 20_000
+    n = 5_000
     number = run.submit(do="progress", n=n)
     time.sleep(0.5)
+    assert run.executor._crew.messages.qsize() < 4_000  # type: ignore[attr-defined]
     messages = run.until(lambda seen: any(isinstance(m, Evidence) for m in seen[-1:]))
     assert [m.step for m in messages[:-1] if isinstance(m, Progress)] == list(range(n))
     assert messages[-1].trial == number
@@ -205,7 +205,7 @@ def test_floods_of_progress_arrive_whole(play: Open) -> None:
 
 def test_kills_lose_and_double_nothing(play: Open) -> None:
     run = play(slots=2)
-    numbers = [run.submit(do="sleep", seconds=0.02) for _ in range(40)]
+    numbers = [run.submit(do="sleep", seconds=0.02) for _ in range(24)]
     killed: set[int] = set()
     found: list[Evidence] = []
     end = time.monotonic() + 100
@@ -219,7 +219,7 @@ def test_kills_lose_and_double_nothing(play: Open) -> None:
     assert sorted(m.trial for m in found) == numbers
     crashed = {m.trial for m in found if m.failure is not None and m.failure.kind == "SIGKILL"}
     assert crashed <= killed  # the rest was faster than the signal
-    assert len(crashed) >= 5
+    assert len(crashed) >= 3
     run.works()
 
 

@@ -51,6 +51,7 @@ class Crew:
     def __init__(self, hello: Mapping[str, Any], bounds: Bounds, slots: int) -> None:
         self.messages: SimpleQueue[Progress | Evidence | Exception] = SimpleQueue()
         self._hello, self._bounds, self._slots = hello, bounds, slots
+        self._said: list[Progress | Evidence] = []
         self._commands: deque[tuple[Any, ...]] = deque()
         self._orders: dict[int, Order] = {}
         self._children: list[Child] = []
@@ -97,6 +98,7 @@ class Crew:
         try:
             self._leave()
         finally:
+            self._deliver()
             if self._error is not None:
                 self.messages.put(self._error)
 
@@ -119,6 +121,12 @@ class Crew:
         if now >= self._look_at:
             self._look(now)
         self._hand_out(now)
+        self._deliver()  # last: first the workers have something to do, then the caller
+
+    def _deliver(self) -> None:
+        for message in self._said:
+            self.messages.put(message)
+        self._said.clear()
 
     def _pause(self) -> float | None:
         if self._look_at == inf:
@@ -192,14 +200,14 @@ class Crew:
             if isinstance(message, Evidence):
                 self._finish(child, message)
             else:
-                self.messages.put(message)
+                self._said.append(message)
         # Anything else is a copy of what was said already, and is dropped.
 
     def _finish(self, child: Child, evidence: Evidence) -> None:
         if child.peak_bytes > (evidence.peak_bytes or 0) > 0:  # its children's, seen from here
             evidence = replace(evidence, peak_bytes=child.peak_bytes)
         child.order, child.state = None, "idle"
-        self.messages.put(evidence)
+        self._said.append(evidence)
         if child.tired:
             self._retire(child)
 
@@ -222,7 +230,7 @@ class Crew:
             cause = "memory" if starved else "crash"
             sentence += ", by the kernel for want of memory" if starved else ""
             evidence = Evidence(order.number, seconds=seconds, peak_bytes=child.peak_bytes or None)
-            self.messages.put(evidence.failed(cause, sentence, name, tail))
+            self._said.append(evidence.failed(cause, sentence, name, tail))
 
     def _broken(self, child: Child, body: Mapping[str, Any]) -> None:
         message, kind = str(body["message"]), str(body["kind"])
@@ -349,7 +357,7 @@ class Crew:
         self._retire(child)
         if order is not None:
             evidence = Evidence(order.number, seconds=seconds, peak_bytes=child.peak_bytes or None)
-            self.messages.put(evidence.failed(cause, message, trace=tail))
+            self._said.append(evidence.failed(cause, message, trace=tail))
 
     def _hear_out(self, child: Child) -> None:
         """Takes what a worker said that says nothing more."""
@@ -365,7 +373,7 @@ class Crew:
         self._look_at = 0.0
 
     def _fail(self, number: int, cause: str, message: str) -> None:
-        self.messages.put(Evidence(number).failed(cause, message))
+        self._said.append(Evidence(number).failed(cause, message))
 
     def _at_work(self) -> list[Child]:
         return [child for child in self._children if child.state != "idle"]

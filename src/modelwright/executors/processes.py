@@ -34,8 +34,8 @@ class Processes:
     beside the deadlines of `submit`. `hang_seconds` bounds the silence between two messages of a
     trial. A trial over a bound is killed with its whole process group and all its descendants, and
     comes back as failed evidence: `timeout`, `memory`, `hang`; one that dies comes back as `crash`
-    with the signal's name and the end of its output as trace. Memory is first refused by the
-    system, which the objective sees as MemoryError, and is looked at every 50 ms.
+    with the signal's name and the end of its output as trace. Memory is looked at every 50 ms;
+    a single request far over the bound is refused, which the objective sees as MemoryError.
 
     What trials print goes nowhere but to that trace; stdin is empty. Their global generators
     (`random`, `numpy.random`) start from the trial's seed.

@@ -8,7 +8,6 @@ import hashlib
 import os
 import re
 import shutil
-import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -128,7 +127,7 @@ class FileStore:
     def _keep(self, write: Callable[[Any], object], suffix: str) -> str:
         if not _NAME.fullmatch("0" * 64 + suffix):
             raise InputError(f"a suffix is '' or like '.npy'; got {suffix!r}.")
-        partial = self.root / "partial" / f"{os.getpid()}-{uuid.uuid4().hex}"
+        partial = self.root / "partial" / f"{os.getpid()}-{os.urandom(12).hex()}"
         try:
             partial.parent.mkdir(parents=True, exist_ok=True)
             with partial.open("xb") as file:
