@@ -81,7 +81,7 @@ class Model:
         inputs = self._quick(rows)
         if inputs is None:
             inputs = inputs_of(self._encoded(rows).features, self.schema)
-        return self._values(self._combined(inputs))
+        return self._values(self.combined(inputs))
 
     def predict_proba(
         self, rows: pd.DataFrame | Mapping[str, Any] | Sequence[Mapping[str, Any]]
@@ -95,7 +95,7 @@ class Model:
         inputs = self._quick(rows)
         if inputs is None:
             inputs = inputs_of(self._encoded(rows).features, self.schema)
-        return self._combined(inputs)
+        return self.combined(inputs)
 
     def check(
         self, rows: pd.DataFrame | Mapping[str, Any] | Sequence[Mapping[str, Any]]
@@ -117,7 +117,7 @@ class Model:
         if abstain is not None and not 0 <= abstain <= 1:
             raise InputError(f"a confidence is between 0 and 1; got {abstain!r}.")
         encoded = self._encoded(rows)
-        out = self._combined(inputs_of(encoded.features, self.schema))
+        out = self.combined(inputs_of(encoded.features, self.schema))
         shares = None if self.task == "regression" else out
         left = np.zeros(len(out), bool)
         if abstain is not None:
@@ -131,7 +131,7 @@ class Model:
 
         What a judge scores on a prepared part; `finish.decision` makes labels of shares.
         """
-        return self._combined(inputs_of(features, self.schema))
+        return self.combined(inputs_of(features, self.schema))
 
     def _quick(self, rows: Any) -> Inputs | None:
         """The inputs of a single row without trouble, made without a data frame."""
@@ -153,7 +153,7 @@ class Model:
     def _reader(self) -> RowReader:
         return RowReader(self.schema)
 
-    def _combined(self, inputs: Inputs) -> FloatArray:
+    def combined(self, inputs: Inputs) -> FloatArray:
         """Calibrated shares `[n, k]`, or values `[n]`: the weighted mean of the members."""
         out: FloatArray | None = None
         for fitted, weight in self.members:
