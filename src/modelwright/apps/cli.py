@@ -223,9 +223,9 @@ def verify(
     as_json: AsJson = False,
 ) -> None:
     """Checks a run's chain of rows, or a model's files, for changes."""
-    from modelwright.apps import using
+    from modelwright.apps import verifying
 
-    raise typer.Exit(using.verify(what, head, export_head, workspace, as_json))
+    raise typer.Exit(verifying.verify(what, head, export_head, workspace, as_json))
 
 
 def _version(value: bool) -> None:

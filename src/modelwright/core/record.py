@@ -150,14 +150,15 @@ class Record:
 
     def _message(self, body: Mapping[str, Any]) -> None:
         self.messages.append(body)
+        said = {} if "ignored" in body else body["message"]
         for view in (self.view, self.seen):
-            if body["kind"] == "budget":
-                view.budget = view.budget.plus(Budget(**body["add"]))
+            if said.get("kind") == "budget":
+                view.budget = view.budget.plus(Budget(**said["add"]))
                 self.phase = "search"
-            elif body["kind"] == "ban":
-                view.banned.add(body["candidate"])
-        if body["kind"] == "enqueue":
-            self.enqueued.append(body["document"])
+            elif said.get("kind") == "ban":
+                view.banned.add(said["candidate"])
+        if said.get("kind") == "enqueue":
+            self.enqueued.append(said["document"])
 
 
 def verdict_json(verdict: Verdict) -> dict[str, Any]:

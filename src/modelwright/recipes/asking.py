@@ -117,7 +117,8 @@ class AskTell:
     def enqueue(self, design: Any) -> None:
         """Puts a design of the user's own first in line. Raises SpaceError when it does not fit."""
         document = self._plan.study.space.dump(design)
-        self._session.note("message", {"kind": "enqueue", "document": document, "by": "caller"})
+        said = {"kind": "enqueue", "document": document, "by": "caller"}
+        self._session.note("message", {"message": said})
         self._session.commit()
 
     @property

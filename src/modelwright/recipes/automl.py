@@ -199,7 +199,7 @@ def play(plan: BuildPlan) -> BuildResult:
             record = run(plan.study, ledger, executor, plan.description, plan.began)
         finally:
             workers.close()
-        shipped = ship_winner(plan.run, record, ledger, plan.study.name, store)
+        shipped = ship_winner(plan.run, record, ledger, plan.study.policy, store)
         record = record_of(ledger, plan.study.name, plan.study.space)
     finally:
         ledger.close()

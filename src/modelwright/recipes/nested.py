@@ -1,4 +1,4 @@
-"""Studies inside studies: an outer design is judged by the best that an inner search finds for it."""
+"""Studies inside studies: an outer design is judged by the best an inner search finds for it."""
 
 from __future__ import annotations
 

@@ -19,6 +19,7 @@ from modelwright.ledger import Ledger, Writer
 from modelwright.study.rungs import promotable
 from modelwright.study.study import Study
 
+WORDS = ("stop", "pause", "budget", "ban", "enqueue")  # what people may write to the inbox
 INBOX_SECONDS = 0.1  # how often people's messages are looked for: a stop acts well within 2 s
 HOPELESS = 10  # that many first trials, all failed, end the run: something is wrong with the task
 TRIES = 8  # proposals refused or tried already, before a designer counts as having none
@@ -116,15 +117,18 @@ class Session:
         """Takes people's messages, at most every tenth of a second, and obeys them."""
         if self.interrupted:
             self.interrupted = False
-            self.note("message", {"kind": "stop", "by": "keyboard"})
+            self.note("message", {"message": {"kind": "stop", "by": "keyboard"}})
             self.end("stopped by the user", "stopped")
         now = time.monotonic()
         if now < self._inbox_at:
             return
         self._inbox_at = now + INBOX_SECONDS
         for message in self.writer.inbox():
-            self.note("message", {**message.body, "inbox_id": message.id})
-            kind = message.body["kind"]
+            kind = message.body.get("kind")
+            if kind not in WORDS:
+                self.note(*message.entry(ignored=f"known words: {', '.join(WORDS)}"))
+                continue
+            self.note(*message.entry())
             if kind == "stop":
                 self.end("stopped by the user", "stopped")
             elif kind == "pause":

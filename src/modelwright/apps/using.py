@@ -1,0 +1,128 @@
+"""Commands that use a model: predict, ship."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TextIO
+
+from modelwright.apps.words import emit_json, note, say
+from modelwright.core.errors import InputError, NoModelError
+from modelwright.readers.explain import find_outcome
+from modelwright.readers.runs import find_run, record_of, study_of
+
+CONFIDENCE = 0.8  # --abstain leaves rows to a person below this share of the likeliest class
+
+
+def model_folder(name: str, workspace: str) -> Path:
+    """The bundle that a folder or a run's name stands for. Raises NoModelError when it has none."""
+    if (Path(name) / "manifest.json").exists():
+        return Path(name)
+    run = find_run(name, workspace)
+    if not run.model_path.exists():
+        raise NoModelError(
+            f"the run {run.name} has no model yet; 'modelwright status {run.name}' says why."
+        )
+    return run.model_path
+
+
+def predict(
+    model: str,
+    file: str,
+    out: str | None,
+    abstain: bool,
+    strict: bool,
+    workspace: str,
+    as_json: bool,
+) -> int:
+    """Writes one line per row: the answer, its shares, whether it is left to a person, flags."""
+    from modelwright.data import read_raw
+    from modelwright.models import load_model
+
+    loaded = load_model(model_folder(model, workspace))
+    raw = read_raw(Path(file), expected=[c.name for c in loaded.schema.columns])
+    answers = loaded.answer(raw.frame, CONFIDENCE if abstain else None)
+    for line in (*raw.notes, *answers.notes):
+        note(f"  - {line}")
+    rows = list(_rows(loaded, answers))
+    flagged = sum(bool(row["flags"]) for row in rows)
+    left = int(answers.left.sum())
+    if as_json:
+        emit_json({"schema": "modelwright.predict/1", "rows": rows, "flagged": flagged,
+                   "left": left})  # fmt: skip
+    elif out is None:
+        _write(rows, sys.stdout)
+    else:
+        with Path(out).open("w", newline="", encoding="utf-8") as lines:
+            _write(rows, lines)
+        say(f"{len(rows)} rows written to {out}")
+    if flagged:
+        note(f"{flagged} of {len(rows)} rows are flagged: see the column 'flags'")
+    if abstain:
+        note(f"{left} of {len(rows)} rows are left to a person")
+    return 2 if strict and flagged else 0
+
+
+def _rows(model: Any, answers: Any) -> list[dict[str, Any]]:
+    rows = []
+    for i, value in enumerate(answers.values):
+        left = bool(answers.left[i])
+        plain = value.item() if hasattr(value, "item") else value
+        row: dict[str, Any] = {"row": i + 1, "prediction": None if left else plain}
+        if answers.shares is not None:
+            shares = zip(model.classes, answers.shares[i], strict=True)
+            row |= {f"share_{label}": round(float(share), 6) for label, share in shares}
+        row["left_to_person"] = left
+        row["flags"] = "; ".join(answers.flags[i])
+        rows.append(row)
+    return rows
+
+
+def _write(rows: list[dict[str, Any]], out: TextIO) -> None:
+    if not rows:
+        return
+    writer = csv.DictWriter(out, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({k: "" if v is None else v for k, v in row.items()} for row in rows)
+
+
+def ship(
+    name: str | None, candidate: str | None, out: str | None, workspace: str, as_json: bool
+) -> int:
+    """Writes the model of a candidate, by default the winner's, into a new folder."""
+    from modelwright.ledger import open_ledger
+    from modelwright.policy.policy import policy_from
+    from modelwright.recipes.closing import winner
+    from modelwright.recipes.ship import ship_candidate
+
+    run = find_run(name, workspace)
+    ledger = open_ledger(run.ledger_path, create=False)
+    try:
+        record = record_of(ledger, study_of(ledger))
+        view = record.view
+        chosen = winner(view) if candidate is None else find_outcome(view, candidate)
+        if chosen is None:
+            raise NoModelError(f"the run {run.name} has no candidate to ship: {record.reason}.")
+        if not chosen.ok:
+            raise InputError(f"candidate {chosen.trial.candidate.id} failed; choose another.")
+        where = Path(out) if out else run.path / f"model-{chosen.trial.candidate.id[:8]}"
+        rules = policy_from(record.settings["policy"])
+        shipped = ship_candidate(run, record, ledger, rules, chosen, where)
+    finally:
+        ledger.close()
+    facts: Mapping[str, Any] = {
+        "schema": "modelwright.ship/1",
+        "model": str(shipped.path),
+        "candidate": shipped.candidate,
+        "fitted_on": shipped.rows,
+        "within_limits": chosen.violation == 0,
+    }
+    if as_json:
+        emit_json(facts)
+        return 0
+    say(f"{shipped.path}: candidate {shipped.candidate}, fitted on {shipped.rows}")
+    if chosen.violation > 0:
+        note("this candidate is outside the limits of the run")
+    return 0

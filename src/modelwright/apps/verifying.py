@@ -1,0 +1,97 @@
+"""The command that checks: a run's chain of rows, or the files of a model."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from modelwright.apps.words import emit_json, say
+from modelwright.core.errors import InputError
+from modelwright.ledger import SignedHead, load_or_make_key, public_key, sign_head
+from modelwright.readers.runs import RunFolder, find_run, open_run, study_of
+
+MANIFEST = "manifest.json"
+HEAD = "head.json"
+
+
+def key_path(run: RunFolder) -> Path:
+    """Where a workspace keeps the key that signs its heads."""
+    return run.path.parent / "keys" / "heads.pem"
+
+
+def verify(
+    what: str | None, head: str | None, export: str | None, workspace: str, as_json: bool
+) -> int:
+    """Checks and says what was proved; returns 0 when all agrees, else 1."""
+    if what is not None and (Path(what) / MANIFEST).exists():
+        return _verify_model(Path(what), as_json)
+    run = find_run(what, workspace)
+    signed = _read_head(Path(head)) if head else _shipped_head(run)
+    ledger = open_run(run)
+    try:
+        study = study_of(ledger)
+        found = ledger.verify(study, signed)
+        if export is not None:
+            written = sign_head(ledger.head(study), load_or_make_key(key_path(run)))
+            Path(export).write_text(json.dumps(written.to_json(), indent=1) + "\n", "utf-8")
+    finally:
+        ledger.close()
+    facts: dict[str, Any] = {
+        "schema": "modelwright.verify/1",
+        "run": run.name,
+        "ok": found.ok,
+        "rows": found.n_rows,
+        "first_bad_row": found.first_bad_row,
+        "message": found.message,
+        "signer": None if signed is None else signed.signer,
+        "against": head or (str(run.model_path / HEAD) if signed is not None else None),
+    }
+    if as_json:
+        emit_json(facts)
+    else:
+        say(f"{run.name}: {found.message}")
+        if signed is not None:
+            say(f"checked against the head signed by {signed.signer[:16]}... in {facts['against']}")
+        if export is not None:
+            say(f"signed head written to {export}; keep it where this machine cannot write")
+    return 0 if found.ok else 1
+
+
+def _read_head(path: Path) -> SignedHead:
+    try:
+        data = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"the signed head {str(path)!r} cannot be read: {error}.") from None
+    if not isinstance(data, dict):
+        raise InputError(f"{str(path)!r} holds no signed head.")
+    return SignedHead.from_json(data)
+
+
+def _shipped_head(run: RunFolder) -> SignedHead | None:
+    path = run.model_path / HEAD
+    return _read_head(path) if path.exists() else None
+
+
+def sign_run(run: RunFolder, ledger: Any, study: str) -> dict[str, Any]:
+    """The run's present head, signed with the workspace's key, as plain data."""
+    return sign_head(ledger.head(study), load_or_make_key(key_path(run))).to_json()
+
+
+def _verify_model(folder: Path, as_json: bool) -> int:
+    from modelwright.models import verify_bundle
+
+    problems = verify_bundle(folder)
+    if as_json:
+        emit_json(
+            {"schema": "modelwright.verify/1", "model": str(folder), "ok": not problems,
+             "problems": problems}
+        )  # fmt: skip
+    elif problems:
+        say("\n".join(problems))
+    else:
+        say(f"{folder}: every file is as it was written")
+    return 1 if problems else 0
+
+
+__all__ = ["key_path", "public_key", "sign_run", "verify"]

@@ -1,0 +1,143 @@
+"""The one look at the sealed part: the judge recomputes the score, and a row keeps it."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from modelwright.core.keys import Key
+from modelwright.core.record import Record
+from modelwright.core.roles import Policy
+from modelwright.core.trial import Action
+from modelwright.core.view import Outcome
+from modelwright.ledger import Ledger
+from modelwright.readers.runs import RunFolder
+from modelwright.recipes.closing import refit_of
+from modelwright.stats import bootstrap_interval
+
+if TYPE_CHECKING:
+    from modelwright.executors import FileStore
+    from modelwright.models.metrics import Metric
+
+IMPORTANCE_ROWS = 500  # shuffling columns is done on that many sealed rows at most
+IMPORTANCE_COLUMNS = 60
+
+
+def look_at_sealed(
+    run: RunFolder,
+    record: Record,
+    ledger: Ledger,
+    policy: Policy,
+    outcome: Outcome,
+    store: FileStore,
+) -> None:
+    """Scores the winner's development fit on the sealed rows, once, and appends a `look` row.
+
+    Nothing is done when there is no sealed part, no development fit, a look at this candidate was
+    recorded already, or the policy does not allow one (which is a row).
+    """
+    from modelwright.recipes.ship import append
+
+    candidate, view = outcome.trial.candidate.id, record.view
+    number = view.tried(refit_of(outcome, "development").id, view.rungs.top)
+    refit = None if number is None else view.outcome(number)
+    sealed = run.path / "data" / "sealed"
+    looked = any(look["candidate"] == candidate for look in record.looks)
+    if refit is None or not refit.ok or not sealed.exists() or looked:
+        return
+    name = record.settings["name"]
+    ruling = policy.rule(Action("look", {"candidate": candidate}), view)
+    if ruling.word != "allow":
+        body = {"action": "look", "candidate": candidate, **asdict(ruling)}
+        append(ledger, name, record, [("ruling", body)])
+        return
+    facts = _measure(record, outcome, refit, sealed, store)
+    count = len(record.looks) + 1
+    append(ledger, name, record, [("look", {"candidate": candidate, "number": count, **facts})])
+
+
+def _measure(
+    record: Record, outcome: Outcome, refit: Outcome, sealed: Path, store: FileStore
+) -> dict[str, Any]:
+    import numpy as np
+
+    from modelwright.data import load_part
+    from modelwright.evaluators.table import examples_of
+    from modelwright.models import load_model, save_bundle
+    from modelwright.models.crossfit import Finish
+    from modelwright.models.metrics import find_metric, score_predictions
+
+    part = load_part(sealed)
+    asked = record.settings["settings"]["arguments"]["metric"]
+    metric = find_metric(asked, part.schema.task)
+    finish = Finish.from_json(outcome.evidence.facts["finish"])
+    members = [(store.path(m["artefact"]), m["weight"]) for m in refit.evidence.facts["members"]]
+    with tempfile.TemporaryDirectory() as folder:
+        model = load_model(save_bundle(Path(folder) / "m", members, part.schema, finish))
+    examples = examples_of(part, metric.loss)
+    y, w = np.asarray(examples.y), examples.weights
+    out = model.combined(examples.X)
+    labels = None if part.schema.task == "regression" else finish.decision.labels(out)
+
+    def score(rows: Any) -> float:
+        weights = None if w is None else w[rows]
+        given = None if labels is None else labels[rows]
+        return score_predictions(metric, y[rows], out[rows], weights, given)
+
+    key = Key.of(record.settings["problem"]["seed"]).child("look")
+    found = bootstrap_interval(score, len(y), key, rounds=300)
+    sentence = (
+        f"On {len(y)} sealed rows, looked at for the {_ordinal(len(record.looks) + 1)} time: "
+        f"{metric.name} {found.estimate:.5g}, 95 % interval {found.low:.4g} to {found.high:.4g} "
+        f"(the model fitted on the development rows)."
+    )
+    facts: dict[str, Any] = {
+        "metric": metric.name, "score": found.estimate, "interval": [found.low, found.high],
+        "n_rows": len(y), "sentence": sentence,
+        "importance": _importance(model, part, metric, key),
+    }  # fmt: skip
+    if labels is not None:
+        n = len(part.schema.classes)
+        counts = np.zeros((n, n), int)
+        np.add.at(counts, (y.astype(int), labels), 1)
+        facts |= {"labels": list(part.schema.classes), "confusion": counts.tolist()}
+    return facts
+
+
+def _importance(model: Any, part: Any, metric: Metric, key: Key) -> list[list[Any]]:
+    """How much worse the score is when a column is shuffled (Breiman 2001), largest first.
+
+    One shuffle per column, on part of the sealed rows; for wide tables and texts it is left out.
+    """
+    import numpy as np
+
+    from modelwright.families.inputs import inputs_of
+    from modelwright.models.metrics import score_predictions
+
+    schema = part.schema
+    places = [("numeric", j, c.name) for j, c in enumerate(schema.numeric)]
+    places += [("dates", j, c.name) for j, c in enumerate(schema.dates)]
+    places += [("codes", j, c.name) for j, c in enumerate(schema.categorical)]
+    if len(places) > IMPORTANCE_COLUMNS or schema.texts:
+        return []
+    rng = np.random.default_rng(key.child("importance").seed(128))
+    rows = np.sort(rng.permutation(len(part))[:IMPORTANCE_ROWS])
+    small, y = part.features.take(rows), np.asarray(part.y)[rows]
+
+    def loss(features: Any) -> float:
+        out = model.combined(inputs_of(features, schema))
+        labels = None if schema.task == "regression" else model.finish.decision.labels(out)
+        return metric.goal.loss(score_predictions(metric, y, out, None, labels))
+
+    before, found = loss(small), []
+    for block, j, name in places:
+        changed = np.array(getattr(small, block))
+        changed[:, j] = changed[rng.permutation(len(rows)), j]
+        found.append([name, round(loss(replace(small, **{block: changed})) - before, 6)])
+    return sorted(found, key=lambda row: -row[1])
+
+
+def _ordinal(n: int) -> str:
+    return {1: "first", 2: "second", 3: "third"}.get(n, f"{n}th")

@@ -1,0 +1,216 @@
+"""Shipping: one look at the sealed part, then the winner as a folder that predicts."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from modelwright.core.canonical import digest
+from modelwright.core.errors import InputError, RefusedError, WaitingError
+from modelwright.core.record import Record
+from modelwright.core.roles import Policy
+from modelwright.core.trial import Action
+from modelwright.core.version import VERSION
+from modelwright.core.view import Outcome
+from modelwright.ledger import Ledger, load_or_make_key, sign_head
+from modelwright.readers.leaderboard import family_of, fold_bounds
+from modelwright.readers.runs import RunFolder
+from modelwright.recipes.closing import members_of, refit_of, winner
+from modelwright.recipes.look import look_at_sealed
+from modelwright.recipes.outcome import Shipped
+
+if TYPE_CHECKING:
+    from modelwright.executors import FileStore
+
+ROWS = {
+    "all": "all rows",
+    "development": "the development rows",
+    "fold": "the training rows of one fold, because the budget ended before a fit on all rows",
+}
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The fitted members that make up a candidate: packed files with weights, and their rows."""
+
+    members: tuple[tuple[Path, float], ...]
+    rows: str
+
+
+def ship_winner(
+    run: RunFolder, record: Record, ledger: Ledger, policy: Policy, store: FileStore
+) -> Shipped | None:
+    """Writes the winner into the run's `model` folder; None when there is none within the limits.
+
+    What the policy refuses or asks about is a row, and None. A run that ended without rows since
+    its last shipping keeps the model it has.
+    """
+    best = winner(record.view)
+    if best is None or best.violation > 0 or record.status in ("refused", "waiting", "paused"):
+        return None
+    parts = parts_of(record, best, store)
+    if parts is None:
+        return None
+    known = _already(run, record, best, parts)
+    if known is not None:
+        return known
+    name = record.settings["name"]
+    ruling = policy.rule(Action("ship", {"candidate": best.trial.candidate.id}), record.view)
+    if ruling.word != "allow":
+        body = {"action": "ship", "candidate": best.trial.candidate.id, **asdict(ruling)}
+        append(ledger, name, record, [("ruling", body)])
+        return None
+    look_at_sealed(run, record, ledger, policy, best, store)
+    return write_model(run, record, ledger, best, parts, run.model_path)
+
+
+def ship_candidate(
+    run: RunFolder, record: Record, ledger: Ledger, policy: Policy, outcome: Outcome, out: Path
+) -> Shipped:
+    """Writes the model of a candidate that a person chose.
+
+    Raises InputError when its fitted parts were not kept or `out` is taken, RefusedError or
+    WaitingError when the policy says so.
+    """
+    from modelwright.executors import FileStore
+
+    parts = parts_of(record, outcome, FileStore(run.path / "artefacts"))
+    if parts is None:
+        kept = [o for o in record.view.best(50) if "model" in o.evidence.artefacts]
+        store = FileStore(run.path / "artefacts")
+        ids = [o.trial.candidate.id for o in kept if parts_of(record, o, store) is not None]
+        raise InputError(
+            f"the fitted model of candidate {outcome.trial.candidate.id} was not kept; "
+            f"those of {', '.join(ids) or 'no candidate'} were."
+        )
+    about = {"candidate": outcome.trial.candidate.id, "by": "person"}
+    ruling = policy.rule(Action("ship", about), record.view)
+    if ruling.word == "refuse":
+        raise RefusedError(f"not shipped: {ruling.reason}.")
+    if ruling.word == "ask":
+        raise WaitingError(f"not shipped: {ruling.reason}.")
+    if out.exists() and any(out.iterdir()):
+        raise InputError(f"the folder {str(out)!r} is not empty; name another with --out.")
+    return write_model(run, record, ledger, outcome, parts, out)
+
+
+def parts_of(record: Record, outcome: Outcome, store: FileStore) -> Parts | None:
+    """The best fitted parts there are: of all rows, of the development rows, of one fold."""
+    view = record.view
+    for rows in ("all", "development"):
+        number = view.tried(refit_of(outcome, rows).id, view.rungs.top)
+        refit = None if number is None else view.outcome(number)
+        if refit is not None and refit.ok:
+            listed = refit.evidence.facts["members"]
+            members = tuple((store.path(m["artefact"]), float(m["weight"])) for m in listed)
+            if all(path.exists() for path, _ in members):
+                return Parts(members, rows)
+    found = []
+    for member in members_of(outcome):
+        origin = _origin(record, outcome, member)
+        name = None if origin is None else origin.evidence.artefacts.get("model")
+        if name is None or not store.path(name).exists():
+            return None
+        found.append((store.path(name), float(member["weight"])))
+    return Parts(tuple(found), "fold")
+
+
+def _origin(record: Record, outcome: Outcome, member: Mapping[str, Any]) -> Outcome | None:
+    if outcome.trial.role != "blend":
+        return outcome
+    for o in record.view.finished:
+        if o.ok and o.trial.candidate.document == member["document"] and o.trial.role != "refit":
+            return o
+    return None
+
+
+def _already(run: RunFolder, record: Record, best: Outcome, parts: Parts) -> Shipped | None:
+    """The model that an earlier session shipped, when nothing better came since."""
+    last = record.ships[-1] if record.ships else None
+    same = last is not None and last["candidate"] == best.trial.candidate.id
+    if last is None or not same or last["rows"] != parts.rows or not run.model_path.exists():
+        return None
+    return Shipped(run.model_path, last["candidate"], best.trial.number, ROWS[parts.rows])
+
+
+def append(
+    ledger: Ledger, study: str, record: Record, rows: list[tuple[str, dict[str, Any]]]
+) -> None:
+    """Appends rows when no loop runs, synced to the disk, under the study's lock."""
+    stamped = [(kind, {**body, "at": round(record.view.elapsed, 4)}) for kind, body in rows]
+    with ledger.writer(study) as writer:
+        writer.append(stamped, durable=True)
+    for kind, body in stamped:
+        record.absorb(kind, body)
+
+
+def write_model(
+    run: RunFolder, record: Record, ledger: Ledger, outcome: Outcome, parts: Parts, out: Path
+) -> Shipped:
+    """Writes the bundle beside its place and moves it there, so that no half model is ever seen.
+
+    The bundle's `head.json` is the signed head of the ledger, which proves where the record ended
+    when the model was made; the `ship` row after it names the bundle's hash.
+    """
+    from modelwright.data import load_part
+    from modelwright.models import save_bundle, seal_bundle
+    from modelwright.models.crossfit import Finish
+
+    name = record.settings["name"]
+    draft = out.with_name(out.name + ".partial")
+    shutil.rmtree(draft, ignore_errors=True)
+    schema = load_part(run.path / "data" / "dev").schema
+    finish = Finish.from_json(outcome.evidence.facts["finish"])
+    save_bundle(draft, parts.members, schema, finish, card_of(record, outcome, parts))
+    key = load_or_make_key(run.path.parent / "keys" / "heads.pem")
+    head = sign_head(ledger.head(name), key).to_json()
+    (draft / "head.json").write_text(json.dumps(head, indent=1) + "\n", "utf-8")
+    sealed = seal_bundle(draft)
+    body = {
+        "candidate": outcome.trial.candidate.id, "trial": outcome.trial.number, "rows": parts.rows,
+        "bundle": sealed, "folder": out.name,
+    }  # fmt: skip
+    append(ledger, name, record, [("ship", body)])
+    shutil.rmtree(out, ignore_errors=True)
+    draft.rename(out)
+    return Shipped(out, outcome.trial.candidate.id, outcome.trial.number, ROWS[parts.rows])
+
+
+def card_of(record: Record, outcome: Outcome, parts: Parts) -> dict[str, Any]:
+    """Plain data about the model: what for, how made, what it scored, and of which fit that is."""
+    view, about = record.view, record.settings["problem"]["about"]
+    goal = view.goals[0]
+    bounds = fold_bounds(outcome, goal.metric)
+    base = next((o for o in view.finished if o.trial.by == "trivial" and o.ok), None)
+    look = next(
+        (x for x in reversed(record.looks) if x["candidate"] == outcome.trial.candidate.id), None
+    )
+    return {
+        "made_by": f"modelwright {VERSION}",
+        "run": record.settings["name"],
+        "question": about["question"],
+        "data": about["source"],
+        "candidate": outcome.trial.candidate.id,
+        "family": family_of(outcome.trial.candidate.document),
+        "design": json.loads(outcome.trial.candidate.document),
+        "reason": outcome.trial.reason,
+        "fitted_on": ROWS[parts.rows],
+        "metric": goal.metric,
+        "score": outcome.evidence.scores[goal.metric],
+        "score_is_of": "models of this design fitted on the folds of the development rows",
+        "interval": None if bounds is None else list(bounds),
+        "sealed": "not measured" if look is None else look["sentence"],
+        "trivial_baseline": None if base is None else base.evidence.scores[goal.metric],
+        "measured": {
+            k: outcome.evidence.scores[k]
+            for k in ("latency_ms", "size_kb", "fit_seconds")
+            if k in outcome.evidence.scores
+        },
+        "contains_training_rows": bool(outcome.evidence.facts.get("contains_rows", False)),
+        "policy": digest(record.settings["policy"])[:16],
+        "seed": record.settings["problem"]["seed"],
+    }
