@@ -169,7 +169,7 @@ def _number(value: Any) -> Any:
 
 
 def scores_of(value: Any, goals: tuple[str, ...]) -> dict[str, Any]:
-    """What an objective returned, as scores by name; raises InputError for a wrong number of them."""
+    """What an objective returned, as scores by name; InputError for a wrong number of them."""
     if isinstance(value, Mapping):
         return {str(name): _number(v) for name, v in value.items()}
     if isinstance(value, tuple | list):

@@ -33,6 +33,24 @@ def inputs_of(features: Features, schema: Schema) -> Inputs:
     return Inputs(numeric, features.codes, levels)
 
 
+def places_of(schema: Schema) -> dict[str, tuple[str, range]]:
+    """Where each column of a schema is found in its inputs: `numeric` or `codes`, and which.
+
+    >>> from modelwright.data.columns import ColumnInfo
+    >>> s = Schema((ColumnInfo("age", "numeric"), ColumnInfo("born", "date")), "y", "regression")
+    >>> places_of(s)
+    {'age': ('numeric', range(0, 1)), 'born': ('numeric', range(1, 6))}
+    """
+    out = {c.name: ("codes", range(j, j + 1)) for j, c in enumerate(schema.categorical)}
+    start = 0
+    wide = ((schema.numeric, 1), (schema.dates, 5), (schema.texts, TOKENS + 2))
+    for columns, width in wide:
+        for info in columns:
+            out[info.name] = ("numeric", range(start, start + width))
+            start += width
+    return out
+
+
 def _date(seconds: FloatArray) -> FloatArray:
     known = np.isfinite(seconds)
     stamps = np.where(known, seconds, 0).astype("datetime64[s]")

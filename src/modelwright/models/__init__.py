@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from modelwright.models.bundle import load_model, save_bundle, verify_bundle
+    from modelwright.models.bundle import load_model, save_bundle, seal_bundle, verify_bundle
     from modelwright.models.model import Answers, Model
 
-__all__ = ["Answers", "Model", "load_model", "save_bundle", "verify_bundle"]
+__all__ = ["Answers", "Model", "load_model", "save_bundle", "seal_bundle", "verify_bundle"]
 
 _PLACES = {"Answers": "model", "Model": "model"}
 

@@ -151,4 +151,6 @@ def _isotonic(y: Labels, shares: FloatArray, w: FloatArray) -> tuple[float, ...]
         weight.sum() + 1
     )  # a share of exactly 0 or 1 would be claimed of no finite sample
     height = np.clip(np.asarray(fit.x)[blocks[:-1]], least, 1 - least)
-    return (0.0, *middle.tolist(), 1.0, float(height[0]), *height.tolist(), float(height[-1]))
+    # Rising also before the first piece and after the last, so that no two shares become equal.
+    ends = 0.9 * float(height[0]), 1 - 0.9 * (1 - float(height[-1]))
+    return (0.0, *middle.tolist(), 1.0, ends[0], *height.tolist(), ends[1])

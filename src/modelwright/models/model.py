@@ -127,10 +127,7 @@ class Model:
         return Answers(self._values(out), shares, encoded.problems(), left, encoded.notes)
 
     def predict_features(self, features: Features) -> FloatArray:
-        """Calibrated shares `[n, k]`, or values `[n]`, of rows that are encoded already.
-
-        What a judge scores on a prepared part; `finish.decision` makes labels of shares.
-        """
+        """What `combined` gives, for rows as `data.encode_rows` has them."""
         return self.combined(inputs_of(features, self.schema))
 
     def _quick(self, rows: Any) -> Inputs | None:
