@@ -200,7 +200,7 @@ def _from_column(array: npt.NDArray[Any], schema: Schema) -> FloatArray:
     wrong = next(v for v, bad in zip(array, other | (labels < 0), strict=True) if bad)
     raise InputError(
         f"predictions are classes ({', '.join(schema.classes[:5])}) or, for two classes, shares "
-        f"between 0 and 1; got {wrong!r}."
+        f"between 0 and 1; got {text_of(wrong)!r}."
     )
 
 
