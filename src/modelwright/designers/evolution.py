@@ -33,10 +33,10 @@ class Evolution:
     """
 
     population: int = 24
-    sample: int = 8
+    sample: int = 16
     initial: int = 10
     crossover: float = 0.2
-    large: float = 0.1
+    large: float = 0.2
 
     name: ClassVar[str] = "evolution"
     block: ClassVar[int] = 1

@@ -56,7 +56,7 @@ class Tpe:
 
     initial: int = 10
     share: float = 0.1
-    draws: int = 32
+    draws: int = 128
     prior: float = 1.0
 
     name: ClassVar[str] = "tpe"

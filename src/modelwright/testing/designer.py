@@ -25,7 +25,7 @@ __all__ = ["CHECKS", "Make", "Simulation", "check_designer", "simulate"]
 Make = Callable[[], Designer]
 Bowl = Callable[[Any, float], float]
 
-N_TRIALS = 24  # A run of the suite: past every designer's random start, yet quick.
+N_TRIALS = 20  # A run of the suite: past every designer's even start, yet quick.
 LOSS = (Goal("value"),)
 
 
@@ -139,7 +139,7 @@ def check_values(make: Make, spaces: Mapping[str, Any]) -> None:
 def check_determinism(make: Make, spaces: Mapping[str, Any]) -> None:
     """Equal seeds give equal studies, with every number of slots and any order of arrival."""
     for name, space in spaces.items():
-        for slots in (1, 2, 4):
+        for slots in (1, 4):
             what = f"determinism, {name}, {slots} slots"
             brief = Brief(space, LOSS, slots=slots, seed=7)
             first = _play(make, brief, _bowl(space), what)
@@ -255,8 +255,8 @@ def check_small_spaces(make: Make, spaces: Mapping[str, Any]) -> None:
 
 
 def _size(space: Any) -> int | None:
-    size = space.size() if hasattr(space, "size") else None
-    return int(size) if size is not None and math.isfinite(size) else None
+    size = space.size()
+    return int(size) if math.isfinite(size) else None
 
 
 def check_batches(make: Make, spaces: Mapping[str, Any]) -> None:
@@ -303,20 +303,17 @@ def check_purity(make: Make, spaces: Mapping[str, Any]) -> None:
         run = _play(make, Brief(space, LOSS, seed=13), _bowl(space), f"purity, {name}")
         designer, seen, key = run.designer, run.view.searched, Key.of(13)
         states = [designer.start(run.brief)]
-        blocks = [
-            seen[i : i + designer.block]
-            for i in range(0, len(seen) - designer.block + 1, designer.block)
-        ]
+        ends = range(designer.block, len(seen) + 1, designer.block)
+        blocks = [seen[end - designer.block : end] for end in ends]
         for i, block in enumerate(blocks):
             states.append(designer.update(states[-1], block, key.child(i)))
-        first = [designer.propose(state, run.view, 2, key) for state in states]
-        for i, (state, block) in enumerate(zip(states[:-1], blocks, strict=True)):
-            folded = designer.update(state, block, key.child(i))
+        for i in range(0, len(blocks), 4):
+            old, new = (designer.propose(s, run.view, 2, key) for s in states[i : i + 2])
+            folded = designer.update(states[i], blocks[i], key.child(i))
             again = designer.propose(folded, run.view, 2, key)
-            assert again == first[i + 1], f"purity, {name}: block {i} folded again differs"
-        assert [designer.propose(s, run.view, 2, key) for s in states] == first, (
-            f"purity, {name}: proposing twice gives two answers"
-        )
+            assert again == new, f"purity, {name}: block {i} folded again differs"
+            again = designer.propose(states[i], run.view, 2, key)
+            assert again == old, f"purity, {name}: proposing twice gives two answers"
 
 
 def check_bounded_time(make: Make, spaces: Mapping[str, Any]) -> None:
