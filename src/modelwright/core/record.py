@@ -54,8 +54,8 @@ class Record:
     and it is the verdict rows that fix the order, so a replay sees exactly the same.
 
     `status` is `new` before the first row; `running` while a session is open (a killed one stays
-    so until the next); after an `end` row `finished`, `paused` or `stopped` by a person, `refused` by
-    the policy or `waiting` for an approval.
+    so until the next); after an `end` row `finished`, `paused` or `stopped` by a person, `refused`
+    by the policy or `waiting` for an approval.
     """
 
     def __init__(self, brief: Brief, budget: Budget) -> None:
@@ -150,7 +150,7 @@ class Record:
 
     def _message(self, body: Mapping[str, Any]) -> None:
         self.messages.append(body)
-        said = {} if "ignored" in body else body["message"]
+        said = {} if "ignored" in body else body
         for view in (self.view, self.seen):
             if said.get("kind") == "budget":
                 view.budget = view.budget.plus(Budget(**said["add"]))

@@ -117,8 +117,8 @@ class AskTell:
     def enqueue(self, design: Any) -> None:
         """Puts a design of the user's own first in line. Raises SpaceError when it does not fit."""
         document = self._plan.study.space.dump(design)
-        said = {"kind": "enqueue", "document": document, "by": "caller"}
-        self._session.note("message", {"message": said})
+        said: dict[str, Any] = {"kind": "enqueue", "document": document, "by": "caller"}
+        self._session.note("message", said)
         self._session.commit()
 
     @property

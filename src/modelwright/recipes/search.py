@@ -264,7 +264,7 @@ def _add_budget(ledger: Ledger, name: str, asked: Budget) -> None:
     rows = ledger.rows(name, kinds=("study", "message"))
     given: dict[str, Any] = {}
     for row in rows:
-        part = row.body["budget"] if row.kind == "study" else row.body["message"].get("add", {})
+        part = row.body["budget"] if row.kind == "study" else row.body.get("add", {})
         for unit, amount in part.items():
             if amount is not None:
                 given[unit] = given.get(unit, 0) + amount

@@ -117,7 +117,7 @@ class Session:
         """Takes people's messages, at most every tenth of a second, and obeys them."""
         if self.interrupted:
             self.interrupted = False
-            self.note("message", {"message": {"kind": "stop", "by": "keyboard"}})
+            self.note("message", {"kind": "stop", "by": "keyboard"})
             self.end("stopped by the user", "stopped")
         now = time.monotonic()
         if now < self._inbox_at:
