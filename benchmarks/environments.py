@@ -19,9 +19,12 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE / ".bench"
-# Python each peer runs on, where it is not the one that runs this file.
-PYTHONS: dict[str, str] = {"hebo": "3.11", "smac": "3.11", "optuna": "3.11", "ray": "3.11", "joblib": "3.11"}
-NAMES = tuple(sorted(p.stem for p in (HERE / "environments").glob("*.txt")))
+PYTHON = "3.11"  # of every peer
+# Built by hand where pip's isolated build would leave out the compiled part, and say nothing: what
+# the build needs stands in `environments/<name>-build.txt`.
+COMPILED = {"hebo": "pymoo==0.6.0"}
+FILES = HERE / "environments"
+NAMES = tuple(sorted(p.stem for p in FILES.glob("*.txt") if not p.stem.endswith("-build")))
 
 
 def python(name: str) -> Path:
@@ -37,19 +40,18 @@ def ready(name: str) -> bool:
     return (ROOT / name / "complete").exists()
 
 
-def base_python(version: str | None) -> str:
-    """An executable of Python `version` ("3.10"); looked for on the path, then in pyenv.
+def base_python() -> str:
+    """An executable of Python `PYTHON`: this one, on the path, or in pyenv.
 
     Raises SystemExit naming the version where none starts.
     """
-    if version is None:
-        return sys.executable
-    pyenv = sorted((Path.home() / ".pyenv" / "versions").glob(f"{version}.*/bin/python"))
-    for found in [shutil.which(f"python{version}"), *map(str, reversed(pyenv))]:
+    pyenv = sorted((Path.home() / ".pyenv" / "versions").glob(f"{PYTHON}.*/bin/python"))
+    mine = sys.executable if "{}.{}".format(*sys.version_info) == PYTHON else None
+    for found in [mine, shutil.which(f"python{PYTHON}"), *map(str, reversed(pyenv))]:
         # A pyenv shim exists for versions that are not switched on: only a start tells.
         if found and subprocess.run([found, "-c", ""], capture_output=True).returncode == 0:
             return found
-    raise SystemExit(f"no Python {version} found; install it (pyenv install {version}) and run again")
+    raise SystemExit(f"no Python {PYTHON} found; install it and run again")
 
 
 def make(name: str) -> None:
@@ -62,19 +64,23 @@ def make(name: str) -> None:
     folder = ROOT / name
     folder.mkdir(parents=True, exist_ok=True)
     if not python(name).exists():
-        subprocess.run([base_python(PYTHONS.get(name)), "-m", "venv", str(folder)], check=True)
+        subprocess.run([base_python(), "-m", "venv", str(folder)], check=True)
     pip = [str(python(name)), "-m", "pip", "install", "--quiet"]
-    requirements = HERE / "environments" / f"{name}.txt"
+    requirements, build = FILES / f"{name}.txt", FILES / f"{name}-build.txt"
     torch = [line for line in requirements.read_text().split() if line.startswith("torch==")]
     if torch:  # first and alone: else pip may fetch the much larger CUDA build for a dependant
         subprocess.run([*pip, *torch], check=True)
+    if name in COMPILED:
+        subprocess.run([*pip, "-r", str(build)], check=True)
+        by_hand = ["--no-build-isolation", "--no-deps", "--no-cache-dir", COMPILED[name]]
+        subprocess.run([*pip, *by_hand], check=True)
     subprocess.run([*pip, "-r", str(requirements)], check=True)
     (folder / "complete").touch()
 
 
 def freeze(name: str) -> None:
     """Rewrite `environments/<name>.txt`: its comments, then every pin without local build tags."""
-    path = HERE / "environments" / f"{name}.txt"
+    path = FILES / f"{name}.txt"
     comments = [line for line in path.read_text().splitlines() if line.startswith("#")]
     listed = subprocess.run(
         [str(python(name)), "-m", "pip", "freeze"], check=True, capture_output=True, text=True

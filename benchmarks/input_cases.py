@@ -310,7 +310,8 @@ def _other_separator(body: bytes, rng: random.Random) -> bytes:
 def _other_encoding(body: bytes, rng: random.Random) -> bytes:
     head, _, rest = body.decode("latin-1").partition("\n")
     words = head + "\n" + rest.replace("e", "é").replace("2", "²")
-    return words.encode(rng.choice(("utf-8", "utf-16", "utf-16-be", "utf-32", "cp1252", "utf-7")))
+    names = ("utf-8", "utf-16", "utf-16-be", "utf-32", "cp1252", "utf-7")
+    return words.encode(rng.choice(names), "replace")
 
 
 def _insert(body: bytes, rng: random.Random) -> bytes:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import math
-from dataclasses import astuple, dataclass, make_dataclass
+from dataclasses import dataclass, fields, make_dataclass
 from itertools import product
 from typing import Any, ClassVar, Literal
 
@@ -30,6 +30,17 @@ WORK = (*KERNELS, "avg_pool_3x3")
 SEQUENCES = tuple(s for n in range(4) for s in product(WORK, repeat=n))
 
 
+def operations(design: Any) -> tuple[str, ...]:
+    """The operations of a design, slot by slot."""
+    return tuple([getattr(design, name) for name in slots(type(design))])
+
+
+@functools.cache
+def slots(kind: type) -> tuple[str, ...]:
+    """Names of the slots of a type of architectures."""
+    return tuple(f.name for f in fields(kind))
+
+
 @dataclass(frozen=True)
 class Cell:
     """A cell of NAS-Bench-201: an operation on each edge between four nodes, node 3 the output."""
@@ -43,13 +54,13 @@ class Cell:
 
     def paths(self) -> list[tuple[str, ...]]:
         """The operations on every path that no `none` cuts, skips left out."""
-        ops: tuple[str, ...] = astuple(self)
+        ops = operations(self)
         found = [[ops[e] for e in path] for path in PATHS]
         return [tuple(o for o in path if o in WORK) for path in found if "none" not in path]
 
     def features(self) -> tuple[float | tuple[float, ...], ...]:
         """How often each operation counts, and what the paths are like, each about in [0, 1]."""
-        ops: tuple[str, ...] = astuple(self)
+        ops = operations(self)
         used = {e for path in PATHS if all(ops[e] != "none" for e in path) for e in path}
         counts = [sum(ops[e] == o for e in used) / 6 for o in ("skip_connect", *WORK)]
         paths = self.paths()
@@ -71,7 +82,7 @@ class Cell:
         sums: list[tuple[Any, ...]] = [("in",)]
         for node in (1, 2, 3):
             terms: list[Any] = []
-            for (tail, head), op in zip(EDGES, astuple(self), strict=True):
+            for (tail, head), op in zip(EDGES, operations(self), strict=True):
                 if head == node and op != "none" and sums[tail]:
                     terms += sums[tail] if op == "skip_connect" else [(op, sums[tail])]
             sums.append(tuple(sorted(terms, key=repr)))
@@ -87,7 +98,7 @@ class Chain:
 
     def features(self) -> tuple[float | tuple[float, ...], ...]:
         """How many blocks of each kind there are, in all and in each stage."""
-        ops = astuple(self)
+        ops = operations(self)
         stages = [ops[a:b] for a, b in zip(self.STAGES, self.STAGES[1:], strict=False)]
         return (
             *(sum(o == n for o in ops) / len(ops) for n in self.NAMES[1:]),
@@ -107,7 +118,7 @@ class Told:
 
 def arch(design: Any, names: tuple[str, ...]) -> Arch:
     """The design as the table's tuple of numbers."""
-    return tuple(names.index(op) for op in astuple(design))
+    return tuple(names.index(op) for op in operations(design))
 
 
 @functools.cache
@@ -115,8 +126,8 @@ def kind_of(names: tuple[str, ...], n_slots: int) -> type:
     """The type of a table's architectures."""
     if names == ("none", "skip_connect", *WORK):
         return Cell
-    slots = [(f"slot{i}", Literal[names]) for i in range(n_slots)]  # type: ignore[valid-type]
-    return make_dataclass("Net", slots, bases=(Chain,), frozen=True)
+    columns = [(f"slot{i}", Literal[names]) for i in range(n_slots)]  # type: ignore[valid-type]
+    return make_dataclass("Net", columns, bases=(Chain,), frozen=True)
 
 
 _SPACES: dict[tuple[str, bool], Space] = {}
