@@ -2,7 +2,15 @@
 
 from modelwright.data.columns import ColumnInfo
 from modelwright.data.limited import read_limited, read_rows_limited
-from modelwright.data.prepare import Part, Prepared, Question, encode_target, load_part, prepare
+from modelwright.data.prepare import (
+    Part,
+    Prepared,
+    Question,
+    encode_target,
+    load_part,
+    load_prepared,
+    prepare,
+)
 from modelwright.data.read import Raw, read_raw, read_table
 from modelwright.data.schema import Encoded, Features, Flag, Schema, encode_rows
 from modelwright.data.split import Split, split_rows
@@ -13,6 +21,6 @@ from modelwright.data.text_file import Reading
 __all__ = [
     "ColumnInfo", "Encoded", "Features", "Flag", "Part", "Prepared", "Question", "Raw", "Reading",
     "Schema", "Split", "Table", "TableInfo", "Target", "encode_rows", "encode_target", "load_part",
-    "prepare", "read_limited", "read_raw", "read_rows_limited", "read_table", "read_target",
-    "split_rows", "task_of",
+    "load_prepared", "prepare", "read_limited", "read_raw", "read_rows_limited", "read_table",
+    "read_target", "split_rows", "task_of",
 ]  # fmt: skip

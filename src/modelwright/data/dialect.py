@@ -15,6 +15,8 @@ from modelwright.data.columns import ALWAYS_MISSING, MISSING_AMONG_NUMBERS
 # Runs of two blanks or more are cut as if they were this character, which stands in no text.
 GAP = "\x1f"
 SEPARATORS = (",", ";", "\t", "|", GAP, " ")
+# Tried only where none of the others gives two columns.
+_RARE = ("~", "^", ":")
 _NAMES = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 _NAMES |= {" ": "one or more blanks", GAP: "two or more blanks"}
 _MISSING = {m.lower() for m in (*ALWAYS_MISSING, *MISSING_AMONG_NUMBERS)}
@@ -87,7 +89,8 @@ class Dialect:
     `skip` lines before the table are no part of it, `header_lines` more are the header (0 when
     there is none). `names` are as they stand in the header, trimmed. `spill` says what the extra
     field is when every row has one more than the header: `""` none, `"last"` an empty one at the
-    end, `"first"` a row name. `comma` is True when 1,5 is one and a half.
+    end, `"first"` a row name. `comma` is True when 1,5 is one and a half, False when 1.5 is, None
+    when no cell tells.
     """
 
     cutting: Cutting
@@ -95,7 +98,7 @@ class Dialect:
     skip: int = 0
     header_lines: int = 1
     spill: str = ""
-    comma: bool = False
+    comma: bool | None = None
     notes: tuple[str, ...] = ()
 
     @property
@@ -182,7 +185,10 @@ def _best_cutting(lines: Sequence[str], separator: str | None) -> Cutting:
     lines = lines[:_ROWS]
     text = "".join(lines)
     best, best_score = Cutting(separator or ","), -1.0
-    for sep in (separator,) if separator else SEPARATORS:
+    common = (separator,) if separator else SEPARATORS
+    for sep in (*common, *_RARE) if not separator else common:
+        if sep in _RARE and sep != separator and best_score > _ONE_COLUMN:
+            break
         quotes = ['"']
         if re.search(rf"(^|{re.escape(sep)})'[^']*'\s*({re.escape(sep)}|$)", text, re.MULTILINE):
             quotes.append("'")
@@ -194,12 +200,20 @@ def _best_cutting(lines: Sequence[str], separator: str | None) -> Cutting:
     return best
 
 
+# What rows of a single field score at most.
+_ONE_COLUMN = 1e-3
+
+
 def _score(rows: Sequence[Sequence[str]]) -> float:
     """Pattern score times type score, as in the paper."""
     if not rows:
         return 0.0
     patterns = Counter(len(row) for row in rows)
-    alike = sum(n * max(1e-3, k - 1) / k for k, n in patterns.items()) / len(patterns) / len(rows)
+    alike = (
+        sum(n * max(_ONE_COLUMN, k - 1) / k for k, n in patterns.items())
+        / len(patterns)
+        / len(rows)
+    )
     cells = [cell for row in rows[:200] for cell in row[:200]][:20_000]
     known = sum(_is_known(cell.strip()) for cell in cells) / len(cells)
     return alike * max(known, 1e-3)
@@ -263,10 +277,10 @@ def _names_and_spill(
     return [name or f"column_{i + 1}" for i, name in enumerate(names)], spill
 
 
-def _decimal_comma(rows: Sequence[Sequence[str]]) -> bool:
+def _decimal_comma(rows: Sequence[Sequence[str]]) -> bool | None:
     commas = sum(_COMMA_DECIMAL.fullmatch(c.strip()) is not None for row in rows for c in row)
     points = sum(_POINT_DECIMAL.fullmatch(c.strip()) is not None for row in rows for c in row)
-    return commas > points
+    return None if commas == points else commas > points
 
 
 def _notes(dialect: Dialect) -> tuple[str, ...]:

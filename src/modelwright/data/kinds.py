@@ -292,19 +292,18 @@ def _quoted(texts: Sequence[str]) -> str:
 def _maybe_id(info: ColumnInfo, values: npt.NDArray[np.float64]) -> ColumnInfo:
     """Whole numbers that only name the row: all different, and a counter or called an id."""
     there = values[~np.isnan(values)]
-    if (
-        info.kind != "numeric"
-        or len(there) < len(values)
-        or len(values) < 3
-        or info.n_unique < len(values)
-    ):
+    if info.kind != "numeric" or len(there) < 3 or (there != np.floor(there)).any():
         return info
-    if (there != np.floor(there)).any():
-        return info
-    if is_id_name(info.name):
+    named = is_id_name(info.name)
+    # Beyond 2**53 neighbours share a float, so that not quite all need be different.
+    if named and info.n_unique >= 0.99 * len(values):
         return replace(info, kind="id", note="whole numbers, all different, called an id")
-    if len(values) >= 100 and there[0] in (0.0, 1.0) and (np.diff(there) == 1).all():
+    counter = there[0] in (0.0, 1.0) and len(there) == len(values) and (np.diff(there) == 1).all()
+    if len(values) >= 100 and counter:
         return replace(info, kind="id", note="counts the rows")
+    if named and info.n_unique >= 0.2 * len(values):
+        said = "called an id but repeats: if it names a group, split by it"
+        return replace(info, note=f"{info.note}; {said}" if info.note else said)
     return info
 
 

@@ -10,15 +10,13 @@ import sys
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from modelwright.core.errors import InputError, ModelwrightError
 from modelwright.data.looks import check_regular
+from modelwright.data.read import Raw
 from modelwright.data.table import Table, TableInfo
 from modelwright.data.text_file import Reading
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 MEMORY_BYTES = 4 << 30
 SECONDS = 120.0
@@ -52,15 +50,16 @@ def read_rows_limited(
     *,
     memory_bytes: int = MEMORY_BYTES,
     seconds: float = SECONDS,
-) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """The rows of a file as `read_raw` gives them, and the notes, read as `read_limited` does.
+) -> Raw:
+    """The rows of a file as `read_raw` gives them, read as `read_limited` does.
 
     `expected` are names that should stand in the header: the columns that a model needs.
     """
     order = {"expected": list(expected), "raw": True}
     _in_child(Path(path), folder, how, order, memory_bytes, seconds)
     table = Table.open(folder)
-    return table.frame, table.info.notes
+    info = table.info
+    return Raw(table.frame, info.notes, info.source, info.comma)
 
 
 def _in_child(

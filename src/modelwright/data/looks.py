@@ -21,7 +21,9 @@ _MAGIC = (
     (b"Rar!", "a RAR archive"), (b"\x7fELF", "a program"), (b"MZ\x90", "a program"),
     (b"{\\rtf", "an RTF document"), (b"RIFF", "a sound, video or WebP file"), (b"OggS", "a sound"),
     (b"ID3", "a sound"), (b"fLaC", "a sound"), (b"$FL2", "an SPSS file"),
-    (b"<stata_dta>", "a Stata file"), (b"version https://git-lfs", "a Git LFS pointer"),
+    (b"<stata_dta>", "a Stata file"), (b"PAR1", "Parquet within gzip"),
+    (b"PK\x03\x04", "a zip or Excel file within gzip"), (b"\x1f\x8b", "gzip within gzip"),
+    (b"version https://git-lfs", "a Git LFS pointer"),
 )  # fmt: skip
 
 

@@ -16,6 +16,7 @@ from modelwright.core.canonical import digest
 from modelwright.core.errors import InputError
 from modelwright.data import columns as col
 from modelwright.data.columns import ColumnInfo
+from modelwright.data.read import Raw
 from modelwright.data.schema import Features, Schema, Task, encode_rows
 from modelwright.data.split import How, Rows, folds_of, split_rows
 from modelwright.data.table import Table
@@ -104,12 +105,13 @@ class Prepared:
 
 
 def prepare(
-    table: Table, question: Question, folder: Path, test: pd.DataFrame | None = None
+    table: Table, question: Question, folder: Path, test: Raw | pd.DataFrame | None = None
 ) -> Prepared:
     """Splits and writes the table as arrays into `folder/dev` and `folder/sealed`.
 
     `test` are rows of the user's own to be the sealed part (raw, with the target). Raises
     InputError when a column of the question is missing or cannot serve. Random in `question.seed`.
+    Kinds, categories and ranges come from all rows, the sealed ones included; targets do not.
     """
     target = read_target(table, question.target, question.task, question.positive)
     schema = _schema(table, question, target)
@@ -150,10 +152,19 @@ def prepare(
         n_sealed = len(load_part(sealed))
     elif n_sealed:
         hashes.append(write(sealed, split.sealed, empty))
-    return Prepared(
-        dev, sealed if n_sealed else None, schema, len(split.dev), n_sealed, tuple(notes),
-        digest(hashes),
-    )  # fmt: skip
+    facts = {"n_dev": len(split.dev), "n_sealed": n_sealed, "notes": notes, "hash": digest(hashes)}
+    (folder / "prepared.json").write_text(json.dumps(facts), "utf-8")
+    return load_prepared(folder)
+
+
+def load_prepared(folder: Path) -> Prepared:
+    """What `prepare` settled, read back from its folder."""
+    facts = json.loads((folder / "prepared.json").read_text("utf-8"))
+    dev = folder / "dev"
+    schema = Schema.from_json(json.loads((dev / "part.json").read_text("utf-8"))["schema"])
+    sealed = folder / "sealed" if facts["n_sealed"] else None
+    sizes = facts["n_dev"], facts["n_sealed"]
+    return Prepared(dev, sealed, schema, *sizes, tuple(facts["notes"]), facts["hash"])
 
 
 def load_part(folder: Path) -> Part:
@@ -211,6 +222,7 @@ def _schema(table: Table, question: Question, target: Target) -> Schema:
         target.classes,
         ignored,
         float_bits=32 if single else 64,
+        comma=table.info.comma,
     )
 
 
@@ -294,9 +306,10 @@ def _numbers(column: pd.Series[Any], info: ColumnInfo) -> npt.NDArray[np.float64
 
 
 def _write_test(
-    folder: Path, schema: Schema, test: pd.DataFrame, question: Question, notes: list[str]
+    folder: Path, schema: Schema, given: Raw | pd.DataFrame, question: Question, notes: list[str]
 ) -> str:
     """Writes the user's test rows as the sealed part."""
+    test, comma = (given.frame, given.comma) if isinstance(given, Raw) else (given, None)
     names = [str(name).strip() for name in test.columns]
     test = test.set_axis(names, axis=1)
     if schema.target not in names:
@@ -307,7 +320,7 @@ def _write_test(
     test = test[known].reset_index(drop=True)
     if not known.all():
         notes.append(f"{int((~known).sum())} test rows have no known target and are dropped")
-    encoded = encode_rows(schema, test)
+    encoded = encode_rows(schema, test, comma)
     if encoded.doubtful.any():
         n = int(encoded.doubtful.sum())
         notes.append(f"{n} test rows have a cell unlike those of training (unseen, out of range)")

@@ -34,7 +34,7 @@ class Raw:
     frame: pd.DataFrame
     notes: tuple[str, ...]
     source: Mapping[str, Any]
-    comma: bool = False
+    comma: bool | None = None
 
 
 def read_table(
@@ -170,10 +170,10 @@ def _infer(
     name: str, column: pd.Series[Any] | Distinct, raw: Raw, how: Reading, target: str
 ) -> ColumnInfo:
     """What the column holds; a target is never taken for an id."""
-    info = infer(name, column, kind=how.kinds.get(name), comma=raw.comma)
+    info = infer(name, column, kind=how.kinds.get(name), comma=bool(raw.comma))
     if name == target and info.kind == "id" and name not in how.kinds:
         told: Kind = "numeric" if info.low is not None else "categorical"
-        return replace(infer(name, column, kind=told, comma=raw.comma), note="")
+        return replace(infer(name, column, kind=told, comma=bool(raw.comma)), note="")
     return info
 
 
@@ -183,11 +183,11 @@ def _typed(frame: pd.DataFrame, raw: Raw, how: Reading, target: str) -> Table:
     infos, clean = [], {}
     for name in map(str, frame.columns):
         column = frame[name]
-        known = _known(column, told=name in how.kinds, comma=raw.comma)
+        known = _known(column, told=name in how.kinds, comma=bool(raw.comma))
         infos.append(_infer(name, known, raw, how, target))
         clean[name] = _clean(known, infos[-1])
     table = pd.DataFrame(clean, copy=False)
-    return Table(table, TableInfo(tuple(infos), len(table), source=raw.source))
+    return Table(table, TableInfo(tuple(infos), len(table), (), raw.source, raw.comma))
 
 
 def _known(column: pd.Series[Any], told: bool, comma: bool) -> pd.Series[Any] | Distinct:

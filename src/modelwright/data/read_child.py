@@ -62,7 +62,7 @@ def _do(order: dict[str, Any]) -> None:
         return
     raw = read_raw(path, how, tuple(order["expected"]))
     frame, infos = as_text_columns(raw.frame)
-    Table(frame, TableInfo(infos, len(frame), raw.notes, raw.source)).save(folder)
+    Table(frame, TableInfo(infos, len(frame), raw.notes, raw.source, raw.comma)).save(folder)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -55,7 +55,8 @@ class Schema:
 
     `classes` are the labels in the order of the class codes; in a binary task the second one is the
     positive class. `ignored` are columns that may come along and are not looked at. A number
-    further than `margin` of the range seen in training outside of it is flagged.
+    further than `margin` of the range seen in training outside of it is flagged. `comma` is how the
+    training file wrote decimals (True 1,5, False 1.5, None unknown).
     """
 
     columns: tuple[ColumnInfo, ...]
@@ -65,6 +66,7 @@ class Schema:
     ignored: tuple[str, ...] = ()
     margin: float = 0.1
     float_bits: int = 64
+    comma: bool | None = None
 
     def _block(self, *kinds: str) -> tuple[ColumnInfo, ...]:
         return tuple(c for c in self.columns if c.kind in kinds)
@@ -105,6 +107,7 @@ class Schema:
             "ignored": list(self.ignored),
             "margin": self.margin,
             "float_bits": self.float_bits,
+            "comma": self.comma,
         }
 
     @classmethod
@@ -123,6 +126,7 @@ class Schema:
             ignored=tuple(data["ignored"]),
             margin=data["margin"],
             float_bits=data["float_bits"],
+            comma=data.get("comma"),
         )
 
 
@@ -169,13 +173,17 @@ class Encoded:
         return out
 
 
-def encode_rows(schema: Schema, rows: pd.DataFrame | Sequence[Mapping[str, Any]]) -> Encoded:
+def encode_rows(
+    schema: Schema, rows: pd.DataFrame | Sequence[Mapping[str, Any]], comma: bool | None = None
+) -> Encoded:
     """Raw rows as the arrays of `schema`, each cell read as it was in training.
 
     `rows` is a data frame (texts or typed) or a list of mappings; the order of its columns does not
     matter. Flagged per row: a category that training had not, a number beyond the range of
     training, a cell that is no number or date (taken as missing), a missing cell in a column that
-    never lacked one. Raises InputError when a needed column is missing or stands there twice.
+    never lacked one. `comma` says how the source of the rows writes decimals, where it is a text
+    file; numbers are then read as that file means them. Raises InputError when a needed column is
+    missing or stands there twice.
 
     >>> s = Schema((ColumnInfo("age", "numeric", low=20.0, high=60.0),), "y", "regression")
     >>> e = encode_rows(s, [{"age": "31"}, {"age": "200"}, {"age": "old"}])
@@ -189,9 +197,11 @@ def encode_rows(schema: Schema, rows: pd.DataFrame | Sequence[Mapping[str, Any]]
     _check_names(schema, names)
     place = {name: i for i, name in enumerate(names)}
     flags: list[Flag] = []
+    turn = comma is not None and schema.comma is not None and comma != schema.comma
 
     def read(info: ColumnInfo) -> Any:
-        values, found = _read(info, frame.iloc[:, place[info.name]], schema.margin)
+        told = _turned(info) if turn else info
+        values, found = _read(told, frame.iloc[:, place[info.name]], schema.margin)
         flags.extend(found)
         return values
 
@@ -205,8 +215,20 @@ def encode_rows(schema: Schema, rows: pd.DataFrame | Sequence[Mapping[str, Any]]
     )
     known = {c.name for c in schema.columns} | set(schema.ignored) | {schema.target}
     extra = [name for name in names if name not in known]
-    notes = (f"not looked at: {_some(extra)}, which the model does not know",) if extra else ()
-    return Encoded(features, tuple(flags), notes)
+    notes = [f"not looked at: {_some(extra)}, which the model does not know"] if extra else []
+    if turn:
+        marks = ("a comma", "a point") if comma else ("a point", "a comma")
+        notes.append(f"decimals are written with {marks[0]} here and with {marks[1]} in training")
+    return Encoded(features, tuple(flags), tuple(notes))
+
+
+def _turned(info: ColumnInfo) -> ColumnInfo:
+    """The same column where points and commas have changed places."""
+    if info.kind != "numeric":
+        return info
+    if info.decimal == ".":
+        return replace(info, decimal=",", thousands=".")
+    return replace(info, decimal=".", thousands=",")
 
 
 def _matrix(

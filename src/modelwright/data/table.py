@@ -23,13 +23,15 @@ class TableInfo:
     """What was read and what was assumed: plain data that travels and is shown.
 
     `notes` has one sentence per assumption; `source` has `name`, `bytes` and `sha256` of the file
-    (a data frame has only its name).
+    (a data frame has only its name). `comma` is True when the file writes 1,5 for one and a half,
+    False for 1.5, None when it does not tell.
     """
 
     columns: tuple[ColumnInfo, ...]
     n_rows: int
     notes: tuple[str, ...] = ()
     source: Mapping[str, Any] = field(default_factory=dict)
+    comma: bool | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -53,6 +55,7 @@ class TableInfo:
             "n_rows": self.n_rows,
             "notes": list(self.notes),
             "source": dict(self.source),
+            "comma": self.comma,
         }
 
     @classmethod
@@ -63,6 +66,7 @@ class TableInfo:
             data["n_rows"],
             tuple(data["notes"]),
             data["source"],
+            data["comma"],
         )
 
 
