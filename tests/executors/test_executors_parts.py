@@ -60,6 +60,8 @@ def test_messages_of_trials() -> None:
     assert to_message("progress", {"trial": 1, "step": 2.0}) == Progress(1, 2.0)
     evidence = Evidence(1, {"a": 1.0}, folds={"a": (1.0, 2.0)}, curve=((0.0, 1.0),))
     assert to_message(*decode(encode("evidence", evidence.to_json()))) == evidence
+    with pytest.raises(ValueError, match="scores must map"):
+        to_message("evidence", {"trial": 1, "scores": [1.0]})
     with pytest.raises(ValueError, match="no message of a trial"):
         to_message("ready", {})
 

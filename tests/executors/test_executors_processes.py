@@ -6,6 +6,7 @@ import contextlib
 import gc
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -220,6 +221,39 @@ def test_kills_lose_and_double_nothing(play: Open) -> None:
     crashed = {m.trial for m in found if m.failure is not None and m.failure.kind == "SIGKILL"}
     assert crashed <= killed  # the rest was faster than the signal
     assert len(crashed) >= 3
+    run.works()
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_whatever_happens_each_trial_comes_back_once(play: Open, seed: int) -> None:
+    luck = random.Random(seed)
+    run = play(slots=3, trial_seconds=20.0)
+    harmless = ("score", "progress", "raise", "nan", "twice", "artefact", "fork", "print", "huge")
+    deadly = ("segfault", "exit", "garbage", "shut", "orphan", "abort")
+    endless = ("stubborn", "spin", "sleep")
+    wanted: dict[int, str] = {}
+    for _ in range(50):
+        behaviour = luck.choice(luck.choices([harmless, deadly, endless], [7, 2, 1])[0])
+        deadline = luck.uniform(1.0, 3.0) if behaviour in endless else None
+        wanted[run.submit(deadline=deadline, do=behaviour)] = behaviour
+    cancelled = set(luck.sample(sorted(wanted), 8))
+    found: dict[int, Evidence] = {}
+    end = time.monotonic() + 100
+    while len(found) < len(wanted) and time.monotonic() < end:
+        for message in run.executor.poll(0.05):
+            if isinstance(message, Evidence):
+                assert message.trial not in found
+                found[message.trial] = message
+        if luck.random() < 0.3 and cancelled:
+            run.executor.cancel(cancelled.pop())
+    assert sorted(found) == sorted(wanted)
+    for number, evidence in found.items():
+        cause = evidence.failure.cause if evidence.failure else "none"
+        if wanted[number] in endless:
+            assert cause in ("timeout", "cancelled"), evidence
+        elif wanted[number] in ("score", "progress", "twice", "artefact", "fork", "print"):
+            assert cause in ("none", "cancelled"), evidence
+    assert list(run.executor.poll(0.1)) == []
     run.works()
 
 

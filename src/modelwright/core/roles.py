@@ -83,8 +83,8 @@ class Evaluator(Protocol):
     """Runs a trial, in a worker. Yields any number of `Progress`, then one `Evidence`.
 
     It never waits for an answer; a generator may look at the value of its `yield`, which is the
-    newest word sent to the trial ("continue", "stop") or None. `protocol` is plain data naming all that makes two pieces of
-    evidence comparable: data, split, metric, code of the objective.
+    newest word sent to the trial ("continue", "stop") or None. `protocol` is plain data naming all
+    that makes two pieces of evidence comparable: data, split, metric, code of the objective.
     """
 
     def protocol(self) -> Mapping[str, Any]: ...

@@ -14,14 +14,14 @@ import threading
 import time
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import inf
 from queue import SimpleQueue
 from typing import Any
 
 from modelwright.core.errors import InputError, ModelwrightError
 from modelwright.core.trial import Evidence, Progress
-from modelwright.executors.child import Child, Order
+from modelwright.executors.child import Bounds, Child, Order
 from modelwright.executors.frames import to_message
 from modelwright.executors.tree import descendants, kernel_kills, private_bytes, shared_once
 
@@ -31,15 +31,8 @@ MAX_PROCESSES = 500  # that one trial may run at a time; more is a fork bomb
 _MAX_STARTS = 3  # failed starts in a row, none ready, before the executor gives up
 _MAX_BACKLOG = 50_000  # messages that nobody fetched; beyond, workers wait
 _REAP_SECONDS = 5.0
-
-
-@dataclass(frozen=True)
-class Bounds:
-    """What one worker may take; None is no bound."""
-
-    memory_bytes: int
-    trial_seconds: float | None = None
-    hang_seconds: float | None = None
+# What reading a message may raise: a trial can write anything to any file of its process.
+_NO_MESSAGE = (ValueError, TypeError, KeyError, AttributeError, RecursionError)
 
 
 class Crew:
@@ -180,8 +173,7 @@ class Crew:
             heard = child.hear()
             for kind, body in heard or ():
                 self._take(child, kind, body)
-        # A trial can write anything to any file of its process.
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+        except _NO_MESSAGE as error:
             self._kill(child, "crash", f"its process broke the protocol ({error})")
             return
         if heard is None:
@@ -204,8 +196,8 @@ class Crew:
         # Anything else is a copy of what was said already, and is dropped.
 
     def _finish(self, child: Child, evidence: Evidence) -> None:
-        if child.peak_bytes > (evidence.peak_bytes or 0) > 0:  # its children's, seen from here
-            evidence = replace(evidence, peak_bytes=child.peak_bytes)
+        if evidence.peak_bytes is not None and child.peak_bytes > evidence.peak_bytes:
+            evidence = replace(evidence, peak_bytes=child.peak_bytes)  # with the trial's children
         child.order, child.state = None, "idle"
         self._said.append(evidence)
         if child.tired:
@@ -361,7 +353,7 @@ class Crew:
 
     def _hear_out(self, child: Child) -> None:
         """Takes what a worker said that says nothing more."""
-        with contextlib.suppress(ValueError, TypeError, KeyError, AttributeError):
+        with contextlib.suppress(*_NO_MESSAGE):
             while heard := child.hear():
                 for kind, body in heard:
                     self._take(child, kind, body)

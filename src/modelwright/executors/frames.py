@@ -41,8 +41,14 @@ def decode(text: bytes) -> tuple[str, Any]:
 
 
 def to_message(kind: str, body: Any) -> Progress | Evidence:
-    """The progress or evidence of a message. Raises ValueError, TypeError, KeyError when unfit."""
+    """The progress or evidence of a message.
+
+    Raises ValueError, TypeError, KeyError or AttributeError when it is neither.
+    """
     if kind == "evidence":
+        for name in ("scores", "folds", "noise", "artefacts", "facts"):
+            if not isinstance(body.get(name, {}), dict):
+                raise ValueError(f"{name} must map names to values")
         return Evidence.from_json(body)
     if kind == "progress":
         return Progress(**body)

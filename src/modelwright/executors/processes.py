@@ -11,8 +11,8 @@ from typing import Literal
 
 from modelwright.core.errors import InputError, ModelwrightError
 from modelwright.core.trial import Evidence, Progress, Trial
-from modelwright.executors.child import Order
-from modelwright.executors.crew import Bounds, Crew
+from modelwright.executors.child import Bounds, Order
+from modelwright.executors.crew import Crew
 from modelwright.executors.frames import MAX_MESSAGE, encode
 from modelwright.executors.machine import memory_bytes as machine_bytes
 from modelwright.executors.toolbox import EvaluatorSpec, ToolBox

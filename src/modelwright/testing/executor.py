@@ -271,11 +271,12 @@ def _mixed(play: Play) -> None:
     ]
     for evidence in play.evidence(*numbers):
         assert evidence.ok, f"expected a good trial, got {evidence}"
-    [garbage] = play.evidence(play.submit(do="garbage"))
-    assert garbage.ok or garbage.failure is not None
-    text = json.dumps({"evidence": {"trial": play.number + 50, "scores": {"loss": 0.0}}})
-    copy = len(text).to_bytes(4, "big").decode("latin-1") + text
-    play.evidence(play.submit(do="garbage", text=copy))
+    play.evidence(play.submit(do="garbage"))
+    other = json.dumps({"evidence": {"trial": play.number + 50, "scores": {"loss": 0.0}}})
+    junk = json.dumps({"evidence": {"trial": play.number + 2, "scores": [1.0]}})
+    for text in (other, junk, "[" * 100_000):
+        message = len(text).to_bytes(4, "big").decode("latin-1") + text
+        play.evidence(play.submit(do="garbage", text=message))
     play.works()
     assert list(play.executor.poll(0.05)) == [], "a message came from nowhere"
 
