@@ -22,8 +22,11 @@ from pathlib import Path
 from typing import Any
 
 import cells
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "data"))
 import input_cases
 from input_cases import Case
+
 from modelwright.core.errors import InputError
 from modelwright.data import Question, Table, prepare, read_limited, read_table
 

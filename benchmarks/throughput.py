@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from memory import PeakMemory
@@ -63,3 +64,9 @@ def timed(setup: Callable[[], Callable[[Callable[[int], bool]], None]]) -> dict[
         "ms_per_trial": cost,
         "finished": done >= MARKS[-1],
     }
+
+
+def file_system(folder: Path) -> str:
+    """Kind of file system under `folder`, from the longest matching mount point."""
+    mounts = [line.split()[1:3] for line in Path("/proc/mounts").read_text().splitlines()]
+    return max((m for m in mounts if str(folder).startswith(m[0])), key=lambda m: len(m[0]))[1]

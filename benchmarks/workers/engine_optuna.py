@@ -14,7 +14,7 @@ from typing import Any
 import optuna
 from sqlalchemy import event
 
-from throughput import objective, timed
+from throughput import file_system, objective, timed
 from worker import serve
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -37,12 +37,6 @@ def storage(kind: str, folder: Path) -> optuna.storages.BaseStorage | None:
 
         made.engine.dispose()  # connections opened while the tables were made know no pragmas
     return made
-
-
-def file_system(folder: Path) -> str:
-    """Kind of file system under `folder`, from the longest matching mount point."""
-    mounts = [line.split()[1:3] for line in Path("/proc/mounts").read_text().splitlines()]
-    return max((m for m in mounts if str(folder).startswith(m[0])), key=lambda m: len(m[0]))[1]
 
 
 def cell(request: dict[str, Any]) -> dict[str, Any]:

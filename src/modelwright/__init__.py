@@ -11,7 +11,7 @@ from modelwright.core.version import VERSION as __version__
 _FRONT = {
     "AskTell": "modelwright.recipes.asking",
     "Budget": "modelwright.core.problem",
-    "BuildResult": "modelwright.recipes.automl",
+    "BuildResult": "modelwright.recipes.outcome",
     "ModelwrightError": "modelwright.core.errors",
     "Rungs": "modelwright.core.problem",
     "SearchResult": "modelwright.recipes.result",
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from modelwright.core.problem import Rungs as Rungs
     from modelwright.models import load_model as load_model
     from modelwright.recipes.asking import AskTell as AskTell
-    from modelwright.recipes.automl import BuildResult as BuildResult
+    from modelwright.recipes.outcome import BuildResult as BuildResult
     from modelwright.recipes.automl import build as build
     from modelwright.recipes.result import SearchResult as SearchResult
     from modelwright.recipes.search import search as search

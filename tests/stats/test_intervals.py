@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,9 +24,11 @@ def test_the_bootstrap_covers_about_as_often_as_it_says() -> None:
     hits = 0
     for i in range(300):
         x = rng.normal(3.0, 1.0, 60)
-        found = bootstrap_interval(
-            lambda rows, x=x: float(x[rows].mean()), 60, Key.of(i), rounds=200
-        )
+
+        def mean(rows: Any, x: Any = x) -> float:
+            return float(x[rows].mean())
+
+        found = bootstrap_interval(mean, 60, Key.of(i), rounds=200)
         hits += found.low <= 3.0 <= found.high
     assert 0.89 < hits / 300 < 0.98
 

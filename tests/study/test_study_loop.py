@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import itertools
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Bench, Point, square
+from study_bench import Bench, Point, square
 
 from modelwright.core.problem import Budget, Rungs
 from modelwright.core.record import Record
@@ -13,6 +14,11 @@ from modelwright.core.trial import Candidate
 from modelwright.ledger import Ledger, open_ledger
 from modelwright.policy import RulePolicy
 from modelwright.study import Study, run
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return Bench(tmp_path)
 
 
 def orders(ledger: Ledger) -> list[tuple[Any, ...]]:

@@ -142,7 +142,7 @@ def study_plan(
     asked = _metric(question, prepared.schema.classes)
     metric = find_metric(asked, prepared.schema.task)
     part = load_part(prepared.dev)
-    about = {
+    about: dict[str, Any] = {
         "question": question.to_json(),
         "task": prepared.schema.task,
         "classes": list(prepared.schema.classes),

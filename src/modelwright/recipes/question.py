@@ -28,7 +28,7 @@ class Question:
     `data` is a path, or `"<DataFrame>"` when it came from Python. `task` is `binary`,
     `multiclass`, `regression` or None (inferred). `metric` is a metric's name or
     `module:function`. `sealed` False keeps no rows aside. `costs` gives the cost of each kind of
-    error, `{true label: {answer: cost}}`; `constraint` bounds a metric when the decision threshold
+    error, `{"true label>answer": cost}`; `constraint` bounds a metric when the decision threshold
     is chosen, `"sensitivity>=0.95"`.
     """
 
@@ -45,7 +45,7 @@ class Question:
     weight: str | None = None
     drop: tuple[str, ...] = ()
     baseline: str | None = None
-    costs: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    costs: Mapping[str, float] = field(default_factory=dict)
     constraint: str | None = None
     seed: int = 0
 
@@ -88,7 +88,8 @@ class Question:
         missing = {"data", "target"} - set(data)
         if missing:
             raise InputError(f"the problem needs {' and '.join(sorted(missing))}.")
-        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in data.items()})
+        plain: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items()}
+        return cls(**plain)
 
 
 def read_question(path: str | Path) -> tuple[Question, dict[str, Any]]:
@@ -101,8 +102,8 @@ def read_question(path: str | Path) -> tuple[Question, dict[str, Any]]:
         metric = "mine:profit"
         limits = ["latency_ms<=1"]
         constraint = "sensitivity>=0.95"
-        [costs.yes]
-        no = 5.0
+        [costs]
+        "yes>no" = 5.0
         [run]
         budget = "10m"
     """

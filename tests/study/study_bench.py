@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import pytest
 from annotated_types import Interval
 
 from modelwright.core.keys import Key
@@ -110,8 +109,3 @@ class Bench:
 
     def shuffled(self, slots: int, seed: int) -> Shuffled:
         return Shuffled(self.inline(), slots, seed)
-
-
-@pytest.fixture
-def bench(tmp_path: Path) -> Bench:
-    return Bench(tmp_path)
