@@ -1,8 +1,8 @@
-"""The thread that owns the worker processes: starts them, feeds them, watches them, kills them.
+"""The worker processes of one executor: started, fed, heard, watched and killed.
 
-One thread does all of it, so that nothing is shared: the executor puts commands in one queue and
-takes messages from another. It is awake every `LOOK` seconds while anything runs, whatever the
-caller does meanwhile, and sleeps when nothing does.
+The caller's thread speaks with the workers itself, in `poll`, so that a message crosses no other
+thread. A second thread looks after them every `LOOK` seconds while anything runs, whatever the
+caller does meanwhile, and sleeps when nothing does. One lock makes the two take turns.
 """
 
 from __future__ import annotations
@@ -12,11 +12,9 @@ import os
 import selectors
 import threading
 import time
-from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from math import inf
-from queue import SimpleQueue
 from typing import Any
 
 from modelwright.core.errors import InputError, ModelwrightError
@@ -36,133 +34,149 @@ _NO_MESSAGE = (ValueError, TypeError, KeyError, AttributeError, RecursionError)
 
 
 class Crew:
-    """Worker processes and the thread that runs them. `messages` has what they said, or an error.
-
-    An exception in `messages` is the last thing in it: no worker can be started, or this is broken.
-    """
+    """Up to `slots` worker processes. One caller's thread at a time may use it."""
 
     def __init__(self, hello: Mapping[str, Any], bounds: Bounds, slots: int) -> None:
-        self.messages: SimpleQueue[Progress | Evidence | Exception] = SimpleQueue()
         self._hello, self._bounds, self._slots = hello, bounds, slots
         self._said: list[Progress | Evidence] = []
-        self._commands: deque[tuple[Any, ...]] = deque()
+        self._error: Exception | None = None
         self._orders: dict[int, Order] = {}
         self._children: list[Child] = []
         self._dying: list[tuple[Child, float]] = []
         self._failed_starts, self._was_ready, self._start_at = 0, False, 0.0
-        self._look_at, self._kernel_kills = 0.0, kernel_kills()
+        self._kernel_kills = kernel_kills()
         self._selector = selectors.DefaultSelector()
-        self._bell, self._ringer = os.pipe()
+        self._bell, self._ringer = os.pipe()  # wakes the caller from its poll
         os.set_blocking(self._bell, False)
         os.set_blocking(self._ringer, False)
         self._selector.register(self._bell, selectors.EVENT_READ)
-        self._owner, self._door = os.getpid(), threading.Lock()
-        self._over = False
-        self._error: Exception | None = None
-        # Workers die with the thread that started them: it must live as long as they may.
+        self._lock, self._kick = threading.RLock(), threading.Event()
+        self._next_look, self._busy, self._over = 0.0, False, False
+        self._owner = os.getpid()
         self._thread = threading.Thread(target=self._run, name="modelwright crew", daemon=True)
         self._thread.start()
 
-    def tell(self, *command: Any) -> None:
-        """Queues a command: ("submit", order), ("cancel", number), ("word", number, word)."""
-        self._commands.append(command)
-        with self._door, contextlib.suppress(BlockingIOError):  # full: it rings already
-            if self._ringer >= 0:
-                os.write(self._ringer, b"!")
+    # -- the caller's side -------------------------------------------------------------------
+
+    def submit(self, order: Order) -> None:
+        """Hands the order to an idle worker, or queues it."""
+        with self._lock:
+            self._orders[order.number] = order
+            self._hand_out()
+
+    def poll(self, timeout: float) -> Sequence[Progress | Evidence]:
+        """What workers said since; waits up to `timeout` seconds for it.
+
+        Raises what keeps workers from being started, or a defect of this class, once all that was
+        said is fetched.
+        """
+        end = time.monotonic() + timeout
+        while True:
+            events = [] if self._said else self._selector.select(max(0.0, end - time.monotonic()))
+            with self._lock:
+                self._heed(events)
+                if self._said:
+                    said, self._said = self._said, []
+                    return said
+            if self._error is not None:
+                self.close()
+                raise self._error
+            if time.monotonic() >= end:
+                return []
+
+    def cancel(self, number: int) -> None:
+        """Kills the trial of that number, or takes it out of the queue."""
+        with self._lock:
+            if self._orders.pop(number, None) is not None:
+                self._fail(number, "cancelled", "cancelled before it started")
+            for child in self._at_work():
+                if child.order is not None and child.order.number == number:
+                    self._kill(child, "cancelled", "cancelled while it ran")
+
+    def send(self, number: int, word: str) -> None:
+        """Passes a word on to the trial of that number, or leaves it with its order."""
+        with self._lock:
+            if number in self._orders:
+                self._orders[number].word = word
+            for child in self._at_work():
+                if child.order is not None and child.order.number == number:
+                    child.say(word)
+                    self._watch(child)
 
     def close(self) -> None:
         """Kills all workers and ends the thread; in a forked copy of the process does nothing."""
-        if os.getpid() != self._owner or not self._thread.is_alive():
+        if os.getpid() != self._owner:
             return
-        self.tell("close")
-        if threading.current_thread() is self._thread:  # the garbage collector may come from there
-            return
-        self._thread.join(2 * _REAP_SECONDS)
+        self._over = True
+        self._kick.set()
+        if threading.current_thread() is not self._thread:  # the garbage collector may come there
+            self._thread.join(2 * _REAP_SECONDS)
+            self._shut()
+
+    def _shut(self) -> None:
+        if self._ringer >= 0:
+            self._selector.close()
+            os.close(self._bell)
+            os.close(self._ringer)
+            self._ringer = -1
+
+    __del__ = _shut
 
     # -- the thread --------------------------------------------------------------------------
 
     def _run(self) -> None:
         try:
             while not self._over:
-                self._turn()
+                with self._lock:
+                    self._heed(self._selector.select(0))
+                    pause = self._look()
+                    if self._said:
+                        self._ring()
+                self._kick.wait(pause)
+                self._kick.clear()
         # Whatever broke here must reach the caller, who would else wait for ever.
         except Exception as error:
             self._error = error
-        try:
+        with self._lock:
             self._leave()
-        finally:
-            self._deliver()
-            if self._error is not None:
-                self.messages.put(self._error)
 
-    def _turn(self) -> None:
-        for key, events in self._selector.select(self._pause()):
+    def _ring(self) -> None:
+        with contextlib.suppress(BlockingIOError):  # it rings already
+            os.write(self._ringer, b"!")
+
+    def _heed(self, events: Sequence[tuple[selectors.SelectorKey, int]]) -> None:
+        for key, mask in events:
             if key.data is None:
                 with contextlib.suppress(BlockingIOError):
                     os.read(self._bell, 1 << 16)
-            elif key.data.state != "gone":
-                if events & selectors.EVENT_WRITE:
+            elif key.data.state != "gone":  # the other thread may have been faster
+                if mask & selectors.EVENT_WRITE:
                     key.data.flush()
                     self._watch(key.data)
-                if events & selectors.EVENT_READ:
+                if mask & selectors.EVENT_READ:
                     self._hear(key.data)
-        while self._commands:
-            self._obey(*self._commands.popleft())
-        if self._backlogged():
-            time.sleep(LOOK / 10)
-        now = time.monotonic()
-        if now >= self._look_at:
-            self._look(now)
-        self._hand_out(now)
-        self._deliver()  # last: first the workers have something to do, then the caller
+        if events:
+            self._hand_out()
 
-    def _deliver(self) -> None:
-        for message in self._said:
-            self.messages.put(message)
-        self._said.clear()
-
-    def _pause(self) -> float | None:
-        if self._look_at == inf:
-            return None
-        return max(0.0, self._look_at - time.monotonic())
-
-    def _obey(self, verb: str, *about: Any) -> None:
-        if verb == "submit":
-            self._orders[about[0].number] = about[0]
-        elif verb == "cancel":
-            self._cancel(about[0])
-        elif verb == "word":
-            self._pass_on(*about)
-        else:
-            self._over = True
-
-    def _cancel(self, number: int) -> None:
-        if self._orders.pop(number, None) is not None:
-            self._fail(number, "cancelled", "cancelled before it started")
-        for child in self._at_work():
-            if child.order is not None and child.order.number == number:
-                self._kill(child, "cancelled", "cancelled while it ran")
-
-    def _pass_on(self, number: int, word: str) -> None:
-        if number in self._orders:
-            self._orders[number].word = word
-        for child in self._at_work():
-            if child.order is not None and child.order.number == number:
-                child.say(word)
-                self._watch(child)
-
-    def _hand_out(self, now: float) -> None:
-        for child in self._children:
-            if not self._orders:
-                return
+    def _hand_out(self) -> None:
+        for child in self._children if self._orders else ():
             if child.state == "idle":
+                if not self._orders:
+                    return
                 order = self._orders.pop(next(iter(self._orders)))
-                if order.deadline is not None and now >= order.deadline:
+                if order.deadline is not None and time.monotonic() >= order.deadline:
                     self._fail(order.number, "timeout", _TOO_LATE)
                     continue
                 child.take(order)
                 self._watch(child)
-                self._look_at = min(self._look_at, now + LOOK, self._ends(child))
+                self._busy = True
+                if self._ends(child) < self._next_look or self._next_look == inf:
+                    self._hurry()
+
+    def _hurry(self) -> None:
+        """Lets the thread look now: there is something to start, to reap or to end."""
+        self._next_look = 0.0
+        self._kick.set()
 
     # -- what workers say --------------------------------------------------------------------
 
@@ -214,7 +228,7 @@ class Crew:
         kills, self._kernel_kills = self._kernel_kills, kernel_kills()
         name, sentence, tail = child.end()
         self._dying.append((child, time.monotonic()))
-        self._look_at = 0.0
+        self._hurry()
         if not started:
             self._start_failed(f"{sentence}: {tail}" if tail else sentence)
         if order is not None:
@@ -241,8 +255,9 @@ class Crew:
 
     # -- looking after them ------------------------------------------------------------------
 
-    def _look(self, now: float) -> None:
-        self._look_at = inf
+    def _look(self) -> float | None:
+        """Does what is due, and returns the seconds until the next look; None: when kicked."""
+        now = time.monotonic()
         for child in list(self._children):
             self._look_after(child, now)
         late = [o for o in self._orders.values() if o.deadline is not None and now >= o.deadline]
@@ -256,10 +271,16 @@ class Crew:
         ]
         if len(self._children) + len(self._dying) < self._slots and now >= self._start_at:
             self._start()
+        self._hand_out()
+        busy, self._busy = self._busy, False
         if self._dying:
-            self._look_at = now + LOOK / 10
-        elif self._at_work() or len(self._children) < self._slots:
-            self._look_at = min([now + LOOK, *(self._ends(c) for c in self._at_work())])
+            self._next_look = now + LOOK / 10
+        elif self._at_work() or busy or self._orders or len(self._children) < self._slots:
+            self._next_look = min([now + LOOK, *(self._ends(c) for c in self._at_work())])
+        else:
+            self._next_look = inf
+            return None
+        return max(0.0, self._next_look - time.monotonic())
 
     def _look_after(self, child: Child, now: float) -> None:
         child.trim()
@@ -314,7 +335,7 @@ class Crew:
     # -- birth and death ---------------------------------------------------------------------
 
     def _start(self) -> None:
-        while len(self._children) + len(self._dying) < self._slots:
+        while len(self._children) + len(self._dying) < self._workers:
             try:
                 child = Child(self._hello)
             except OSError as error:
@@ -327,7 +348,7 @@ class Crew:
     def _start_failed(self, why: str) -> None:
         self._failed_starts += 1
         self._start_at = time.monotonic() + min(30.0, 0.1 * 2**self._failed_starts)
-        self._look_at = 0.0
+        self._hurry()
         if self._failed_starts >= _MAX_STARTS and all(
             c.state == "starting" for c in self._children
         ):
@@ -336,6 +357,7 @@ class Crew:
 
     def _give_up(self, error: Exception) -> None:
         self._error, self._over = error, True
+        self._kick.set()
 
     def _kill(self, child: Child, cause: str = "", message: str = "") -> None:
         """Ends a worker; what its trial said before is taken first, as it may be its evidence."""
@@ -362,7 +384,7 @@ class Crew:
         self._unwatch(child)
         child.kill()
         self._dying.append((child, time.monotonic()))
-        self._look_at = 0.0
+        self._hurry()
 
     def _fail(self, number: int, cause: str, message: str) -> None:
         self._said.append(Evidence(number).failed(cause, message))
@@ -372,7 +394,7 @@ class Crew:
 
     def _backlogged(self) -> bool:
         """True while so much is waiting to be fetched that workers have to wait too."""
-        return self.messages.qsize() > _MAX_BACKLOG
+        return len(self._said) > _MAX_BACKLOG
 
     def _watch(self, child: Child) -> None:
         events = selectors.EVENT_READ | (selectors.EVENT_WRITE if child.stuck else 0)
@@ -390,11 +412,7 @@ class Crew:
         end = time.monotonic() + _REAP_SECONDS
         while not all(child.reaped() for child, _ in self._dying) and time.monotonic() < end:
             time.sleep(0.002)
-        self._selector.close()
-        with self._door:  # a number of a closed file may be another file's by now
-            os.close(self._bell)
-            os.close(self._ringer)
-            self._ringer = -1
+        self._ring()
 
 
 _TOO_LATE = "its deadline passed before a worker was free"

@@ -6,7 +6,6 @@ import os
 import sys
 import weakref
 from collections.abc import Sequence
-from queue import Empty
 from typing import Literal
 
 from modelwright.core.errors import InputError, ModelwrightError
@@ -28,6 +27,9 @@ class Processes:
     Workers are started at once and in the background, import `preload` and build the evaluator
     before their first trial, and play one trial after another. A worker is replaced when it was
     killed or crashed, or when a trial left processes running or memory filled behind it.
+
+    `spares` workers wait ready beside the `slots`, so that a trial that follows a killed one need
+    not wait for a new worker's imports; they cost memory only.
 
     `memory_bytes` bounds each worker with all that its trial starts, libraries included and mapped
     files not (default: an equal share of 90 % of the machine). `trial_seconds` bounds each trial,
@@ -72,6 +74,7 @@ class Processes:
         trial_seconds: float | None = None,
         preload: Sequence[str] = ("numpy",),
         hang_seconds: float | None = None,
+        spares: int = 0,
     ) -> None:
         if os.name != "posix":
             raise InputError("worker processes need Linux or macOS; use the inline executor here.")
@@ -94,9 +97,8 @@ class Processes:
             "threads": tools.threads,
             "memory_bytes": most,
         }
-        self._crew = Crew(hello, Bounds(most, trial_seconds, hang_seconds), slots)
+        self._crew = Crew(hello, Bounds(most, trial_seconds, hang_seconds), slots, spares)
         self._flying: set[int] = set()
-        self._broken: Exception | None = None
         self._finalizer = weakref.finalize(self, self._crew.close)
 
     def submit(self, trial: Trial, deadline: float | None = None) -> None:
@@ -111,31 +113,17 @@ class Processes:
         if len(text) > MAX_MESSAGE:
             raise InputError(f"trial {trial.number} has {len(text)} bytes, over {MAX_MESSAGE}.")
         self._flying.add(trial.number)
-        self._crew.tell("submit", Order(trial.number, text, deadline))
+        self._crew.submit(Order(trial.number, text, deadline))
 
     def send(self, number: int, word: Literal["continue", "stop"]) -> None:
         """Sends a word to a trial: the value of its evaluator's next `yield`. Never waits."""
-        self._crew.tell("word", number, word)
+        self._crew.send(number, word)
 
     def poll(self, timeout: float = 0.0) -> Sequence[Progress | Evidence]:
         """Messages that arrived, in order; waits up to `timeout` seconds for the first."""
         self._check_open()
-        messages: list[Progress | Evidence] = []
-        queue = self._crew.messages
-        try:
-            message = queue.get(timeout=timeout) if timeout > 0 else queue.get_nowait()
-            while True:
-                if isinstance(message, Exception):
-                    self._broken = message
-                    break
-                messages.append(message)
-                if isinstance(message, Evidence):
-                    self._flying.discard(message.trial)
-                message = queue.get_nowait()
-        except Empty:
-            pass
-        if self._broken is not None and not messages:
-            raise self._broken
+        messages = self._crew.poll(timeout)
+        self._flying.difference_update(m.trial for m in messages if isinstance(m, Evidence))
         return messages
 
     def cancel(self, number: int) -> None:
@@ -143,7 +131,7 @@ class Processes:
 
         A trial that just finished comes back with what it measured. An unknown number is no error.
         """
-        self._crew.tell("cancel", number)
+        self._crew.cancel(number)
 
     def close(self) -> None:
         """Kills all workers and waits until they are gone; may be called again."""
@@ -156,7 +144,5 @@ class Processes:
         self.close()
 
     def _check_open(self) -> None:
-        if self._broken is not None:
-            raise self._broken
         if not self._finalizer.alive:
             raise ModelwrightError("this executor is closed; make a new one.")

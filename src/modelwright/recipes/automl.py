@@ -193,7 +193,7 @@ def play(plan: BuildPlan) -> BuildResult:
     try:
         spec = EvaluatorSpec(EVALUATOR, plan.arguments)
         preload = ("numpy", "sklearn.linear_model", "lightgbm")
-        workers = Processes(spec, tools, slots=plan.study.slots, preload=preload)
+        workers = Processes(spec, tools, slots=plan.study.slots, preload=preload, spares=1)
         try:
             executor = Tidy(workers, store, View(plan.study.brief))
             record = run(plan.study, ledger, executor, plan.description, plan.began)
