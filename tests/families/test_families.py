@@ -47,14 +47,14 @@ def test_the_suite_finds_a_family_that_ignores_its_seed() -> None:
 
 
 def test_forest_is_what_scikit_learn_says() -> None:
-    from modelwright.families.forest import Forest
+    from modelwright.families.forest import Forest, _as_numbers, _single
 
     for task in suite.TASKS:
         examples = suite.toy(task)
         design = Forest(trees=50)
         fitted = design.fit(examples, seed=5)
-        model = design._model(task == "regression", 1, 5)
-        A = fitted.matrix.apply(examples.X).astype(np.float32)
+        model = design._model(task == "regression", 240, 1, 5)
+        A = _single(fitted.matrix, _as_numbers(examples.X))
         model.fit(A, examples.y)
         theirs = model.predict(A) if task == "regression" else model.predict_proba(A)
         # Shares are stored in single precision.
@@ -62,14 +62,28 @@ def test_forest_is_what_scikit_learn_says() -> None:
 
 
 def test_forest_of_values_agrees_to_the_last_digits() -> None:
-    from modelwright.families.forest import Forest
+    from modelwright.families.forest import Forest, _as_numbers, _single
 
     examples = suite.toy("regression")
     fitted = Forest(kind="random", trees=50).fit(examples, seed=1)
-    model = Forest(kind="random", trees=50)._model(True, 1, 1)
-    A = fitted.matrix.apply(examples.X).astype(np.float32)
+    model = Forest(kind="random", trees=50)._model(True, 240, 1, 1)
+    A = _single(fitted.matrix, _as_numbers(examples.X))
     theirs = model.fit(A, examples.y).predict(A)
     np.testing.assert_allclose(fitted.predict(examples.X), theirs, rtol=1e-12)
+
+
+def test_neighbours_are_the_nearest() -> None:
+    from scipy.spatial.distance import cdist
+
+    rng = np.random.default_rng(0)
+    rows, asked = np.round(rng.normal(size=(500, 3)), 1), rng.normal(size=(40, 3))
+    y = rng.normal(size=500)
+    fitted = family("KNearest")(neighbours=7, near=False).fit(  # type: ignore[call-arg]
+        Examples(Inputs.of(rows), y, "regression")
+    )
+    scale = rows.std(axis=0)
+    order = np.argsort(cdist(asked / scale, rows / scale), axis=1, kind="stable")[:, :7]
+    assert np.allclose(fitted.predict(Inputs.of(asked)), y[order].mean(axis=1))
 
 
 def test_threads_do_not_change_a_booster() -> None:

@@ -23,6 +23,7 @@ from modelwright.families.base import (
 from modelwright.families.matrix import Matrix
 from modelwright.spaces import Log
 
+MAX_ROWS = 20_000
 _PLACES = 2_000_000
 
 
@@ -31,7 +32,8 @@ class Forest:
     """A random forest (Breiman 2001) or extremely randomised trees (Geurts et al. 2006).
 
     `columns` is the share of the columns that each split looks at; `min_leaf` the fewest rows in
-    a leaf. Errors that count by size are still fitted on squares.
+    a leaf. Categories are their codes, the most frequent first. A tree sees at most 20,000 rows,
+    drawn with replacement. Errors that count by size are still fitted on squares.
 
     >>> rows = Inputs.of([[0.0], [1.0], [8.0], [9.0]])
     >>> toy = Examples(rows, np.array([0, 0, 1, 1]), "binary", 2)
@@ -40,10 +42,9 @@ class Forest:
     """
 
     kind: Literal["random", "extra"] = "extra"
-    trees: Annotated[int, Log(50, 400)] = 150
+    trees: Annotated[int, Log(50, 400)] = 100
     columns: Annotated[float, Interval(ge=0.05, le=1.0)] = 0.4
     min_leaf: Annotated[int, Log(1, 50)] = 2
-    min_count: Annotated[int, Log(2, 50)] = 5
 
     name: ClassVar[str] = "Forest"
     contains_rows: ClassVar[bool] = False
@@ -58,17 +59,16 @@ class Forest:
         rounds: int | None = None,
     ) -> FittedForest:
         """Grows the trees; bootstrap, columns and thresholds are drawn from `seed`."""
-        matrix = Matrix.fit(examples.X, "plain", self.min_count)
-        A = matrix.apply(examples.X).astype(np.float32)
-        if not A.shape[1]:
-            A = np.zeros((len(A), 1), np.float32)
-        model = self._model(examples.task == "regression", threads, seed)
+        numbers = _as_numbers(examples.X)
+        matrix = Matrix.fit(numbers, "plain")
+        A = _single(matrix, numbers)
+        model = self._model(examples.task == "regression", len(A), threads, seed)
         model.fit(A, examples.y, sample_weight=examples.weights)
         classes = present_classes(examples) if examples.n_classes else np.zeros(0, np.int64)
         trees = _flat([t.tree_ for t in model.estimators_], bool(examples.n_classes))
         return FittedForest(matrix, *trees, classes, examples.n_classes)
 
-    def _model(self, regression: bool, threads: int, seed: int) -> Any:
+    def _model(self, regression: bool, n_rows: int, threads: int, seed: int) -> Any:
         from sklearn import ensemble
 
         kinds = {
@@ -82,6 +82,8 @@ class Forest:
             max_features=self.columns,
             min_samples_leaf=self.min_leaf,
             n_jobs=threads,
+            bootstrap=self.kind == "random" or n_rows > MAX_ROWS,
+            max_samples=MAX_ROWS if n_rows > MAX_ROWS else None,
             random_state=seed % 2**32,
         )
 
@@ -123,9 +125,7 @@ class FittedForest:
         return spread(means, self.classes, self.n_classes) if self.n_classes else means[:, 0]
 
     def _part(self, X: Inputs) -> FloatArray:
-        A = self.matrix.apply(X).astype(np.float32)
-        if not A.shape[1]:
-            A = np.zeros((len(A), 1), np.float32)
+        A = _single(self.matrix, _as_numbers(X))
         n, n_trees = len(A), len(self.roots)
         node = np.tile(self.roots, n)
         active = np.flatnonzero(self.feature[node] >= 0)
@@ -156,6 +156,21 @@ class FittedForest:
         }
         facts = {"n_classes": self.n_classes, **self.matrix.facts()}
         write_fitted(folder, "Forest", facts, arrays)
+
+
+def _as_numbers(X: Inputs) -> Inputs:
+    """Codes as further numbers; whatever lies outside the known levels is the number after them."""
+    if not X.levels:
+        return X
+    known = np.array(X.levels)
+    codes = np.where((X.codes < -1) | (X.codes > known), known, X.codes)
+    return Inputs(np.concatenate([X.numeric, codes], axis=1), X.codes[:, :0], ())
+
+
+def _single(matrix: Matrix, X: Inputs) -> FloatArray:
+    """The matrix in single precision, in which trees compare; one column of zeros at least."""
+    A = np.clip(matrix.apply(X), -3e38, 3e38).astype(np.float32)
+    return A if A.shape[1] else np.zeros((len(A), 1), np.float32)
 
 
 def _flat(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -13,6 +14,7 @@ from modelwright.families.base import (
     Examples,
     FloatArray,
     Inputs,
+    IntArray,
     read_fitted,
     weighted_median,
     write_fitted,
@@ -28,7 +30,7 @@ _CELLS = 4_000_000
 class KNearest:
     """The mean answer of the `neighbours` nearest training rows.
 
-    Distances are taken after scaling; `near` gives closer rows more weight (one over the
+    Distances are Euclidean after scaling; `near` gives closer rows more weight (one over the
     distance). At most 10,000 rows are kept, drawn by the seed.
 
     >>> toy = Examples(Inputs.of([[0.0], [1.0], [9.0]]), np.array([0, 0, 1]), "binary", 2)
@@ -37,7 +39,6 @@ class KNearest:
     """
 
     neighbours: Annotated[int, Log(1, 100)] = 15
-    metric: Literal["euclidean", "cityblock"] = "euclidean"
     near: bool = True
     scaling: Literal["standard", "robust", "quantile"] = "standard"
 
@@ -88,23 +89,17 @@ class FittedNearest:
 
     def predict(self, X: Inputs) -> FloatArray:
         """`[n, n_classes]` probabilities, or `[n]` values; time grows with the rows held."""
-        step = max(1, _CELLS // len(self.rows))
+        k = 2 * self.design.neighbours + 8
+        step = max(1, _CELLS // max(len(self.rows), k * self.rows.shape[1]))
         parts = [self._part(X.take(slice(i, i + step))) for i in range(0, len(X), step)]
         return np.concatenate(parts) if parts else np.zeros((0, self.n_classes))
 
     def _part(self, X: Inputs) -> FloatArray:
-        from scipy.spatial.distance import cdist
-
         A = self.matrix.apply(X)
-        if A.shape[1]:
-            far = cdist(A, self.rows, self.design.metric)
-        else:  # no usable column: all rows are equally near
-            far = np.zeros((len(A), len(self.rows)))
-        k = min(self.design.neighbours, far.shape[1])
-        near = np.sort(np.argpartition(far, k - 1, axis=1)[:, :k], axis=1)
+        near, far = self._nearest(A)
         votes = self.weights[near]
         if self.design.near:
-            votes = votes / np.maximum(np.take_along_axis(far, near, axis=1), 1e-9)
+            votes = votes / np.maximum(far, 1e-9)
         votes = np.where(votes.sum(axis=1, keepdims=True) > 0, votes, 1.0)
         votes = votes / votes.sum(axis=1, keepdims=True)
         y = self.y[near]
@@ -113,6 +108,22 @@ class FittedNearest:
         if self.median:
             return np.array([weighted_median(a, b) for a, b in zip(y, votes, strict=True)])
         return np.asarray((votes * y).sum(axis=1))
+
+    def _nearest(self, A: FloatArray) -> tuple[IntArray, FloatArray]:
+        """Places `[n, k]` of the nearest rows, rising, and their distances."""
+        k = min(self.design.neighbours, len(self.rows))
+        # By products of matrices, which are fast and inexact, more than enough are found...
+        rough = self._squares - 2 * (A @ self.rows.T)
+        more = min(2 * k + 8, len(self.rows))
+        few = np.sort(np.argpartition(rough, more - 1, axis=1)[:, :more], axis=1)
+        # ... and of these the nearest exactly, so that a row's answer never depends on the others.
+        far = np.sqrt(((self.rows[few] - A[:, None, :]) ** 2).sum(axis=2))
+        best = np.sort(np.argsort(far, axis=1, kind="stable")[:, :k], axis=1)
+        return np.take_along_axis(few, best, axis=1), np.take_along_axis(far, best, axis=1)
+
+    @cached_property
+    def _squares(self) -> FloatArray:
+        return np.asarray((self.rows**2).sum(axis=1))
 
     def with_rounds(self, rounds: int) -> FittedNearest:
         """Itself: there are no rounds."""
@@ -123,7 +134,6 @@ class FittedNearest:
         facts = {
             "design": {
                 "neighbours": self.design.neighbours,
-                "metric": self.design.metric,
                 "near": self.design.near,
                 "scaling": self.design.scaling,
             },
