@@ -90,8 +90,11 @@ def text_of(value: Any) -> str:
     """
     if isinstance(value, str):
         return value.strip()
-    if value is None or value != value:
-        return ""
+    try:
+        if value is None or value != value:
+            return ""
+    except (TypeError, ValueError):  # pandas.NA has no truth, an array has several
+        return "" if type(value).__name__ == "NAType" else str(value).strip()
     if isinstance(value, (bool, np.bool_)):
         return str(bool(value))
     if isinstance(value, (float, np.floating)):
@@ -248,6 +251,15 @@ def is_date(column: pd.Series[Any] | Distinct) -> TypeGuard[pd.Series[Any]]:
     if isinstance(column, Distinct):
         return False
     return bool(t.is_datetime64_any_dtype(column.dtype))
+
+
+def is_declared(column: pd.Series[Any] | Distinct) -> TypeGuard[pd.Series[Any]]:
+    """True for numbers that their owner declared to be categories."""
+    import pandas as pd
+
+    if isinstance(column, Distinct) or not isinstance(column.dtype, pd.CategoricalDtype):
+        return False
+    return bool(pd.api.types.is_numeric_dtype(column.dtype.categories.dtype))
 
 
 def is_missing(values: Sequence[str], info: ColumnInfo) -> Mask:

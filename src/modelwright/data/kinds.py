@@ -73,6 +73,8 @@ def infer(
     if col.is_number(column) and str(column.dtype).lower() not in ("bool", "boolean"):
         return _typed_number(name, column, kind)
     found = col.distinct(column)
+    if kind is None and col.is_declared(column):
+        return replace(_as_told(name, found, "categorical", comma), note="")
     if kind is not None:
         return _as_told(name, found, kind, comma)
     values = present(found, col.ALWAYS_MISSING)

@@ -194,7 +194,7 @@ def _known(column: pd.Series[Any], told: bool, comma: bool) -> pd.Series[Any] | 
     """The column as numbers where that is plain, else as distinct texts; made once for all uses."""
     import pandas as pd
 
-    if col.is_number(column) or col.is_date(column):
+    if col.is_number(column) or col.is_date(column) or col.is_declared(column):
         return column
     # Where commas are decimal marks, a point may separate thousands: that takes a closer look.
     plain = None if told or comma else col.plain_numbers(column)

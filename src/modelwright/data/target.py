@@ -175,7 +175,9 @@ def leaks(table: Table, name: str) -> list[str]:
     """Warnings about features that equal the target or map onto it one to one."""
     target = table.info.column(name)
     y = table.frame[name]
-    classes = col.distinct(y).codes if target.n_unique <= MAX_CLASSES else None
+    # Among values that hardly recur, any two columns tell one another.
+    recurring = target.n_unique <= max(2, min(MAX_CLASSES, len(y) // 5))
+    classes = col.distinct(y).codes if recurring else None
     values = y.to_numpy(dtype=np.float64) if target.kind == "numeric" else None
     said = []
     for info in table.info.columns:
