@@ -65,10 +65,15 @@ def available(names: Iterable[str] = SEARCHED) -> tuple[list[type[Family]], list
 
 
 def table_model(names: Iterable[str] = SEARCHED) -> Any:
-    """The union of these families' types: the space of models for a table."""
+    """The union of these families' types: the space of models for a table.
+
+    A single family is joined by Dummy, so that its designs, too, name their family.
+    """
     types, _ = available(names)
     if not types:
         raise InputError("no family is available; install lightgbm or scikit-learn.")
+    if len(types) == 1:
+        types.append(family("Linear" if types[0].__name__ == "Dummy" else "Dummy"))
     union: Any = types[0]
     for kind in types[1:]:
         union = union | kind
