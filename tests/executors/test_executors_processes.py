@@ -422,6 +422,25 @@ def test_global_generators_start_from_the_trials_seed(play: Open) -> None:
     assert len(values) == 1
 
 
+def test_a_spare_takes_over_at_once_and_runs_nothing_before(play: Open) -> None:
+    run = play(spares=1)
+    run.works()
+    end = time.monotonic() + 30
+    while len(workers()) < 2 and time.monotonic() < end:
+        time.sleep(0.05)
+    time.sleep(1.5)  # the spare gets ready
+    held = run.submit(do="stubborn")
+    pid = run.pid()
+    waits = run.submit(do="sleep", seconds=0.0)
+    assert list(run.executor.poll(0.5)) == []  # one slot, although a second worker is ready
+    run.executor.cancel(held)
+    start = time.monotonic()
+    messages = run.until(lambda seen: sum(isinstance(m, Evidence) for m in seen) == 2)
+    assert time.monotonic() - start < 1.0
+    assert [m.trial for m in messages] == [held, waits, waits]
+    assert str(pid) not in [m.message for m in messages if isinstance(m, Progress)]
+
+
 # -- what is left --------------------------------------------------------------------------------
 
 

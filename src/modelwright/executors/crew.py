@@ -34,12 +34,20 @@ _NO_MESSAGE = (ValueError, TypeError, KeyError, AttributeError, RecursionError)
 
 
 class Crew:
-    """Up to `slots` worker processes. One caller's thread at a time may use it."""
+    """Worker processes, `slots` of them at work at a time and `spares` waiting.
 
-    def __init__(self, hello: Mapping[str, Any], bounds: Bounds, slots: int) -> None:
-        self._hello, self._bounds, self._slots = hello, bounds, slots
+    One caller's thread at a time may use it. `error`, once set, says why no worker will be started
+    any more; `poll` raises it when all that was said is fetched.
+    """
+
+    def __init__(
+        self, hello: Mapping[str, Any], bounds: Bounds, slots: int, spares: int = 0
+    ) -> None:
+        self._ringer = -1
+        self._hello, self._bounds = hello, bounds
+        self._slots, self._workers = slots, slots + spares
         self._said: list[Progress | Evidence] = []
-        self._error: Exception | None = None
+        self.error: Exception | None = None
         self._orders: dict[int, Order] = {}
         self._children: list[Child] = []
         self._dying: list[tuple[Child, float]] = []
@@ -65,11 +73,7 @@ class Crew:
             self._hand_out()
 
     def poll(self, timeout: float) -> Sequence[Progress | Evidence]:
-        """What workers said since; waits up to `timeout` seconds for it.
-
-        Raises what keeps workers from being started, or a defect of this class, once all that was
-        said is fetched.
-        """
+        """What workers said since; waits up to `timeout` seconds for it. May raise `error`."""
         end = time.monotonic() + timeout
         while True:
             events = [] if self._said else self._selector.select(max(0.0, end - time.monotonic()))
@@ -78,9 +82,9 @@ class Crew:
                 if self._said:
                     said, self._said = self._said, []
                     return said
-            if self._error is not None:
+            if self.error is not None:
                 self.close()
-                raise self._error
+                raise self.error
             if time.monotonic() >= end:
                 return []
 
@@ -136,7 +140,7 @@ class Crew:
                 self._kick.clear()
         # Whatever broke here must reach the caller, who would else wait for ever.
         except Exception as error:
-            self._error = error
+            self.error = error
         with self._lock:
             self._leave()
 
@@ -159,19 +163,28 @@ class Crew:
             self._hand_out()
 
     def _hand_out(self) -> None:
-        for child in self._children if self._orders else ():
-            if child.state == "idle":
-                if not self._orders:
-                    return
-                order = self._orders.pop(next(iter(self._orders)))
-                if order.deadline is not None and time.monotonic() >= order.deadline:
-                    self._fail(order.number, "timeout", _TOO_LATE)
-                    continue
-                child.take(order)
-                self._watch(child)
-                self._busy = True
-                if self._ends(child) < self._next_look or self._next_look == inf:
-                    self._hurry()
+        """Gives waiting orders to idle workers, as many as there are slots."""
+        if not self._orders:
+            return
+        idle = [child for child in self._children if child.state == "idle"]
+        free = self._slots - sum(child.state == "busy" for child in self._children)
+        for child in idle[: max(0, free)]:
+            order = self._next_order()
+            if order is None:
+                return
+            child.take(order)
+            self._watch(child)
+            self._busy = True
+            if self._ends(child) < self._next_look or self._next_look == inf:
+                self._hurry()
+
+    def _next_order(self) -> Order | None:
+        while self._orders:
+            order = self._orders.pop(next(iter(self._orders)))
+            if order.deadline is None or time.monotonic() < order.deadline:
+                return order
+            self._fail(order.number, "timeout", _TOO_LATE)
+        return None
 
     def _hurry(self) -> None:
         """Lets the thread look now: there is something to start, to reap or to end."""
@@ -269,13 +282,13 @@ class Crew:
         self._dying = [
             (c, t) for c, t in self._dying if not (c.reaped() or now > t + _REAP_SECONDS)
         ]
-        if len(self._children) + len(self._dying) < self._slots and now >= self._start_at:
+        if len(self._children) + len(self._dying) < self._workers and now >= self._start_at:
             self._start()
         self._hand_out()
         busy, self._busy = self._busy, False
         if self._dying:
             self._next_look = now + LOOK / 10
-        elif self._at_work() or busy or self._orders or len(self._children) < self._slots:
+        elif self._at_work() or busy or self._orders or len(self._children) < self._workers:
             self._next_look = min([now + LOOK, *(self._ends(c) for c in self._at_work())])
         else:
             self._next_look = inf
@@ -356,7 +369,7 @@ class Crew:
             self._give_up(error(f"worker processes cannot be started; the last one: {why}"))
 
     def _give_up(self, error: Exception) -> None:
-        self._error, self._over = error, True
+        self.error, self._over = error, True
         self._kick.set()
 
     def _kill(self, child: Child, cause: str = "", message: str = "") -> None:

@@ -26,10 +26,8 @@ class Processes:
 
     Workers are started at once and in the background, import `preload` and build the evaluator
     before their first trial, and play one trial after another. A worker is replaced when it was
-    killed or crashed, or when a trial left processes running or memory filled behind it.
-
-    `spares` workers wait ready beside the `slots`, so that a trial that follows a killed one need
-    not wait for a new worker's imports; they cost memory only.
+    killed or crashed, or when a trial left processes running or memory filled behind it; `spares`
+    workers wait ready beside the `slots`, so that the next trial need not wait for imports.
 
     `memory_bytes` bounds each worker with all that its trial starts, libraries included and mapped
     files not (default: an equal share of 90 % of the machine). `trial_seconds` bounds each trial,
@@ -83,6 +81,8 @@ class Processes:
         for name, bound in bounds.items():
             if bound is not None and not bound > 0:
                 raise InputError(f"{name} must be positive; got {bound!r}.")
+        if spares < 0:
+            raise InputError(f"spares is 0 or more; got {spares!r}.")
         self.slots = slots
         share = int(_SHARE * machine_bytes() / slots)
         most = share if memory_bytes is None else memory_bytes
@@ -107,6 +107,8 @@ class Processes:
         Raises InputError when its number is running already, or its document is over 32 MiB.
         """
         self._check_open()
+        if self._crew.error is not None:
+            raise self._crew.error
         if trial.number in self._flying:
             raise InputError(f"trial {trial.number} is submitted already.")
         text = encode("trial", trial.to_json())
