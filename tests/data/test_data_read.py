@@ -93,6 +93,17 @@ def test_a_separator_inside_quotes_or_numbers_is_none() -> None:
     assert sniff("a b\n" + "1 2\n3  4\n" * 5, whole=True).cutting.separator == " "
 
 
+def test_backslashes_escape_quotes_only_where_they_do(tmp_path: Path) -> None:
+    escaped = "a,b\n" + '"he said \\"well, no\\" to me",1\n' * 20
+    (tmp_path / "a.csv").write_text(escaped)
+    assert read_raw(tmp_path / "a.csv").frame.iloc[0, 0] == 'he said "well, no" to me'
+    doubled = "a,b\n" + '"she wrote \\""well, no\\""",1\n"ends in \\",2\n' * 20
+    (tmp_path / "b.csv").write_text(doubled)
+    frame = read_raw(tmp_path / "b.csv").frame
+    assert frame.iloc[:2, 0].tolist() == ['she wrote \\"well, no\\"', "ends in \\"]
+    assert len(frame) == 40
+
+
 def test_a_data_frame_is_read_like_its_file(tmp_path: Path) -> None:
     frame = input_cases.rows()
     direct = read_table(frame, "y")

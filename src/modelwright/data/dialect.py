@@ -193,11 +193,26 @@ def _best_cutting(lines: Sequence[str], separator: str | None) -> Cutting:
         if re.search(rf"(^|{re.escape(sep)})'[^']*'\s*({re.escape(sep)}|$)", text, re.MULTILINE):
             quotes.append("'")
         for quote in quotes:
-            cutting = Cutting(sep, quote, escape="\\" + quote in text)
+            cutting = Cutting(sep, quote)
             score = _score(list(cutting.records(lines)))
             if score > best_score * 1.0001 + 1e-9:
                 best, best_score = cutting, score
-    return best
+    return Cutting(best.separator, best.quote, _escapes(lines, best))
+
+
+def _escapes(lines: Sequence[str], cutting: Cutting) -> bool:
+    """Whether a backslash before a quote escapes it; then rows are at least as alike."""
+    text, quote = "".join(lines), cutting.quote
+    if "\\" + quote not in text:
+        return False
+    with_it = Cutting(cutting.separator, quote, escape=True)
+    alike = [
+        max(Counter(map(len, c.records(lines))).values(), default=0) for c in (cutting, with_it)
+    ]
+    # Doubled quotes are the other way to write one, and a field may end in a backslash.
+    edge = rf"\\{quote}({re.escape(cutting.separator)}|\r|\n|$)"
+    other = quote * 2 in text or re.search(edge, text) is not None
+    return alike[1] > alike[0] or (alike[1] == alike[0] and not other)
 
 
 # What rows of a single field score at most.

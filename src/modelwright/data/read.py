@@ -222,11 +222,13 @@ def _clean(column: pd.Series[Any] | Distinct, info: ColumnInfo) -> Any:
 def _column_notes(infos: Sequence[ColumnInfo], target: str) -> list[str]:
     """One sentence per column about which something was assumed; ids and constants together."""
     said = []
-    for kind, words in (("constant", "never changes"), ("id", "only names the row")):
+    for kind, one, many in (
+        ("constant", "never changes and is left out", "never change and are left out"),
+        ("id", "only names the row and is left out", "only name the row and are left out"),
+    ):
         names = [c.name for c in infos if c.kind == kind and c.name != target]
         if names:
-            many = words if len(names) == 1 else words.replace("s ", " ", 1)
-            said.append(f"{_some(names)} {many} and is left out")
+            said.append(f"{_some(names)} {one if len(names) == 1 else many}")
     alike: dict[str, list[str]] = {}
     for info in infos:
         if info.note and info.kind not in ("constant", "id"):

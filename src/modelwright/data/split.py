@@ -248,7 +248,8 @@ def _by_time(times: npt.NDArray[np.float64], n_sealed: int) -> Split:
         parts[i, place[start:end]] = 2
     said = [f"{len(sealed)} of {n} rows, the latest, are sealed and looked at once, at the end"]
     if not len(sealed):
-        said = [f"{n} rows are too few for a sealed part: the score is from cross-validation"]
+        few = f"{n} rows are too few for a sealed part: the score is from cross-validation"
+        said = [few] if n < SEALED_FROM else []
     said.append(
         f"candidates train on the past and are compared on what follows, {len(edges)} times"
     )
