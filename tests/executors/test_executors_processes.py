@@ -141,7 +141,7 @@ def test_bounds_hold_while_nobody_polls(play: Open) -> None:
 
 
 def test_a_fork_bomb_is_killed_whole(play: Open, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("modelwright.executors.crew.MAX_PROCESSES", 60)
+    monkeypatch.setattr("modelwright.executors.bounds.MAX_PROCESSES", 60)
     run = play()
     run.works()
     [worker] = workers()

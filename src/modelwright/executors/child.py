@@ -42,15 +42,6 @@ if hasattr(os, "register_at_fork"):
 State = Literal["starting", "idle", "busy", "gone"]
 
 
-@dataclass(frozen=True)
-class Bounds:
-    """What one worker may take; None is no bound."""
-
-    memory_bytes: int
-    trial_seconds: float | None = None
-    hang_seconds: float | None = None
-
-
 @dataclass
 class Order:
     """A trial on its way: its message, its bounds (`time.monotonic()`), a word left for it."""

@@ -19,13 +19,12 @@ from typing import Any
 
 from modelwright.core.errors import InputError, ModelwrightError
 from modelwright.core.trial import Evidence, Progress
-from modelwright.executors.child import Bounds, Child, Order
+from modelwright.executors.bounds import Bounds
+from modelwright.executors.child import Child, Order
 from modelwright.executors.frames import to_message
-from modelwright.executors.tree import descendants, kernel_kills, private_bytes, shared_once
+from modelwright.executors.tree import kernel_kills
 
 LOOK = 0.05  # seconds between two looks at memory, bounds and the dying
-START_SECONDS = 300.0  # a worker that is not ready by then is given up
-MAX_PROCESSES = 500  # that one trial may run at a time; more is a fork bomb
 _MAX_STARTS = 3  # failed starts in a row, none ready, before the executor gives up
 _MAX_BACKLOG = 50_000  # messages that nobody fetched; beyond, workers wait
 _REAP_SECONDS = 5.0
@@ -175,7 +174,7 @@ class Crew:
             child.take(order)
             self._watch(child)
             self._busy = True
-            if self._ends(child) < self._next_look or self._next_look == inf:
+            if self._bounds.end(child) < self._next_look or self._next_look == inf:
                 self._hurry()
 
     def _next_order(self) -> Order | None:
@@ -289,7 +288,7 @@ class Crew:
         if self._dying:
             self._next_look = now + LOOK / 10
         elif self._at_work() or busy or self._orders or len(self._children) < self._workers:
-            self._next_look = min([now + LOOK, *(self._ends(c) for c in self._at_work())])
+            self._next_look = min([now + LOOK, *(self._bounds.end(c) for c in self._at_work())])
         else:
             self._next_look = inf
             return None
@@ -300,50 +299,13 @@ class Crew:
         if child.ended():  # the channel may be held open by a copy of the process
             self._lost(child)
             return
-        order, bounds = child.order, self._bounds
-        if child.state == "starting" and now - child.since > START_SECONDS:
-            self._kill(child)
-            self._start_failed(f"a worker was not ready after {START_SECONDS:g} s")
-        elif order is not None and now >= self._ends(child):
-            bound = bounds.trial_seconds
-            if bound is not None and now >= child.since + bound:
-                self._kill(child, "timeout", f"it ran longer than {bound:g} s")
-            else:
-                self._kill(child, "timeout", "it ran past its deadline")
-        elif (
-            order is not None
-            and bounds.hang_seconds is not None
-            and not self._backlogged()
-            and now - child.last_sign > bounds.hang_seconds
-        ):
-            self._kill(child, "hang", f"no sign of life for {bounds.hang_seconds:g} s")
-        else:
-            self._weigh(child)
-
-    def _weigh(self, child: Child) -> None:
-        pids = [child.pid, *descendants(child.pid)]
-        used, most = private_bytes(pids), self._bounds.memory_bytes
-        if used > most and len(pids) > 1:
-            used = shared_once(pids)
-        child.peak_bytes = max(child.peak_bytes, used)
-        if used > most:
-            what = f"it used {used / 1e6:,.0f} MB of memory, more than {most / 1e6:,.0f} MB"
-        elif len(pids) > MAX_PROCESSES:
-            what = f"it ran more than {MAX_PROCESSES} processes"
-        else:
-            return
-        starting = child.state == "starting"
-        self._kill(child, "memory" if used > most else "crash", what)
-        if starting:
-            self._start_failed(f"while a worker started, {what}")
-
-    def _ends(self, child: Child) -> float:
-        """When the child's trial has to end."""
-        order, seconds = child.order, self._bounds.trial_seconds
-        if order is None:
-            return inf
-        ends = [order.deadline, None if seconds is None else child.since + seconds]
-        return min([end for end in ends if end is not None], default=inf)
+        if self._backlogged():  # its signs of life may wait there
+            child.last_sign = now
+        passed, starting = self._bounds.passed(child, now), child.state == "starting"
+        if passed is not None:
+            self._kill(child, *passed)
+            if starting:
+                self._start_failed(f"while a worker started, {passed[1]}")
 
     # -- birth and death ---------------------------------------------------------------------
 
@@ -372,7 +334,7 @@ class Crew:
         self.error, self._over = error, True
         self._kick.set()
 
-    def _kill(self, child: Child, cause: str = "", message: str = "") -> None:
+    def _kill(self, child: Child, cause: str, message: str) -> None:
         """Ends a worker; what its trial said before is taken first, as it may be its evidence."""
         child.freeze()
         self._hear_out(child)

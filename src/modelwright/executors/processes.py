@@ -10,7 +10,8 @@ from typing import Literal
 
 from modelwright.core.errors import InputError, ModelwrightError
 from modelwright.core.trial import Evidence, Progress, Trial
-from modelwright.executors.child import Bounds, Order
+from modelwright.executors.bounds import Bounds
+from modelwright.executors.child import Order
 from modelwright.executors.crew import Crew
 from modelwright.executors.frames import MAX_MESSAGE, encode
 from modelwright.executors.machine import memory_bytes as machine_bytes
@@ -44,7 +45,8 @@ class Processes:
     ModelwrightError when workers that once worked cannot be started any more.
 
     Workers die with this process, however it ends. On Linux the kernel sees to that for the whole
-    group; on macOS a thread in the worker does, which a long call into C can delay, memory counts
+    group (what a trial put in a session of its own survives a `kill -9` of this process, and
+    nothing else that ends a trial); on macOS a thread in the worker does, which a long call into C can delay, memory counts
     mapped files, and nothing but the look every 50 ms bounds it. Other systems are refused.
 
     >>> import tempfile
