@@ -44,10 +44,11 @@ class Processes:
     Errors: InputError from `submit` or `poll` when the evaluator cannot be built in a worker;
     ModelwrightError when workers that once worked cannot be started any more.
 
-    Workers die with this process, however it ends. On Linux the kernel sees to that for the whole
-    group (what a trial put in a session of its own survives a `kill -9` of this process, and
-    nothing else that ends a trial); on macOS a thread in the worker does, which a long call into C can delay, memory counts
-    mapped files, and nothing but the look every 50 ms bounds it. Other systems are refused.
+    Workers die with this process, however it ends: on Linux by the kernel, with their whole group.
+    A process that a trial put in a session of its own ends with the trial too, except when its
+    worker crashes or this process is killed by `kill -9`. On macOS a thread in the worker ends it,
+    which a long call into C can delay; there memory counts mapped files, and nothing but the look
+    every 50 ms bounds it. Other systems are refused.
 
     >>> import tempfile
     >>> from pathlib import Path
