@@ -7,7 +7,6 @@ import pytest
 from modelwright.core.errors import InputError
 from modelwright.core.trial import Action
 from modelwright.policy import LAPTOP, RulePolicy, read_policy
-from modelwright.policy.policy import policy_from
 
 
 def test_a_file_is_read_and_denies_by_default(tmp_path: Path) -> None:
@@ -21,7 +20,10 @@ def test_a_file_is_read_and_denies_by_default(tmp_path: Path) -> None:
     assert policy.rule(Action("look")).word == "refuse"
     assert policy.rule(Action("run", {"seconds": 61.0})).word == "refuse"
     assert policy.rule(Action("run", {"seconds": 60.0})).word == "allow"
-    linear = {"document": '{"model":{"type":"Linear"}}', "role": "search"}
+    assert policy.rule(Action("run", {"trials": 5})).word == "refuse"
+    linear = {"document": '{"type":"Linear","scale":{"type":"Robust"}}', "role": "search"}
+    hidden = {"document": '{"type":"Evil","pre":{"type":"Linear"}}', "role": "search"}
+    assert policy.rule(Action("evaluate", hidden)).word == "refuse"
     forest = {"document": '{"type":"Forest"}', "role": "search"}
     assert policy.rule(Action("evaluate", linear)).word == "allow"
     assert policy.rule(Action("evaluate", forest)).word == "refuse"
@@ -36,6 +38,8 @@ def test_a_file_is_read_and_denies_by_default(tmp_path: Path) -> None:
         ("[budget]\nsecond = 5", "Did you mean 'seconds'"),
         ("[budget]\nseconds = -5", "positive number"),
         ("budget = 5", "expected a table"),
+        ('[families]\nallowed = "Linear"', "a list of names"),
+        ('allow = "run"', "a list of names"),
         ("name = ", "not valid TOML"),
     ],
 )
@@ -53,6 +57,6 @@ def test_a_missing_file_is_one_sentence(tmp_path: Path) -> None:
 
 def test_rules_come_back_from_their_json_with_the_same_hash() -> None:
     for policy in (LAPTOP, RulePolicy("p", ("run",), ("ship",), 5.0, 7, None, ("Linear",))):
-        again = policy_from(policy.to_json())
+        again = RulePolicy.from_json(policy.to_json())
         assert again == policy
         assert again.hash == policy.hash

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import csv
-import sys
 import tempfile
 import time
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,44 +16,61 @@ from modelwright.apps.words import emit_json, note, say
 from modelwright.core.errors import InputError
 from modelwright.core.problem import Budget
 from modelwright.policy import LAPTOP, RulePolicy, read_policy
-from modelwright.readers.runs import find_run
-from modelwright.recipes.question import Question
+from modelwright.readers.runs import DEFAULT_WORKSPACE, find_run
+from modelwright.recipes.question import Question, read_question
+
+SETTINGS = {"budget": "5m", "policy": None, "name": None, "workspace": DEFAULT_WORKSPACE}
 
 
-def target_given(file: str, target: str | None) -> str:
-    """The target, or the sentence that asks for it."""
-    if target is not None:
-        return target
+def question_from(
+    file: str, asked: Mapping[str, Any], wanted: Mapping[str, Any]
+) -> tuple[Question, dict[str, Any]]:
+    """The question and the settings of the run; what flags say goes before `problem.toml`."""
+    fields: dict[str, Any] = {
+        k: tuple(v) if isinstance(v, list) else v for k, v in asked.items() if v is not None
+    }
+    settings: dict[str, Any] = {}
+    if file.endswith(".toml"):
+        question, settings = read_question(file)
+        question = replace(question, **fields)
+    else:
+        question = Question(data=file, target=_target(file, fields), **fields)
+    given = {k: v for k, v in wanted.items() if v is not None}
+    return question, {**SETTINGS, **settings, **given}
+
+
+def _target(file: str, fields: dict[str, Any]) -> str:
+    if "target" in fields:
+        return str(fields.pop("target"))
+    if not Path(file).exists():
+        raise InputError(f"there is no file {file!r}.")
     try:
-        with Path(file).open(newline="", encoding="utf-8", errors="replace") as lines:
-            header = next(csv.reader(lines), [])
-    except OSError:
+        with Path(file).open(newline="", encoding="utf-8") as lines:
+            header = next(csv.reader([lines.readline(10_000)]), [])
+    except (OSError, ValueError, csv.Error):  # not plain text; the flag is missing all the same
         header = []
     columns = f" {file} seems to have: {', '.join(header[:12])}." if header else ""
     raise InputError(f"name the column to predict with --target.{columns}")
 
 
 def build(
-    question: Question,
-    *,
-    budget: str,
-    policy: str | None,
-    name: str | None,
-    workspace: str,
-    as_json: bool,
-    dry_run: bool,
+    question: Question, settings: Mapping[str, Any], began: float, as_json: bool, dry_run: bool
 ) -> int:
-    """Plans, runs and tells about a build; returns the exit code."""
+    """Plans, runs and tells about a build; returns the exit code.
+
+    `settings` has the keys of `SETTINGS`; `began` is when the command started, in the time of
+    `time.monotonic()`, from which a budget in seconds is counted.
+    """
     from modelwright.recipes.automl import plan_build, play
 
-    began = time.monotonic()
-    rules = LAPTOP if policy is None else read_policy(policy)
-    wanted = Budget.parse(budget)
+    rules = LAPTOP if settings["policy"] is None else read_policy(settings["policy"])
+    wanted = Budget.parse(settings["budget"])
     if dry_run:
         return _dry_run(question, wanted, rules, as_json)
     plan = plan_build(
-        question, budget=wanted, workspace=workspace, name=name, policy=rules, began=began
-    )
+        question, budget=wanted, workspace=settings["workspace"], name=settings["name"],
+        policy=rules, began=began,
+    )  # fmt: skip
     _say_plan(plan, wanted)
     with Progress(plan.run.ledger_path):
         result = play(plan)
@@ -71,16 +89,20 @@ def resume(name: str | None, add: str | None, workspace: str, as_json: bool) -> 
 
 
 def demo(data: str, budget: str, workspace: str) -> int:
-    """Writes a bundled set as CSV, builds, and predicts its own rows."""
+    """Writes a bundled set as CSV, builds a model for it, and predicts the same rows with it."""
+    from modelwright.apps.using import predict
     from modelwright.data.examples import write_example
 
     path, target = write_example(data, Path(workspace) / "demo-data")
     say(f"$ modelwright build {path} --target {target} --budget {budget}")
-    question = Question(str(path), target)
-    return build(
-        question, budget=budget, policy=None, name=None, workspace=workspace, as_json=False,
-        dry_run=False,
-    )  # fmt: skip
+    settings = {**SETTINGS, "budget": budget, "workspace": workspace}
+    code = build(Question(str(path), target), settings, time.monotonic(), False, False)
+    if code != 0:
+        return code
+    run = find_run(None, workspace)
+    out = run.path / "predictions.csv"
+    say(f"\n$ modelwright predict {run.path} {path} --out {out}")
+    return predict(str(run.path), str(path), str(out), False, False, workspace, False)
 
 
 def _say_plan(plan: Any, budget: Budget) -> None:
@@ -126,6 +148,19 @@ def _scores(facts: dict[str, Any]) -> str:
     return f"{facts['metric']} {facts['score']:.5g}{interval}; trivial baseline {beside}"
 
 
+def _say_facts(facts: Mapping[str, Any]) -> None:
+    for name, value in facts.items():
+        if name == "schema":
+            continue
+        if isinstance(value, dict):
+            value = ", ".join(f"{k} {v}" for k, v in value.items())
+        if name == "notes":
+            say("notes:")
+            say("\n".join(f"  - {line}" for line in value))
+        else:
+            say(f"{name}: {', '.join(value) if isinstance(value, list) else value}")
+
+
 def _dry_run(question: Question, budget: Budget, policy: RulePolicy, as_json: bool) -> int:
     from dataclasses import asdict
 
@@ -152,5 +187,5 @@ def _dry_run(question: Question, budget: Budget, policy: RulePolicy, as_json: bo
     if as_json:
         emit_json(facts)
     else:
-        sys.stdout.writelines(f"{name}: {value}\n" for name, value in facts.items())
+        _say_facts(facts)
     return 0 if ruling.word == "allow" else 4 if ruling.word == "refuse" else 5

@@ -6,7 +6,10 @@ without a model that meets the limits; 4 refused by policy; 5 waiting for approv
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
+import time as clock
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,7 +27,7 @@ app = typer.Typer(
 )
 
 RUN_HELP = "A run's name or folder; the newest when left out."
-Run = Annotated[str | None, typer.Argument(help=RUN_HELP)]
+Run = Annotated[str | None, typer.Argument(metavar="[RUN]", help=RUN_HELP)]
 Workspace = Annotated[str, typer.Option(help="The folder that holds the runs.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
 DEFAULT = "modelwright-runs"
@@ -32,7 +35,9 @@ DEFAULT = "modelwright-runs"
 
 @app.command()
 def build(
-    file: Annotated[str, typer.Argument(help="CSV, gz, Parquet, Excel, or a problem.toml.")],
+    file: Annotated[
+        str, typer.Argument(metavar="FILE", help="CSV, gz, Parquet, Excel, or a problem.toml.")
+    ],
     target: Annotated[str | None, typer.Option(help="The column to predict.")] = None,
     task: Annotated[str | None, typer.Option(help="binary, multiclass or regression.")] = None,
     metric: Annotated[str | None, typer.Option(help="A metric, or module:function.")] = None,
@@ -43,8 +48,9 @@ def build(
     ] = None,
     test: Annotated[str | None, typer.Option(help="A test file, instead of sealed rows.")] = None,
     sealed: Annotated[
-        bool, typer.Option("--sealed/--no-sealed", help="Keep rows aside for one last look.")
-    ] = True,
+        bool | None,
+        typer.Option("--sealed/--no-sealed", help="Keep rows aside for one last look (default)."),
+    ] = None,
     group: Annotated[str | None, typer.Option(help="Rows of one group stay together.")] = None,
     time: Annotated[str | None, typer.Option(help="Split by this column's order.")] = None,
     weight: Annotated[str | None, typer.Option(help="A column of row weights.")] = None,
@@ -53,36 +59,29 @@ def build(
         str | None,
         typer.Option(help="Your present model: .onnx, predictions .csv, module:function."),
     ] = None,
-    seed: Annotated[int, typer.Option(help="The seed of everything random.")] = 0,
+    seed: Annotated[int | None, typer.Option(help="The seed of everything random (0).")] = None,
     policy: Annotated[str | None, typer.Option(help="A policy.toml.")] = None,
     name: Annotated[str | None, typer.Option(help="The run's name.")] = None,
-    workspace: Workspace = DEFAULT,
+    workspace: Annotated[
+        str | None, typer.Option(help=f"The folder that holds the runs ({DEFAULT}).")
+    ] = None,
     as_json: AsJson = False,
-    dry_run: Annotated[bool, typer.Option(help="Show the plan; spend nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan; spend nothing.")] = (
+        False
+    ),
 ) -> None:
-    """Builds a model for a table: searches, checks, ships the best within the budget."""
+    """Builds a model for a table and ships the best."""
+    began = clock.monotonic()  # what is imported below is charged to the budget
     from modelwright.apps import building
-    from modelwright.recipes.question import Question, read_question
 
-    settings: dict[str, Any] = {}
-    if file.endswith(".toml"):
-        question, settings = read_question(file)
-    else:
-        question = Question(
-            data=file, target=building.target_given(file, target), task=task, metric=metric,
-            positive=positive, limits=tuple(limit or ()), test=test, sealed=sealed, group=group,
-            time=time, weight=weight, drop=tuple(drop or ()), baseline=baseline, seed=seed,
-        )  # fmt: skip
-    code = building.build(
-        question,
-        budget=budget or settings.get("budget") or "5m",
-        policy=policy or settings.get("policy"),
-        name=name or settings.get("name"),
-        workspace=settings.get("workspace", workspace) if workspace == DEFAULT else workspace,
-        as_json=as_json,
-        dry_run=dry_run,
-    )
-    raise typer.Exit(code)
+    asked = {
+        "target": target, "task": task, "metric": metric, "positive": positive, "limits": limit,
+        "test": test, "sealed": sealed, "group": group, "time": time, "weight": weight,
+        "drop": drop, "baseline": baseline, "seed": seed,
+    }  # fmt: skip
+    wanted = {"budget": budget, "policy": policy, "name": name, "workspace": workspace}
+    question, settings = building.question_from(file, asked, wanted)
+    raise typer.Exit(building.build(question, settings, began, as_json, dry_run))
 
 
 @app.command()
@@ -93,7 +92,7 @@ def demo(
     ),
     workspace: Workspace = DEFAULT,
 ) -> None:
-    """Runs the main job on real data bundled with scikit-learn."""
+    """Builds a model on real data that comes with scikit-learn."""
     from modelwright.apps import building
 
     raise typer.Exit(building.demo(data, budget, workspace))
@@ -101,8 +100,10 @@ def demo(
 
 @app.command()
 def predict(
-    model: Annotated[str, typer.Argument(help="A model folder, or a run's name.")],
-    file: Annotated[str, typer.Argument(help="The rows: CSV, gz, Parquet or Excel.")],
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="A model folder, or a run's name.")],
+    file: Annotated[
+        str, typer.Argument(metavar="FILE", help="The rows: CSV, gz, Parquet or Excel.")
+    ],
     out: Annotated[str | None, typer.Option("--out", "-o", help="Where to write (CSV).")] = None,
     abstain: Annotated[
         bool, typer.Option("--abstain", help="Leave doubtful rows to a person.")
@@ -113,7 +114,7 @@ def predict(
     workspace: Workspace = DEFAULT,
     as_json: AsJson = False,
 ) -> None:
-    """Predicts the rows of a file; unusual rows are flagged, never silently guessed."""
+    """Predicts the rows of a file; unusual rows are flagged."""
     from modelwright.apps import using
 
     raise typer.Exit(using.predict(model, file, out, abstain, strict, workspace, as_json))
@@ -121,7 +122,7 @@ def predict(
 
 @app.command()
 def status(run: Run = None, workspace: Workspace = DEFAULT, as_json: AsJson = False) -> None:
-    """Where a run is: trials, best so far, budget left, why it ended."""
+    """Where a run is: trials, best so far, budget left."""
     from modelwright.apps import inspecting
 
     raise typer.Exit(inspecting.status(run, workspace, as_json))
@@ -151,11 +152,13 @@ def leaderboard(
 @app.command()
 def explain(
     run: Run = None,
-    candidate: Annotated[str | None, typer.Argument(help="A candidate's id or trial.")] = None,
+    candidate: Annotated[
+        str | None, typer.Argument(metavar="[CANDIDATE]", help="A candidate's id or trial.")
+    ] = None,
     workspace: Workspace = DEFAULT,
     as_json: AsJson = False,
 ) -> None:
-    """Why: the run in words, or one candidate's origin, score and verdict."""
+    """Why: a run, or one of its candidates, in words."""
     from modelwright.apps import inspecting
 
     raise typer.Exit(inspecting.explain(run, candidate, workspace, as_json))
@@ -171,7 +174,7 @@ def report(run: Run = None, workspace: Workspace = DEFAULT, as_json: AsJson = Fa
 
 @app.command()
 def stop(run: Run = None, workspace: Workspace = DEFAULT) -> None:
-    """Stops a running run within two seconds; it keeps the best model so far."""
+    """Stops a running run; the best model so far is kept."""
     from modelwright.apps import steering
 
     raise typer.Exit(steering.post_word("stop", run, workspace))
@@ -179,7 +182,7 @@ def stop(run: Run = None, workspace: Workspace = DEFAULT) -> None:
 
 @app.command()
 def pause(run: Run = None, workspace: Workspace = DEFAULT) -> None:
-    """Pauses a running run; 'modelwright resume' goes on exactly where it was."""
+    """Pauses a running run; 'resume' goes on where it was."""
     from modelwright.apps import steering
 
     raise typer.Exit(steering.post_word("pause", run, workspace))
@@ -192,7 +195,7 @@ def resume(
     workspace: Workspace = DEFAULT,
     as_json: AsJson = False,
 ) -> None:
-    """Goes on with a run that was paused, stopped, killed, or is to get more budget."""
+    """Goes on with a run that ended, or was killed."""
     from modelwright.apps import building
 
     raise typer.Exit(building.resume(run, add_budget, workspace, as_json))
@@ -216,13 +219,15 @@ def ship(
 
 @app.command()
 def verify(
-    what: Annotated[str | None, typer.Argument(help="A run, or a model's folder.")] = None,
+    what: Annotated[
+        str | None, typer.Argument(metavar="[RUN]", help="A run, or a model's folder.")
+    ] = None,
     head: Annotated[str | None, typer.Option(help="A signed head kept elsewhere.")] = None,
     export_head: Annotated[str | None, typer.Option(help="Write the signed head here.")] = None,
     workspace: Workspace = DEFAULT,
     as_json: AsJson = False,
 ) -> None:
-    """Checks a run's chain of rows, or a model's files, for changes."""
+    """Checks a run's rows, or a model's files, for changes."""
     from modelwright.apps import verifying
 
     raise typer.Exit(verifying.verify(what, head, export_head, workspace, as_json))
@@ -249,15 +254,55 @@ def main() -> None:
     """Runs the command line; the only place where an error becomes a sentence and a code."""
     sys.path.insert(0, str(Path.cwd()))  # so that metric module:function finds the user's file
     try:
-        app()
+        code = app(prog_name="modelwright", standalone_mode=False) or 0
+        sys.stdout.flush()
     except ModelwrightError as error:
-        print(f"modelwright: {error}", file=sys.stderr)
-        raise SystemExit(error.exit_code) from None
-    except KeyboardInterrupt:
-        print("modelwright: stopped by the user.", file=sys.stderr)
-        raise SystemExit(130) from None
-    except BrokenPipeError:
-        raise SystemExit(0) from None
+        code = _complain(str(error), error.exit_code)
+    except UsageError as error:
+        print(_usage(error), file=sys.stderr)
+        code = 2
+    except (KeyboardInterrupt, typer.Abort):
+        code = _complain("stopped by the user.", 130)
+    except BrokenPipeError:  # `modelwright leaderboard | head`: nobody reads on, and that is fine
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    except Exception as error:  # a mistake of ours: one line for the user, the trace for the report
+        code = _complain(_internal(error), 1)
+    raise SystemExit(code)
+
+
+# Typer has had its own copy of click since 0.20; this is the right class with either.
+UsageError: Any = typer.BadParameter.__bases__[0]
+
+
+def _usage(error: Any) -> str:
+    message = str(error.format_message())
+    if "\n" in message:  # no command was given: the message is the help
+        return message
+    command = error.ctx.command_path if error.ctx is not None else "modelwright"
+    end = "" if message.endswith(("?", ".")) else "."
+    return f"modelwright: {message}{end} '{command} --help' shows what it takes."
+
+
+def _internal(error: Exception) -> str:
+    import tempfile
+    import traceback
+
+    told = f"internal error, {type(error).__name__}: {' '.join(str(error).split())[:200]}"
+    with (
+        contextlib.suppress(OSError),
+        tempfile.NamedTemporaryFile(
+            "w", prefix="modelwright-", suffix=".trace.txt", delete=False, encoding="utf-8"
+        ) as file,
+    ):
+        traceback.print_exception(error, file=file)
+        told += f"; the trace is in {file.name}"
+    return told
+
+
+def _complain(sentence: str, code: int) -> int:
+    print(f"modelwright: {sentence}", file=sys.stderr)
+    return code
 
 
 if __name__ == "__main__":

@@ -6,13 +6,20 @@ from typing import Any
 
 from modelwright.apps.progress import status_line
 from modelwright.apps.words import emit_json, say, table
-from modelwright.core.errors import InputError
+from modelwright.core.errors import InputError, ModelwrightError
 from modelwright.core.record import Record
 from modelwright.readers.explain import explain_candidate, explain_run, find_outcome
 from modelwright.readers.leaderboard import as_csv, leaderboard
-from modelwright.readers.runs import RunFolder, all_runs, find_run, read_record
+from modelwright.readers.runs import RunFolder, all_runs, find_run, process_of, read_record
 
-SHOWN = ("place", "candidate", "family", "score", "low", "high", "within_limits", "by", "seconds")
+STATUS = "modelwright.status/1"
+FACTS = (
+    "schema", "run", "folder", "status", "phase", "reason", "elapsed_seconds", "budget",
+    "share_spent", "trials", "failed", "running", "metric", "candidate", "score", "within_limits",
+    "model", "report",
+)  # fmt: skip
+SHOWN = ("place", "candidate", "family", "score", "low", "high", "within_limits", "by", "seconds",
+         "failure")  # fmt: skip
 
 
 def summary(run: RunFolder, record: Record) -> dict[str, Any]:
@@ -21,10 +28,10 @@ def summary(run: RunFolder, record: Record) -> dict[str, Any]:
     best = None if view.champion is None else view.outcome(view.champion)
     metric = view.goals[0].metric
     return {
-        "schema": "modelwright.status/1",
+        "schema": STATUS,
         "run": run.name,
         "folder": str(run.path),
-        "status": record.status,
+        "status": status_of(run, record),
         "phase": record.phase,
         "reason": record.reason,
         "elapsed_seconds": round(view.elapsed, 3),
@@ -42,6 +49,12 @@ def summary(run: RunFolder, record: Record) -> dict[str, Any]:
     }
 
 
+def status_of(run: RunFolder, record: Record) -> str:
+    """The status in the rows; `killed` when a session is open and its process is gone."""
+    gone = record.status == "running" and process_of(run, record.settings["name"]) is None
+    return "killed" if gone else record.status
+
+
 def status(name: str | None, workspace: str, as_json: bool) -> int:
     """Prints where a run is."""
     run = find_run(name, workspace)
@@ -49,20 +62,27 @@ def status(name: str | None, workspace: str, as_json: bool) -> int:
     if as_json:
         emit_json(summary(run, record))
         return 0
-    say(f"{run.name}: {record.status}, {status_line(record)}")
+    state = status_of(run, record)
+    say(f"{run.name}: {state}, {status_line(record)}")
     if record.reason:
         say(f"why: {record.reason}")
+    if state in ("killed", "paused", "stopped"):
+        say(f"go on with: modelwright resume {run.name}")
+    if run.model_path.exists():
+        say(f"model: {run.model_path}")
     return 0
 
 
 def runs(workspace: str, as_json: bool) -> int:
-    """Lists the runs, newest first; a folder that cannot be read is listed with the reason."""
+    """Lists the runs, newest first; one that cannot be read is listed with the reason."""
     rows: list[dict[str, Any]] = []
     for run in all_runs(workspace):
         try:
             rows.append(summary(run, read_record(run)))
-        except InputError as error:
-            rows.append({"run": run.name, "status": f"unreadable: {error}"})
+        except ModelwrightError as error:
+            empty = {"schema": STATUS, "run": run.name, "folder": str(run.path)}
+            rows.append(dict.fromkeys(FACTS) | empty | {"status": "unreadable",
+                                                        "reason": str(error)})  # fmt: skip
     if as_json:
         emit_json(rows)
     elif rows:
@@ -80,8 +100,14 @@ def show_leaderboard(name: str | None, top: int, workspace: str, as_json: bool) 
     if as_json:
         emit_json(rows)
         return 0
+    if not rows:
+        say("no trial has finished yet")
+        return 0
     say(f"metric: {record.view.goals[0].metric}; low and high bound its mean over folds (95 %)")
-    say("\n".join(table(rows[: top or len(rows)], SHOWN)))
+    columns = [c for c in SHOWN if c != "failure" or any(row["failure"] for row in rows)]
+    say("\n".join(table(rows[: top or len(rows)], columns)))
+    if 0 < top < len(rows):
+        say(f"{len(rows) - top} more; --top 0 shows all")
     return 0
 
 
@@ -89,13 +115,14 @@ def explain(name: str | None, candidate: str | None, workspace: str, as_json: bo
     """Prints the run, or one candidate, in words. `explain CANDIDATE` means the newest run's."""
     if candidate is None and name is not None and not _is_run(name, workspace):
         name, candidate = None, name
-    record = read_record(find_run(name, workspace))
-    if candidate is None:
-        lines = explain_run(record)
-    else:
-        lines = explain_candidate(record, find_outcome(record.view, candidate))
+    run = find_run(name, workspace)
+    record = read_record(run)
+    found = None if candidate is None else find_outcome(record.view, candidate)
+    lines = explain_run(record) if found is None else explain_candidate(record, found)
     if as_json:
-        emit_json({"schema": "modelwright.explain/1", "lines": lines})
+        about = None if found is None else found.trial.candidate.id
+        emit_json({"schema": "modelwright.explain/1", "run": run.name, "candidate": about,
+                   "lines": lines})  # fmt: skip
     else:
         say("\n".join(lines))
     return 0
@@ -114,7 +141,8 @@ def report(name: str | None, workspace: str, as_json: bool) -> int:
     run = find_run(name, workspace)
     write_report(run, read_record(run))
     if as_json:
-        emit_json({"schema": "modelwright.report/1", "report": str(run.report_path)})
+        emit_json({"schema": "modelwright.report/1", "run": run.name,
+                   "report": str(run.report_path)})  # fmt: skip
     else:
         say(str(run.report_path))
     return 0

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
-from modelwright.apps.words import emit_json, note, say
+from modelwright.apps.words import emit_json, note, say, writing
 from modelwright.core.errors import InputError, NoModelError
 from modelwright.readers.explain import find_outcome
-from modelwright.readers.runs import find_run, record_of, study_of
+from modelwright.readers.runs import LEDGER, find_run, record_of, study_of
 
 CONFIDENCE = 0.8  # --abstain leaves rows to a person below this share of the likeliest class
 
@@ -20,6 +20,8 @@ def model_folder(name: str, workspace: str) -> Path:
     """The bundle that a folder or a run's name stands for. Raises NoModelError when it has none."""
     if (Path(name) / "manifest.json").exists():
         return Path(name)
+    if Path(name).is_dir() and not (Path(name) / LEDGER).exists():
+        raise InputError(f"the folder {name!r} holds no model: it has no manifest.json.")
     run = find_run(name, workspace)
     if not run.model_path.exists():
         raise NoModelError(
@@ -55,7 +57,7 @@ def predict(
     elif out is None:
         _write(rows, sys.stdout)
     else:
-        with Path(out).open("w", newline="", encoding="utf-8") as lines:
+        with writing(out), Path(out).open("w", newline="", encoding="utf-8") as lines:
             _write(rows, lines)
         say(f"{len(rows)} rows written to {out}")
     if flagged:
@@ -93,7 +95,7 @@ def ship(
 ) -> int:
     """Writes the model of a candidate, by default the winner's, into a new folder."""
     from modelwright.ledger import open_ledger
-    from modelwright.policy.policy import policy_from
+    from modelwright.policy import RulePolicy
     from modelwright.recipes.closing import winner
     from modelwright.recipes.ship import ship_candidate
 
@@ -108,8 +110,9 @@ def ship(
         if not chosen.ok:
             raise InputError(f"candidate {chosen.trial.candidate.id} failed; choose another.")
         where = Path(out) if out else run.path / f"model-{chosen.trial.candidate.id[:8]}"
-        rules = policy_from(record.settings["policy"])
-        shipped = ship_candidate(run, record, ledger, rules, chosen, where)
+        rules = RulePolicy.from_json(record.settings["policy"])
+        with writing(where):
+            shipped = ship_candidate(run, record, ledger, rules, chosen, where)
     finally:
         ledger.close()
     facts: Mapping[str, Any] = {

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from modelwright.apps.words import emit_json, say
+from modelwright.apps.words import emit_json, say, writing
 from modelwright.core.errors import InputError
 from modelwright.ledger import SignedHead, load_or_make_key, public_key, sign_head
 from modelwright.readers.runs import RunFolder, find_run, open_run, study_of
@@ -34,7 +34,8 @@ def verify(
         found = ledger.verify(study, signed)
         if export is not None:
             written = sign_head(ledger.head(study), load_or_make_key(key_path(run)))
-            Path(export).write_text(json.dumps(written.to_json(), indent=1) + "\n", "utf-8")
+            with writing(export):
+                Path(export).write_text(json.dumps(written.to_json(), indent=1) + "\n", "utf-8")
     finally:
         ledger.close()
     facts: dict[str, Any] = {

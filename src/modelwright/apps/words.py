@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
+
+from modelwright.core.errors import InputError
 
 
 def emit_json(value: Any) -> None:
@@ -21,6 +25,22 @@ def say(line: str = "") -> None:
 def note(line: str) -> None:
     """A line beside the result, on standard error."""
     sys.stderr.write(line + "\n")
+
+
+@contextmanager
+def writing(path: str | Path) -> Iterator[None]:
+    """What is written to a place the user named: when that fails, the place is at fault.
+
+    >>> with writing("/no/such/x.csv"):
+    ...     _ = Path("/no/such/x.csv").write_text("")
+    Traceback (most recent call last):
+    ...
+    modelwright.core.errors.InputError: cannot write '/no/such/x.csv': No such file or directory.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise InputError(f"cannot write {str(path)!r}: {error.strerror or error}.") from None
 
 
 def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> list[str]:

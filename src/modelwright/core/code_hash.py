@@ -34,10 +34,13 @@ def _parts(thing: Any, seen: set[int]) -> Iterator[Any]:
     if id(thing) in seen:
         return
     seen.add(id(thing))
+    inner = getattr(thing, "__wrapped__", None)
+    if callable(inner):  # what functools.wraps, lru_cache and the like were put around
+        yield from _parts(inner, seen)
     if isinstance(thing, functools.partial):
         yield from _parts(thing.func, seen)
-        yield [repr(a) for a in thing.args if _plain(a)]
-        yield {k: repr(v) for k, v in sorted(thing.keywords.items()) if _plain(v)}
+        yield [_said(a) for a in thing.args if _plain(a)]
+        yield {k: _said(v) for k, v in sorted(thing.keywords.items()) if _plain(v)}
     elif isinstance(thing, MethodType):
         yield from _parts(thing.__func__, seen)
         yield _fields(thing.__self__)
@@ -55,11 +58,15 @@ def _parts(thing: Any, seen: set[int]) -> Iterator[Any]:
 def _function(function: FunctionType, seen: set[int]) -> Iterator[Any]:
     code = function.__code__
     yield _text(function)
-    yield [repr(d) for d in function.__defaults__ or () if _plain(d)]
-    yield {k: repr(d) for k, d in sorted((function.__kwdefaults__ or {}).items()) if _plain(d)}
+    yield [_said(d) for d in function.__defaults__ or () if _plain(d)]
+    yield {k: _said(d) for k, d in sorted((function.__kwdefaults__ or {}).items()) if _plain(d)}
     for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
         try:
-            yield from _reference(name, cell.cell_contents, function, seen)
+            held = cell.cell_contents
+            if isinstance(held, FunctionType):  # a decorator's function, from whatever module
+                yield from _parts(held, seen)
+            else:
+                yield from _reference(name, held, function, seen)
         except ValueError:  # the cell is still empty
             yield name
     for name in sorted(_globals_read(code)):
@@ -69,7 +76,7 @@ def _function(function: FunctionType, seen: set[int]) -> Iterator[Any]:
 
 def _reference(name: str, value: Any, function: FunctionType, seen: set[int]) -> Iterator[Any]:
     if _plain(value):
-        yield [name, repr(value)]
+        yield [name, _said(value)]
     elif isinstance(value, ModuleType):
         yield [name, value.__name__]
     elif getattr(value, "__module__", None) == function.__module__ and (
@@ -97,7 +104,7 @@ def _class(kind: type) -> Any:
 
 
 def _bytecode(code: CodeType) -> Any:
-    consts = [_bytecode(c) if isinstance(c, CodeType) else repr(c) for c in code.co_consts]
+    consts = [_bytecode(c) if isinstance(c, CodeType) else _said(c) for c in code.co_consts]
     return [code.co_code.hex(), consts, list(code.co_names), list(code.co_varnames)]
 
 
@@ -123,6 +130,15 @@ def _plain(value: Any) -> bool:
     return value is None or isinstance(value, bool | int | float | complex | str | bytes)
 
 
+def _said(value: Any) -> str:
+    """A text that is the same in every process: the order of a set is not."""
+    if isinstance(value, frozenset):
+        return f"frozenset({sorted(map(_said, value))})"
+    if isinstance(value, tuple):
+        return f"({', '.join(map(_said, value))})"
+    return repr(value)
+
+
 def _fields(thing: Any) -> dict[str, str]:
     fields = getattr(thing, "__dict__", {})
-    return {k: repr(v) for k, v in sorted(fields.items()) if _plain(v)}
+    return {k: _said(v) for k, v in sorted(fields.items()) if _plain(v)}

@@ -124,11 +124,14 @@ class Budget:
         """
         if isinstance(text, Budget):
             return text
-        if isinstance(text, (int, float)) and not isinstance(text, bool):
-            return cls(trials=int(text))
+        if isinstance(text, int) and not isinstance(text, bool):
+            return cls(trials=text)
         found: dict[str, Any] = {}
-        for part in str(text).replace("+", ",").lower().split(","):
-            found.update(_bound(part.strip(), str(text)))
+        for part in str(text).lower().split(","):
+            bound = _bound(part.strip(), str(text))
+            if set(bound) & set(found):
+                raise InputError(f"the budget {text!r} bounds {', '.join(bound)} twice.")
+            found.update(bound)
         return cls(**found)
 
     def plus(self, other: Budget) -> Budget:

@@ -10,6 +10,7 @@
 | `ruling` | the policy refused or asks about an action |
 | `message` | a person's message taken from the inbox: stop, pause, budget, ban, enqueue |
 | `phase` | the search is over, the closing steps begin, and why |
+| `dropped` | a design in line that is not tried, and why |
 | `end` | the session ended, why, and whether the study is finished |
 | `look` | one look at the sealed part, with its score |
 | `ship` | a model was written: candidate, files, hash |
@@ -20,6 +21,7 @@ Every body has `at`: seconds the study has been running, summed over sessions.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -64,6 +66,8 @@ class Record:
         self.status: Status = "new"
         self.phase: Literal["search", "closing"] = "search"
         self.reason = ""
+        self.search_reason = ""
+        self._session_open = False
         self.sessions: list[Mapping[str, Any]] = []
         self.messages: list[Mapping[str, Any]] = []
         self.enqueued: list[str] = []
@@ -131,18 +135,22 @@ class Record:
         if kind == "study":
             self.settings, self.status = body, "running"
         elif kind == "session":
+            if self._session_open:  # the one before was killed: its trials may be to blame
+                self.ordered_again.update(body.get("ordered_again", ()))
             self.sessions.append(body)
-            self.ordered_again.update(body.get("ordered_again", ()))
-            self.status, self.reason = "running", ""
+            self.status, self.reason, self._session_open = "running", "", True
         elif kind == "message":
             self._message(body)
         elif kind == "phase":
-            self.phase, self.reason = body["phase"], body["reason"]
+            self.phase, self.search_reason = body["phase"], body["reason"]
         elif kind == "end":
             self.status, self.reason = body["status"], body["reason"]
+            self._session_open = False
+        elif kind == "dropped":
+            self.enqueued.remove(body["document"])
         elif kind == "ruling":
             self.rulings.append(body)
-            if body["word"] == "refuse" and "candidate" in body:
+            if body["action"] == "evaluate" and "candidate" in body:
                 self.view.refused.add(body["candidate"])
                 self.seen.refused.add(body["candidate"])
         elif kind in ("look", "ship"):
@@ -151,13 +159,15 @@ class Record:
     def _message(self, body: Mapping[str, Any]) -> None:
         self.messages.append(body)
         said = {} if "ignored" in body else body
-        for view in (self.view, self.seen):
-            if said.get("kind") == "budget":
-                view.budget = view.budget.plus(Budget(**said["add"]))
-                self.phase = "search"
-            elif said.get("kind") == "ban":
-                view.banned.add(said["candidate"])
-        if said.get("kind") == "enqueue":
+        if said.get("kind") == "budget":
+            over = self.phase == "closing" or self.status == "finished"
+            budget = self.view.extended(Budget(**said["add"]), over)
+            self.view.budget = self.seen.budget = budget
+            self.phase = "search"
+        elif said.get("kind") == "ban":
+            self.view.banned.add(said["candidate"])
+            self.seen.banned.add(said["candidate"])
+        elif said.get("kind") == "enqueue":
             self.enqueued.append(said["document"])
 
 
@@ -168,6 +178,6 @@ def verdict_json(verdict: Verdict) -> dict[str, Any]:
         "word": verdict.word,
         "reason": verdict.reason,
         "champion": verdict.champion,
-        "numbers": dict(verdict.numbers),
+        "numbers": {k: v for k, v in verdict.numbers.items() if math.isfinite(v)},
         "doubts": list(verdict.doubts),
     }

@@ -153,10 +153,15 @@ class Evidence:
             if name not in self.scores:
                 return self.failed("bad_score", f"the trial returned no score named {name!r}")
         for name, score in self.scores.items():
-            number = isinstance(score, (int, float)) and not isinstance(score, bool)
-            if not number or not math.isfinite(score):
+            if not _finite(score):
                 return self.failed("bad_score", f"{name} must be a finite number; got {score!r}")
-        return self
+        for name, parts in (*self.folds.items(), ("noise", tuple(self.noise.values()))):
+            if not all(map(_finite, parts)):
+                return self.failed("bad_score", f"{name} has a part that is not finite: {parts}")
+        if all(_finite(x) and _finite(y) for x, y in self.curve):
+            return self
+        # A curve is only shown: a step that diverged does not spoil a trial that recovered.
+        return replace(self, curve=tuple(p for p in self.curve if all(map(_finite, p))))
 
     def failed(self, cause: str, message: str, kind: str = "", trace: str = "") -> Evidence:
         """The same trial as failed: no scores, what was spent is kept."""
@@ -184,6 +189,15 @@ class Evidence:
         if "curve" in known:
             known["curve"] = tuple((float(a), float(b)) for a, b in known["curve"])
         return cls(trial=data["trial"], **known)
+
+
+def _finite(value: Any) -> bool:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number beyond the floats
+        return False
 
 
 _EVIDENCE_FIELDS = (

@@ -44,6 +44,15 @@ class Outcome:
         """Sorts outcomes, best first: within limits before outside, then by loss, then by age."""
         return (self.violation if self.ok else float("inf"), self.loss, self.trial.number)
 
+    @property
+    def overlap(self) -> float:
+        """Validation rows of a fold as a share of its training rows, as its intervals need it.
+
+        From the evidence's facts; without them as for one round of k folds.
+        """
+        n = max((len(parts) for parts in self.evidence.folds.values()), default=0)
+        return float(self.evidence.facts.get("overlap", 1 / max(1, n - 1)))
+
     def dominates(self, other: Outcome) -> bool:
         """True when no goal is worse and one is better (both within limits)."""
         pairs = list(zip(self.losses, other.losses, strict=True))
@@ -147,12 +156,16 @@ class View:
         return len(self._ranked.get(self.rungs.top if rung is None else rung, []))
 
     def best_open(self, rung: int) -> tuple[Outcome, int] | None:
-        """The best good outcome at a rung that was not promoted yet, and its rank there from 0."""
-        waiting = self._open.get(rung)
-        if not waiting:
-            return None
-        entry = waiting[0]
-        return self._outcomes[entry[1]], bisect.bisect_left(self._ranked[rung], entry)
+        """The best good outcome at a rung that may be promoted, and its rank there from 0.
+
+        Left out are those that were promoted, are banned, or were tried at the next rung already.
+        """
+        for entry in self._open.get(rung, ()):
+            outcome = self._outcomes[entry[1]]
+            name = outcome.trial.candidate.id
+            if name not in self.banned and self.tried(name, rung + 1) is None:
+                return outcome, bisect.bisect_left(self._ranked[rung], entry)
+        return None
 
     @property
     def front(self) -> Sequence[Outcome]:
@@ -189,6 +202,23 @@ class View:
         if b.bytes is not None:
             shares.append(self._bytes / b.bytes)
         return max(shares)
+
+    def extended(self, add: Budget, lift: bool) -> Budget:
+        """The budget with `add` on top, counted from what was spent where there was no bound.
+
+        With `lift` (the old budget ended the search) bounds that `add` does not name are dropped:
+        who adds trials to a run that used up its minutes wants the trials.
+        """
+        spent = {"seconds": self.elapsed, "trials": self._spent_trials,
+                 "full_runs": self._spent_runs, "bytes": self._bytes}  # fmt: skip
+        bounds: dict[str, Any] = {}
+        for unit, done in spent.items():
+            old, more = getattr(self.budget, unit), getattr(add, unit)
+            if more is None:
+                bounds[unit] = None if lift else old
+            else:
+                bounds[unit] = (done if old is None else old) + more
+        return Budget(**bounds)
 
     def losses_of(self, evidence: Evidence) -> tuple[float, ...]:
         """One loss per goal, or empty when the evidence has no usable scores."""

@@ -54,6 +54,7 @@ def blend_members(
     facts = {
         "family": "Blend",
         "n_folds": len(table.validation.parts),
+        "overlap": table.validation.overlap,
         "weights": {str(m["trial"]): float(w) for m, w in zip(members, weights, strict=True)},
         "finish": scored.finish.to_json(),
         "summed": summed,

@@ -153,6 +153,7 @@ class FitAndScore:
             "family": type(fits.design).__name__,
             "n_folds": len(fits.validation.parts),
             "n_train": fits.n_train,
+            "overlap": fits.validation.overlap,
             "contains_rows": type(fits.design).contains_rows,
             "finish": scored.finish.to_json(),
         }

@@ -28,7 +28,8 @@ class FunctionEvaluator:
     the last yielded value is. What the function raises is not caught here: the executor makes the
     failed record.
 
-    `goals` are the names of the goals in order.
+    `goals` are the names of the goals in order. `fidelity` False hands on the design alone, True
+    refuses a function that takes no second parameter; None goes by its parameters.
 
     >>> from modelwright.core.trial import Candidate
     >>> class Numbers:  # any space will do
@@ -44,11 +45,19 @@ class FunctionEvaluator:
         function: Callable[..., Any],
         space: Any,
         goals: tuple[str, ...] = ("value",),
+        fidelity: bool | None = None,
     ) -> None:
         self.function = function
         self.space = space
         self.goals = goals
         self.takes_fidelity, self.takes_seed = _parameters(function)
+        if fidelity and not self.takes_fidelity:
+            raise InputError(
+                "rungs need an objective of two parameters, (design, fidelity); this one takes the "
+                "design only."
+            )
+        if fidelity is False:  # its second parameter, if any, is its own business
+            self.takes_fidelity = False
         # Taken once: a function that changes what it refers to stays the same objective.
         self._protocol = {"kind": "function", "code": code_hash(function), "goals": list(goals)}
         self._hash = digest(self._protocol)
@@ -94,6 +103,7 @@ class FunctionEvaluator:
             "function": reference(self.function, "the objective"),
             "space": kind,
             "goals": list(self.goals),
+            "fidelity": self.takes_fidelity,
             "folder": _folder(self.function),
         }
         if hasattr(self.space, "max_depth"):
@@ -107,6 +117,7 @@ def load(
     goals: list[str] | None = None,
     folder: str | None = None,
     max_depth: int = 4,
+    fidelity: bool | None = None,
 ) -> FunctionEvaluator:
     """The evaluator from references, `module:function` and `module:Type`: a worker's entry point.
 
@@ -117,7 +128,7 @@ def load(
     if folder is not None and folder not in sys.path:
         sys.path.append(folder)
     compiled = CompiledSpace(resolve(space), max_depth=max_depth)
-    return FunctionEvaluator(resolve(function), compiled, tuple(goals or ("value",)))
+    return FunctionEvaluator(resolve(function), compiled, tuple(goals or ("value",)), fidelity)
 
 
 def _named(kind: Any, function: Any) -> str:

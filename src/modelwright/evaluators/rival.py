@@ -74,6 +74,7 @@ def score_rival(
         "family": "yours",
         "source": source,
         "n_folds": len(table.validation.parts),
+        "overlap": table.validation.overlap,
         "caveat": CAVEAT,
         "finish": scored.finish.to_json(),
     }

@@ -49,9 +49,6 @@ class Best:
         if early is not None or champion is None:
             return early or Verdict(challenger.trial.number, "promote", "first valid result")
         gain = champion.loss - challenger.loss
-        word = "promote" if gain > 0 else "reject"
         number, other = challenger.trial.number, champion.trial.number
         reason = f"{'better' if gain > 0 else 'not better'} than trial {other} by {abs(gain):.4g}"
-        return Verdict(
-            number, "promote" if word == "promote" else "reject", reason, other, {"gain": gain}
-        )
+        return Verdict(number, "promote" if gain > 0 else "reject", reason, other, {"gain": gain})

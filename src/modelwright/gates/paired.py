@@ -58,5 +58,5 @@ class Paired:
             [goal.loss(x) for x in mine],
             looks=looks,
             confidence=self.confidence,
-            overlap=1 / max(1, len(mine) - 1),
+            overlap=a.overlap,
         )

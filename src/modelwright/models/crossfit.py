@@ -45,6 +45,12 @@ class Validation:
         """Repeats of cross-validation, the last one perhaps unfinished."""
         return -(-len(self.parts) // self.per_repeat)
 
+    @property
+    def overlap(self) -> float:
+        """Validated rows as a share of training rows, the mean over folds."""
+        ratios = (self.parts == 2).sum(axis=1) / np.maximum(1, (self.parts == 1).sum(axis=1))
+        return float(ratios.mean())
+
     @cached_property
     def folds(self) -> list[tuple[int, Rows]]:
         """Per fold its repeat and the rows it validates."""

@@ -18,7 +18,7 @@ from __future__ import annotations
 import json
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -68,15 +68,19 @@ class RulePolicy:
         caps = {"seconds": self.max_seconds, "trials": self.max_trials, "bytes": self.max_bytes}
         for unit, cap in caps.items():
             asked = about.get(unit)
-            if cap is not None and asked is not None and asked > cap:
+            if cap is not None and (asked is None or asked > cap):
+                told = "no bound" if asked is None else f"{asked:g}"
                 return Ruling(
-                    "refuse", f"policy {self.name!r} caps {unit} at {cap:g}; asked for {asked:g}"
+                    "refuse", f"policy {self.name!r} caps {unit} at {cap:g}; asked for {told}"
                 )
         return Ruling("allow", f"within the caps of policy {self.name!r}")
 
     def _rule_families(self, document: str) -> Ruling:
-        named = set(_types(json.loads(document)))
-        if named & set(self.families):
+        data = json.loads(document)
+        # The outermost type is the family; a document without one must name allowed types only.
+        outer = data.get("type") if isinstance(data, Mapping) else None
+        named = {outer} if isinstance(outer, str) else set(_types(data))
+        if named and named <= set(self.families):
             return Ruling("allow", f"family allowed by policy {self.name!r}")
         shown = ", ".join(sorted(named)) or "no family"
         return Ruling(
@@ -86,6 +90,12 @@ class RulePolicy:
     def to_json(self) -> dict[str, Any]:
         """Plain data, for the study's first row."""
         return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> RulePolicy:
+        """The policy that `to_json` wrote."""
+        plain: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items()}
+        return cls(**plain)
 
     @property
     def hash(self) -> str:
@@ -110,16 +120,13 @@ def read_policy(path: str | Path) -> RulePolicy:
 
 
 def policy_from(data: Mapping[str, Any], where: str = "policy") -> RulePolicy:
-    """The policy in plain data as `read_policy` reads it, or as `to_json` wrote it."""
-    if set(data) == {f.name for f in fields(RulePolicy)}:
-        plain: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items()}
-        return RulePolicy(**plain)
+    """The policy in a table as a file has it; everything in it is checked."""
     _known(data, {"name", "allow", "ask", "budget", "families"}, where)
     budget, families = data.get("budget", {}), data.get("families", {})
     _known(budget, {"seconds", "trials", "bytes"}, f"{where} [budget]")
     _known(families, {"allowed"}, f"{where} [families]")
     for word in ("allow", "ask"):
-        for action in data.get(word, ()):
+        for action in _names(data.get(word, []), f"{where}: {word}"):
             if action not in ACTIONS:
                 raise InputError(
                     f"{where}: {word} names the unknown action {action!r}."
@@ -135,7 +142,7 @@ def policy_from(data: Mapping[str, Any], where: str = "policy") -> RulePolicy:
         max_seconds=budget.get("seconds"),
         max_trials=budget.get("trials"),
         max_bytes=budget.get("bytes"),
-        families=tuple(families.get("allowed", ())),
+        families=tuple(_names(families.get("allowed", []), f"{where} [families]: allowed")),
     )
 
 
@@ -148,6 +155,12 @@ def _known(table: Any, known: set[str], where: str) -> None:
                 f"{where}: unknown key {name!r}.{did_you_mean(name, known)} "
                 f"Known: {', '.join(sorted(known))}."
             )
+
+
+def _names(value: Any, where: str) -> list[str]:
+    if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
+        raise InputError(f'{where} is a list of names, such as ["a", "b"]; got {value!r}.')
+    return value
 
 
 def _types(value: Any) -> Iterator[str]:

@@ -12,15 +12,17 @@ from modelwright.core.view import Outcome, View
 from modelwright.stats import mean_interval
 
 
-def leaderboard(view: View) -> list[dict[str, Any]]:
-    """Rows best first, failed trials last; see docs/json.md for the fields.
+def leaderboard(view: View, top: int | None = None) -> list[dict[str, Any]]:
+    """Rows best first, failed trials last; see docs/json.md for the fields. `top` cuts the list.
 
     `low` and `high` bound the mean score over folds (95 %, corrected for shared training rows).
     """
-    rows = []
+    rows: list[dict[str, Any]] = []
     for rung in range(view.rungs.top, -1, -1):
-        rows += [_row(outcome, view) for outcome in view.best(view.n_ranked(rung), rung)]
-    rows += [_row(o, view) for o in view.finished if not o.ok and o.trial.role != "refit"]
+        left = view.n_ranked(rung) if top is None else max(0, top - len(rows))
+        rows += [_row(outcome, view) for outcome in view.best(left, rung)]
+    if top is None:
+        rows += [_row(o, view) for o in view.finished if not o.ok and o.trial.role != "refit"]
     for place, row in enumerate(rows, 1):
         row["place"] = place
     return rows
@@ -57,13 +59,27 @@ def fold_bounds(outcome: Outcome, metric: str) -> tuple[float, float] | None:
     folds = outcome.evidence.folds.get(metric, ())
     if len(folds) < 2:
         return None
-    interval = mean_interval(folds, overlap=1 / max(1, len(folds) - 1))
+    interval = mean_interval(folds, overlap=outcome.overlap)
     return interval.low, interval.high
 
 
 def family_of(document: str) -> str:
     """The family a design names first (its `type`), or the empty string."""
     return next(_types(json.loads(document)), "")
+
+
+def described(outcome: Outcome) -> str:
+    """The family of an outcome in words; of an ensemble its members, the heaviest first."""
+    family = family_of(outcome.trial.candidate.document) or outcome.trial.role
+    weights: Mapping[str, float] = outcome.evidence.facts.get("weights", {})
+    if outcome.trial.role != "blend" or not weights:
+        return family
+    members = json.loads(outcome.trial.candidate.document)["members"]
+    families = {str(m["trial"]): family_of(m["document"]) for m in members}
+    heavy = sorted((-weight, families[trial]) for trial, weight in weights.items() if weight > 0)
+    told = ", ".join(f"{name} {-weight:.2g}" for weight, name in heavy[:4])
+    more = f" and {len(heavy) - 4} more" if len(heavy) > 4 else ""
+    return f"ensemble of {told}{more}"
 
 
 def _types(value: Any) -> Iterator[str]:

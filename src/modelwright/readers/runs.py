@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 from modelwright.core.errors import InputError, did_you_mean
 from modelwright.core.record import Record
 from modelwright.ledger import Ledger, open_ledger
+from modelwright.ledger.lockfile import lock_path
 
 LEDGER = "ledger.sqlite"
 DEFAULT_WORKSPACE = "modelwright-runs"
@@ -97,6 +99,19 @@ def read_record(run: RunFolder, space: Any = None) -> Record:
         return record_of(ledger, study_of(ledger), space)
     finally:
         ledger.close()
+
+
+def process_of(run: RunFolder, study: str) -> int | None:
+    """The process that works on the run now, by its lock; None when nobody does.
+
+    A run whose process was killed keeps the status `running` in its rows; this tells the two apart.
+    """
+    try:
+        process = int(lock_path(run.ledger_path, study).read_text("ascii"))
+        os.kill(process, 0)
+    except (OSError, ValueError, OverflowError) as error:
+        return process if isinstance(error, PermissionError) else None
+    return process
 
 
 def record_of(ledger: Ledger, study: str, space: Any = None) -> Record:

@@ -84,13 +84,14 @@ class AskTell:
             self._ledger.close()
             raise
         self._session = Session.open(
-            self._plan.study, self._ledger, self._writer, self._plan.description
+            self._plan.study, self._ledger, self._writer, self._plan.description, elsewhere=True
         )
         self._session.commit()
         self._again = list(self._session.orders())
 
     def ask(self) -> Asked:
         """The next design. Raises InputError when the space holds nothing that was not tried."""
+        self._session.read_inbox()
         trial = self._again.pop(0) if self._again else self._session.next_trial()
         self._session.commit()
         self._session.orders()
@@ -104,13 +105,20 @@ class AskTell:
         """Records a value: a number, one per goal, or a mapping from metric to number.
 
         NaN and infinities are recorded as a failed trial. Telling a trial twice changes nothing.
+        Raises InputError for what is no number, and for a design this study did not hand out.
         """
+        self._check(asked)
         scores = scores_of(value, tuple(goal.metric for goal in self._plan.study.problem.goals))
+        for name in (goal.metric for goal in self._plan.study.problem.goals):
+            score = scores.get(name)
+            if isinstance(score, bool) or not isinstance(score, (int, float)):
+                raise InputError(f"tell needs a number for {name!r}; got {value!r}.")
         self._session.take(Evidence(asked.trial.number, scores))
         self._session.commit()
 
     def fail(self, asked: Asked, message: str = "told as failed") -> None:
         """Records that the trial could not be run."""
+        self._check(asked)
         self._session.take(Evidence(asked.trial.number).failed("error", message))
         self._session.commit()
 
@@ -120,6 +128,10 @@ class AskTell:
         said: dict[str, Any] = {"kind": "enqueue", "document": document, "by": "caller"}
         self._session.note("message", said)
         self._session.commit()
+
+    def _check(self, asked: Asked) -> None:
+        if self._session.record.view.trials.get(asked.trial.number) != asked.trial:
+            raise InputError("this design was not handed out by this study; tell the one that did.")
 
     @property
     def result(self) -> SearchResult:

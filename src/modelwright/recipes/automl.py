@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modelwright.core.errors import InputError
+from modelwright.core.errors import InputError, did_you_mean
 from modelwright.core.problem import Budget, Limit, Problem, Rungs
 from modelwright.core.record import Record
 from modelwright.core.trial import Candidate
@@ -131,11 +131,17 @@ def study_plan(
     """The study of a prepared table."""
     from modelwright.data import load_part
     from modelwright.designers import designer_json
-    from modelwright.families import SEARCHED, available, table_model
+    from modelwright.families import FAMILIES, SEARCHED, available, table_model
     from modelwright.gates import Paired
     from modelwright.models.metrics import find_metric
     from modelwright.spaces import Space
 
+    for name in policy.families:
+        if name not in FAMILIES:
+            raise InputError(
+                f"policy {policy.name!r} allows the unknown family {name!r}."
+                f"{did_you_mean(name, FAMILIES)} Known: {', '.join(FAMILIES)}."
+            )
     names = [n for n in SEARCHED if not policy.families or n in policy.families]
     types, left_out = available(names or SEARCHED)
     space = Space(table_model(t.__name__ for t in types))
@@ -227,7 +233,6 @@ def resume_build(run_folder: RunFolder, add: Budget | None = None) -> BuildResul
 def plan_again(run_folder: RunFolder, record: Record, began: float) -> BuildPlan:
     """The plan of a run that exists, from its first row and its prepared data."""
     from modelwright.data import Prepared, TableInfo, load_part
-    from modelwright.policy.policy import policy_from
 
     about = record.settings["problem"]["about"]
     data = run_folder.path / "data"
@@ -243,7 +248,7 @@ def plan_again(run_folder: RunFolder, record: Record, began: float) -> BuildPlan
         {"columns": about["columns"], "n_rows": about["n_rows"], "notes": [],
          "source": about["source"]}
     )  # fmt: skip
-    policy = policy_from(record.settings["policy"])
+    policy = RulePolicy.from_json(record.settings["policy"])
     question = Question.from_json(about["question"])
     budget = Budget(**record.settings["budget"])
     plan = study_plan(

@@ -11,7 +11,7 @@ from typing import Any
 from modelwright.core.errors import NoModelError
 from modelwright.core.record import Record
 from modelwright.core.view import Outcome
-from modelwright.readers.leaderboard import family_of, fold_bounds, leaderboard
+from modelwright.readers.leaderboard import described, family_of, fold_bounds, leaderboard
 from modelwright.readers.runs import RunFolder
 from modelwright.recipes.closing import winner
 
@@ -61,17 +61,21 @@ class BuildResult:
         """What the command line returns: see docs/json.md."""
         if self.shipped is not None:
             return 0
-        return {"refused": 4, "waiting": 5, "stopped": 130, "paused": 0}.get(self.record.status, 3)
+        ended = {"refused": 4, "waiting": 5, "stopped": 130, "paused": 130}
+        asked = [r["word"] for r in self.record.rulings if r["action"] in ("ship", "evaluate")]
+        if self.record.status == "finished" and asked:
+            return 5 if asked[-1] == "ask" else 4
+        return ended.get(self.record.status, 3)
 
     @property
     def sentence(self) -> str:
         """One sentence: what came out, or which limit was in the way and what was nearest."""
         view, best = self.record.view, self.best
         if best is None:
-            return f"no model was built: {self.record.reason}."
+            return f"no model was built: {self.record.reason}{self._failures()}."
         metric = view.goals[0].metric
         score = f"{metric} {best.evidence.scores[metric]:.5g}"
-        family = family_of(best.trial.candidate.document)
+        family = described(best)
         if best.violation > 0:
             binding = [x for x in view.limits if self._over(best, x.metric)]
             told = ", ".join(f"{x} (measured {self._measured(best, x.metric)})" for x in binding)
@@ -79,6 +83,14 @@ class BuildResult:
         if self.keep_yours:
             return f"keep yours: {family} reached {score}, which is within noise of your model."
         return f"best model: {family}, {score}."
+
+    def _failures(self) -> str:
+        finished = self.record.view.finished
+        failed = [o.evidence.failure for o in finished if o.evidence.failure is not None]
+        if not failed:
+            return ""
+        last = f"the last by {failed[-1].cause}: {failed[-1].message.rstrip('.')}"
+        return f"; {len(failed)} of {len(finished)} trials failed, {last}"
 
     def _over(self, outcome: Outcome, metric: str) -> bool:
         evidence = outcome.evidence
@@ -145,7 +157,7 @@ class BuildResult:
         titles = ("place", "family", "score", "low", "high", "by", "reason")
         head = "".join(f"<th>{t}</th>" for t in titles)
         rows = []
-        for row in self.leaderboard()[:10]:
+        for row in leaderboard(self.record.view, top=10):
             cells = (f"{row[t]:.5g}" if isinstance(row[t], float) else row[t] or "" for t in titles)
             rows.append("".join(f"<td>{html.escape(str(c))}</td>" for c in cells))
         body = "".join(f"<tr>{row}</tr>" for row in rows)

@@ -31,7 +31,13 @@ class SearchResult:
         champion = self.record.view.champion
         outcome = None if champion is None else self.record.view.outcome(champion)
         if outcome is None:
-            raise NoModelError(f"no trial succeeded; the search ended because: {self.reason}.")
+            last = next((o for o in reversed(self.trials) if o.evidence.failure), None)
+            told = (
+                ""
+                if last is None or last.evidence.failure is None
+                else (f" The last failure: {last.evidence.failure.message}.")
+            )
+            raise NoModelError(f"no trial succeeded; the search ended: {self.reason}.{told}")
         if outcome.violation > 0:
             raise NoModelError(
                 f"no trial met the limits {', '.join(map(str, self.record.view.limits))}; the "
@@ -66,6 +72,13 @@ class SearchResult:
         """One plain row per trial, best first, failed ones last: see docs/json.md."""
         return leaderboard(self.record.view)
 
+    def to_frame(self) -> Any:
+        """The leaderboard as a pandas data frame, one column per score."""
+        import pandas as pd
+
+        rows = [{**row, **row["scores"]} for row in self.leaderboard()]
+        return pd.DataFrame(rows).drop(columns=["scores", "design", "score"], errors="ignore")
+
     def __repr__(self) -> str:
         view = self.record.view
         try:
@@ -78,7 +91,7 @@ class SearchResult:
         """The notebook's display: the best design and the ten best trials."""
         head = html.escape(repr(self))
         rows = []
-        for row in self.leaderboard()[:10]:
+        for row in leaderboard(self.record.view, top=10):
             scores = ", ".join(f"{name} {score:.5g}" for name, score in row["scores"].items())
             cells = (row["trial"], row["by"], scores or row["failure"], row["reason"])
             rows.append("".join(f"<td>{html.escape(str(cell))}</td>" for cell in cells))

@@ -23,6 +23,8 @@ from modelwright.study import Study, run
 
 Changed = Literal["ask", "new", "keep"]
 WORKSPACE = "modelwright-runs"
+CODE = "objective (its code changed)"
+KEPT = {CODE, "designer"}  # what may change under a study that goes on
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ def search(
     *,
     budget: str | int | Budget = 100,
     goal: str | Sequence[str] = "minimise",
-    limits: Sequence[str] = (),
+    limits: str | Sequence[str] = (),
     rungs: Rungs | Sequence[float] | None = None,
     executor: Literal["inline", "processes"] | Executor = "inline",
     slots: int | None = None,
@@ -114,7 +116,7 @@ def plan_search(
     *,
     budget: str | int | Budget,
     goal: str | Sequence[str],
-    limits: Sequence[str],
+    limits: str | Sequence[str],
     rungs: Rungs | Sequence[float] | None,
     slots: int,
     designer: Designer | str,
@@ -134,7 +136,9 @@ def plan_search(
     function = resolve(objective) if isinstance(objective, str) else objective
     goals = tuple(Goal.parse(g) for g in ([goal] if isinstance(goal, str) else goal))
     goals = goals if len(goals) == 1 else _named(goals)
-    evaluator = FunctionEvaluator(function, compiled, tuple(g.metric for g in goals))
+    evaluator = FunctionEvaluator(
+        function, compiled, tuple(g.metric for g in goals), fidelity=rungs is not None
+    )
     ladder = (
         rungs
         if isinstance(rungs, Rungs)
@@ -143,10 +147,10 @@ def plan_search(
         else ONE_RUNG
     )
     chosen = make_designer(designer) if isinstance(designer, str) else designer
-    label = name or _label(function)
+    label = _label(function) if name is None else _checked_name(name)
+    bounds = tuple(Limit.parse(x) for x in ([limits] if isinstance(limits, str) else limits))
     study = Study(
-        name=label,
-        problem=Problem("function", goals, tuple(map(Limit.parse, limits)), {"name": label}, seed),
+        name=label, problem=Problem("function", goals, bounds, {"name": label}, seed),
         space=compiled, designer=chosen, gate=Best(), policy=policy, budget=Budget.parse(budget),
         rungs=ladder, slots=slots, in_order=in_order, protocol=evaluator.protocol(),
     )  # fmt: skip
@@ -172,7 +176,7 @@ def settle(plan: Plan, ledger: Ledger, if_changed: Changed) -> Plan:
     name, tried = plan.study.name, 1
     while (first := _first(ledger, name)) is not None:
         changed = _changes(first, plan.description)
-        if not changed or (if_changed == "keep" and not set(changed) & {"space", "goals"}):
+        if not changed or (if_changed == "keep" and set(changed) <= KEPT):
             _add_budget(ledger, name, plan.study.budget)
             break
         if if_changed == "new":
@@ -180,7 +184,7 @@ def settle(plan: Plan, ledger: Ledger, if_changed: Changed) -> Plan:
             name = f"{plan.study.name}-{tried}"
             continue
         keep = " or if_changed='keep' to go on with its trials"
-        more = "" if set(changed) & {"space", "goals"} else keep
+        more = keep if set(changed) <= KEPT else ""
         raise InputError(
             f"study {name!r} was begun with another {', '.join(changed)} "
             f"({ledger.length(name)} rows in {plan.where}): "
@@ -237,6 +241,14 @@ def _label(function: Any) -> str:
     return re.sub(r"[^A-Za-z0-9_.-]+", "-", name.replace("__main__.", "")).strip("-.")
 
 
+def _checked_name(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_. -]*", name):
+        raise InputError(
+            f"a name has letters, digits, '_', '-', '.' and blanks, no path; got {name!r}."
+        )
+    return name
+
+
 def _first(ledger: Ledger, name: str) -> Mapping[str, Any] | None:
     return next((row.body for row in ledger.rows(name, 0, 1)), None)
 
@@ -244,7 +256,7 @@ def _first(ledger: Ledger, name: str) -> Mapping[str, Any] | None:
 def _changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     """What differs between the study as recorded and as asked for now, in words."""
     pairs = {
-        "objective (its code changed)": ("protocol",), "space": ("space",),
+        CODE: ("protocol",), "space": ("space",),
         "designer": ("designer",),
         "goals": ("problem", "goals"), "limits": ("problem", "limits"),
         "seed": ("problem", "seed"), "rungs": ("rungs",), "number of slots": ("slots",),
@@ -261,10 +273,11 @@ def _changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
 
 def _add_budget(ledger: Ledger, name: str, asked: Budget) -> None:
     """Posts the part of the budget that the study was not given yet."""
-    rows = ledger.rows(name, kinds=("study", "message"))
+    bodies = [row.body for row in ledger.rows(name, kinds=("study", "message"))]
+    bodies += [message.body for message in ledger.inbox(name)]
     given: dict[str, Any] = {}
-    for row in rows:
-        part = row.body["budget"] if row.kind == "study" else row.body.get("add", {})
+    for body in bodies:
+        part = {} if "ignored" in body else body.get("add", body.get("budget", {}))
         for unit, amount in part.items():
             if amount is not None:
                 given[unit] = given.get(unit, 0) + amount

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 ROWS = {
     "all": "all rows",
     "development": "the development rows",
-    "fold": "the training rows of one fold, because the budget ended before a fit on all rows",
+    "fold": "the training rows of one fold; only the winner is fitted on all, if the budget allows",
 }
 
 

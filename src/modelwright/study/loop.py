@@ -38,6 +38,7 @@ def run(
         try:
             with _deferred_interrupts(session, executor):
                 while not session.over:
+                    session.commit()  # what was measured is safe before anybody thinks about it
                     session.read_inbox()  # people come first
                     while session.next_trial() is not None:  # propose, permit
                         pass
@@ -69,10 +70,15 @@ def _deferred_interrupts(session: Session, executor: Executor) -> Iterator[None]
         yield
         return
 
+    heard_one = False
+
     def heard(signum: int, frame: Any) -> None:
-        if session.interrupted or (session.evaluating and not executor.interrupts):
+        nonlocal heard_one
+        again, heard_one = session.interrupted, True
+        session.interrupted = True  # also where the objective swallows what is raised here
+        inside = session.evaluating and not executor.interrupts
+        if (again or inside) and not session.committing:
             raise KeyboardInterrupt
-        session.interrupted = True
 
     before = signal.signal(signal.SIGINT, heard)
     try:
@@ -82,3 +88,5 @@ def _deferred_interrupts(session: Session, executor: Executor) -> Iterator[None]
         session.read_inbox()
     finally:
         signal.signal(signal.SIGINT, before)
+    if heard_one and getattr(before, "__name__", "") == heard.__name__ and callable(before):
+        before(signal.SIGINT, None)  # a study inside a study: the outer one was meant as well

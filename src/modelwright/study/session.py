@@ -9,10 +9,20 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from modelwright.core.canonical import digest
+from modelwright.core.errors import InputError
 from modelwright.core.keys import Key
+from modelwright.core.problem import Budget
 from modelwright.core.record import Record, verdict_json
 from modelwright.core.roles import Executor
-from modelwright.core.trial import Action, Evidence, Progress, Proposal, Trial
+from modelwright.core.trial import (
+    Action,
+    Candidate,
+    Evidence,
+    Progress,
+    Proposal,
+    Ruling,
+    Trial,
+)
 from modelwright.core.version import VERSION
 from modelwright.core.view import View
 from modelwright.ledger import Ledger, Writer
@@ -22,7 +32,7 @@ from modelwright.study.study import Study
 WORDS = ("stop", "pause", "budget", "ban", "enqueue")  # what people may write to the inbox
 INBOX_SECONDS = 0.1  # how often people's messages are looked for: a stop acts well within 2 s
 HOPELESS = 10  # that many first trials, all failed, end the run: something is wrong with the task
-TRIES = 8  # proposals refused or tried already, before a designer counts as having none
+TRIES = 50  # proposals refused or tried already, before a designer counts as having none
 
 
 class Session:
@@ -39,8 +49,9 @@ class Session:
         self.key = Key.of(study.problem.seed)
         self.protocol = digest(study.protocol)
         self.interrupted = False
-        self.evaluating = False
+        self.evaluating = self.committing = False
         self.over = ""
+        self._stuck = self.told = False
         self._entries: list[tuple[str, dict[str, Any]]] = []
         self._state = study.designer.start(study.brief)
         self._folded = 0
@@ -58,27 +69,36 @@ class Session:
         writer: Writer,
         description: Mapping[str, Any],
         began: float | None = None,
+        elsewhere: bool = False,
     ) -> Session:
-        """Folds the rows there are; a new study writes its first, a resumed one a `session` row."""
+        """Folds the rows there are; a new study writes its first, a resumed one a `session` row.
+
+        `elsewhere` tells that the caller runs the trials: none can take this process down.
+        """
         record = Record(study.brief, study.budget)
         for row in ledger.rows(study.name):
             if row.n == 0:  # the budget it was begun with; later ones are rows of their own
                 record = Record.open(row.body, study.space)
             record.absorb(row.kind, row.body)
         session = cls(study, writer, record, began)
-        if record.status == "new":
+        session.told = elsewhere
+        began_before = record.status != "new"
+        if not began_before:
             session.note("study", dict(description))
+        if record.status in ("running", "refused", "waiting") and not record.sessions:
             session._rule_plan()
         if session.over:
             return session
-        session.read_inbox()
-        if record.status == "finished" and not session._entries:
+        session.read_inbox(stale=began_before)
+        if record.status == "finished" and not session._more_to_do():
             session.over = record.reason
             return session
         left = [trial.number for trial in record.view.pending]
-        lost = [number for number in left if record.ordered_again[number] >= 2]
+        lost = [n for n in left if record.ordered_again[n] >= 2 and not elsewhere]
         facts = {"version": VERSION, "python": platform.python_version()}
-        session.note("session", {**facts, "ordered_again": [n for n in left if n not in lost]})
+        facts["protocol"] = session.protocol
+        again = [] if elsewhere else [n for n in left if n not in lost]
+        session.note("session", {**facts, "ordered_again": again})
         for number in lost:  # it took its supervisor down twice: not a third time
             message = "the supervisor died twice while this trial ran"
             session.take(Evidence(number).failed("interrupted", message))
@@ -87,9 +107,12 @@ class Session:
             session.judge()
         return session
 
+    def _more_to_do(self) -> bool:
+        """Whether the rows taken from the inbox give a finished study something to do."""
+        return any(kind == "message" and "ignored" not in body for kind, body in self._entries)
+
     def _rule_plan(self) -> None:
-        budget = {k: v for k, v in asdict(self.study.budget).items() if v is not None}
-        ruling = self.study.policy.rule(Action("run", budget))
+        ruling = self._rule_budget(self.study.budget)
         if ruling.word != "allow":
             self.note("ruling", {"action": "run", **asdict(ruling)})
             self.end(ruling.reason, "refused" if ruling.word == "refuse" else "waiting")
@@ -107,14 +130,25 @@ class Session:
         self._entries.append((kind, body))
         self.record.absorb(kind, body)
 
+    def _rule_budget(self, budget: Budget) -> Ruling:
+        about = {k: v for k, v in asdict(budget).items() if v is not None}
+        return self.study.policy.rule(Action("run", about))
+
     def commit(self, durable: bool = False) -> None:
         """Writes the queued rows in one transaction."""
         if self._entries:
-            self.writer.append(self._entries, durable=durable)
-            self._entries = []
+            self.committing = True  # a Ctrl-C now would leave in doubt what was written
+            try:
+                self.writer.append(self._entries, durable=durable)
+                self._entries = []
+            finally:
+                self.committing = False
 
-    def read_inbox(self) -> None:
-        """Takes people's messages, at most every tenth of a second, and obeys them."""
+    def read_inbox(self, stale: bool = False) -> None:
+        """Takes people's messages, at most every tenth of a second, and obeys them.
+
+        `stale` messages were posted before this session: their stop or pause meant another.
+        """
         if self.interrupted:
             self.interrupted = False
             self.note("message", {"kind": "stop", "by": "keyboard"})
@@ -125,17 +159,38 @@ class Session:
         self._inbox_at = now + INBOX_SECONDS
         for message in self.writer.inbox():
             kind = message.body.get("kind")
-            if kind not in WORDS:
-                self.note(*message.entry(ignored=f"known words: {', '.join(WORDS)}"))
+            trouble = self._trouble(message.body)
+            if stale and kind in ("stop", "pause"):
+                trouble = "it was posted before this session began"
+            if trouble:
+                self.note(*message.entry(ignored=trouble))
                 continue
             self.note(*message.entry())
+            self._stuck = False
             if kind == "stop":
                 self.end("stopped by the user", "stopped")
             elif kind == "pause":
                 self.end("paused by the user", "paused")
 
+    def _trouble(self, body: Mapping[str, Any]) -> str:
+        """Why a message cannot be obeyed, or nothing: one bad message must not stop a study."""
+        kind = body.get("kind")
+        try:
+            if kind == "budget":
+                add = Budget(**body["add"])
+                ruling = self._rule_budget(self.record.view.extended(add, lift=False))
+                return "" if ruling.word == "allow" else ruling.reason
+            if kind == "enqueue":
+                self.study.space.load(body["document"])
+            elif kind == "ban":
+                return "" if isinstance(body["candidate"], str) else "a candidate's id is a text"
+        except (InputError, KeyError, TypeError) as error:
+            return f"it cannot be read: {error}"
+        return "" if kind in WORDS else f"known words are {', '.join(WORDS)}"
+
     def end(self, reason: str, status: str) -> None:
         """Closes the session; the loop leaves at its next turn. Only the first reason counts."""
+        assert reason, "an end has a reason"
         if not self.over:
             self.note("end", {"status": status, "reason": reason})
             self.over = reason
@@ -151,8 +206,8 @@ class Session:
             checked = replace(checked, protocol=self.protocol)
         body = checked.to_json()
         body["at"] = round(self.at, 4)
+        self.record.evidence(checked, body["at"])  # first: it refuses what is no trial of ours
         self._entries.append(("evidence", body))
-        self.record.evidence(checked, body["at"])
         if not self.study.repeatable:
             self.judge(only=checked.trial)
 
@@ -188,27 +243,30 @@ class Session:
         if self.over or len(view.pending) >= self.study.slots:
             return None
         if self.record.phase == "search":
+            if self.study.repeatable:
+                if any(t.number <= number - self.study.slots for t in view.pending):
+                    return None  # its turn comes when all it has to see is known
+                self.judge(upto=number - self.study.slots)
             reason = self.search_over()
             if not reason:
-                if self.study.repeatable:
-                    if any(t.number <= number - self.study.slots for t in view.pending):
-                        return None  # its turn comes when all it has to see is known
-                    self.judge(upto=number - self.study.slots)
                 proposal = self._permitted(number)
                 if proposal is not None:
                     return self._order(number, proposal)
                 if view.pending:
                     return None
                 reason = self._nothing_left()
+                if not reason:
+                    return None
             if not self._close(reason):
                 return None
         return self._closing_step(number)
 
     def _nothing_left(self) -> str:
-        view = self.record.view
         refused = next((r["reason"] for r in reversed(self.record.rulings)), "")
-        if refused and not any(trial.role == "search" for trial in view.trials.values()):
+        if refused and not self.record.view.trials_spent:
             return refused
+        if self._stuck:
+            return f"the designer proposed {TRIES} times in a row what was tried or refused"
         return "nothing left to try: every design of the space was tried"
 
     def search_over(self) -> str:
@@ -229,8 +287,8 @@ class Session:
             if self.at + reserve >= budget.seconds:
                 kept = f", {reserve:.1f} s of it kept for the closing steps" if reserve else ""
                 return f"budget spent: {budget.seconds:g} s{kept}"
-        first = view.finished[:HOPELESS]
-        if len(view.finished) == HOPELESS and not any(outcome.ok for outcome in first):
+        first = self.record.seen.searched[:HOPELESS]
+        if len(first) == HOPELESS and not any(outcome.ok for outcome in first) and not self.told:
             failure = first[-1].evidence.failure
             return f"the first {HOPELESS} trials all failed: {failure.message if failure else ''}"
         return ""
@@ -249,11 +307,16 @@ class Session:
     def _closing_step(self, number: int) -> Trial | None:
         assert self.study.closing is not None, "a closing phase has closing steps"
         self.judge()
-        steps = self.study.closing.propose(self.record.view)
-        if steps:
-            return self._order(number, steps[0])
+        for step in self.study.closing.propose(self.record.view):
+            about = {"candidate": step.candidate.id, "role": step.role}
+            ruling = self.study.policy.rule(Action(step.role, about), self.record.view)
+            if ruling.word == "allow":
+                return self._order(number, step)
+            known = any(r.get("candidate") == step.candidate.id for r in self.record.rulings)
+            if not known:
+                self.note("ruling", {"action": step.role, **about, **asdict(ruling)})
         if not self.record.view.pending:
-            self.end(self.record.reason, "finished")
+            self.end(self.record.search_reason, "finished")
         return None
 
     def _permitted(self, number: int) -> tuple[Proposal, int | None] | None:
@@ -275,19 +338,19 @@ class Session:
                 return found
             body = {"action": "evaluate", "candidate": candidate.id, **asdict(ruling)}
             self.note("ruling", body)
-            seen.refused.add(candidate.id)
+        self._stuck = True
         return None
 
     def _propose(self, number: int, attempt: int, seen: View) -> tuple[Proposal, int | None] | None:
         study = self.study
-        if attempt == 0 and self.record.enqueued:
-            candidate = study.space.candidate(study.space.load(self.record.enqueued[0]))
-            return Proposal(candidate, "asked for by the user", by="enqueued"), None
-        if number < len(study.rivals):
-            name = study.rival_names[number] if study.rival_names else "baseline"
-            reason = f"{name}: what every candidate has to beat"
-            top = study.rungs.top
-            return Proposal(study.rivals[number], reason, top, "rival", name), None
+        top = study.rungs.top
+        for i, rival in enumerate(study.rivals):
+            if seen.tried(rival.id, top) is None and rival.id not in seen.refused:
+                name = study.rival_names[i] if study.rival_names else "baseline"
+                reason = f"{name}: what every candidate has to beat"
+                return Proposal(rival, reason, top, "rival", name), None
+        if (wish := self._enqueued(seen)) is not None:
+            return Proposal(wish, "asked for by the user", by="enqueued"), None
         budget = seen.budget
         if attempt == 0 and (promoted := promotable(seen)) is not None:
             outcome, proposal = promoted
@@ -301,6 +364,18 @@ class Session:
             return None
         named = proposals[0]
         return (replace(named, by=study.designer.name) if not named.by else named), None
+
+    def _enqueued(self, seen: View) -> Candidate | None:
+        """The first design in line that can be tried; those that cannot are dropped, with a row."""
+        while self.record.enqueued:
+            document = self.record.enqueued[0]
+            candidate: Candidate = self.study.space.candidate(self.study.space.load(document))
+            tried = seen.tried(candidate.id)
+            if tried is None and candidate.id not in seen.banned | seen.refused:
+                return candidate
+            why = "banned or refused" if tried is None else f"tried as trial {tried}"
+            self.note("dropped", {"document": document, "reason": why})
+        return None
 
     def _fold(self) -> None:
         """Brings the designer's state up to the last full block of seen outcomes."""
@@ -360,6 +435,16 @@ class Session:
 
 
 def leave(session: Session, executor: Executor) -> None:
-    """Cancels what still runs; its orders stay open and are taken up again on resume."""
-    for trial in session.record.view.pending:
-        executor.cancel(trial.number)
+    """Cancels what still runs; its orders stay open and are taken up again on resume.
+
+    The executor's answers are fetched and dropped, so that it can be used for another study.
+    """
+    waiting = {trial.number for trial in session.record.view.pending}
+    for number in waiting:
+        executor.cancel(number)
+    patience = time.monotonic() + 1
+    while waiting and time.monotonic() < patience:
+        messages = executor.poll(0.05)
+        waiting -= {message.trial for message in messages if isinstance(message, Evidence)}
+        if not executor.interrupts and not messages:
+            break

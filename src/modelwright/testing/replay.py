@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, Literal
 
 from modelwright.core.problem import Budget
-from modelwright.core.trial import MEASURED_FIELDS, Evidence, Progress, Trial
+from modelwright.core.trial import Evidence, Progress, Trial
 from modelwright.ledger import Row, open_ledger
 from modelwright.study import Study, run
 
@@ -51,10 +51,9 @@ class Recorded:
 
 
 def decisions(rows: Sequence[Row]) -> list[tuple[str, Any]]:
-    """The orders, evidence and verdicts without what was measured on the day."""
-    dropped = {"at", *MEASURED_FIELDS}
+    """The orders and verdicts without the time of day."""
     return [
-        (row.kind, {k: v for k, v in row.body.items() if k not in dropped})
+        (row.kind, {k: v for k, v in row.body.items() if k != "at"})
         for row in rows
         if row.kind in ("order", "verdict")
     ]
