@@ -5,7 +5,9 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from modelwright.core.version import VERSION as __version__
+from modelwright.core.version import VERSION
+
+__version__ = VERSION
 
 # Names of the front and where they live; loaded when first used, so that the import stays light.
 _FRONT = {
@@ -41,8 +43,8 @@ if TYPE_CHECKING:
     from modelwright.core.problem import Rungs as Rungs
     from modelwright.models import load_model as load_model
     from modelwright.recipes.asking import AskTell as AskTell
-    from modelwright.recipes.outcome import BuildResult as BuildResult
     from modelwright.recipes.automl import build as build
+    from modelwright.recipes.outcome import BuildResult as BuildResult
     from modelwright.recipes.result import SearchResult as SearchResult
     from modelwright.recipes.search import search as search
     from modelwright.spaces import Space as Space

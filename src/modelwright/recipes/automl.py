@@ -2,49 +2,28 @@
 
 from __future__ import annotations
 
-import os
 import re
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modelwright.core.errors import InputError, did_you_mean
-from modelwright.core.problem import Budget, Limit, Problem, Rungs
+from modelwright.core.errors import InputError
+from modelwright.core.problem import Budget
 from modelwright.core.record import Record
-from modelwright.core.trial import Candidate
 from modelwright.core.view import View
 from modelwright.ledger import open_ledger
 from modelwright.policy import LAPTOP, RulePolicy
 from modelwright.readers.runs import DEFAULT_WORKSPACE, RunFolder, record_of, study_of
-from modelwright.recipes.closing import BlendAndRefit
 from modelwright.recipes.outcome import BuildResult
-from modelwright.recipes.question import LIMITED, TASKS, Question
+from modelwright.recipes.question import Question
+from modelwright.recipes.table_study import EVALUATOR, BuildPlan, check_metric, study_plan
 from modelwright.recipes.tidy import Tidy
-from modelwright.study import Study, run
+from modelwright.study import run
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from modelwright.data import Prepared, TableInfo
-
-SHIP_SECONDS = 1.5  # of a budget in seconds, kept for writing the model and the report
-EVALUATOR = "modelwright.evaluators.fit_and_score:load"
-TRIVIAL = '{"type":"Dummy"}'
-
-
-@dataclass(frozen=True)
-class BuildPlan:
-    """A build that is ready to run: the data is prepared, nothing was tried."""
-
-    run: RunFolder
-    study: Study
-    description: Mapping[str, Any]
-    arguments: Mapping[str, Any]
-    dev: Path
-    notes: tuple[str, ...]
-    began: float
 
 
 def build(
@@ -118,76 +97,6 @@ def plan_build(
     return study_plan(RunFolder(path), question, table.info, prepared, wanted, policy, slots, began)
 
 
-def study_plan(
-    run_folder: RunFolder,
-    question: Question,
-    info: TableInfo,
-    prepared: Prepared,
-    budget: Budget,
-    policy: RulePolicy,
-    slots: int | None,
-    began: float,
-) -> BuildPlan:
-    """The study of a prepared table."""
-    from modelwright.data import load_part
-    from modelwright.designers import designer_json
-    from modelwright.families import FAMILIES, SEARCHED, available, table_model
-    from modelwright.gates import Paired
-    from modelwright.models.metrics import find_metric
-    from modelwright.spaces import Space
-
-    for name in policy.families:
-        if name not in FAMILIES:
-            raise InputError(
-                f"policy {policy.name!r} allows the unknown family {name!r}."
-                f"{did_you_mean(name, FAMILIES)} Known: {', '.join(FAMILIES)}."
-            )
-    names = [n for n in SEARCHED if not policy.families or n in policy.families]
-    types, left_out = available(names or SEARCHED)
-    space = Space(table_model(t.__name__ for t in types))
-    asked = _metric(question, prepared.schema.classes)
-    metric = find_metric(asked, prepared.schema.task)
-    part = load_part(prepared.dev)
-    about: dict[str, Any] = {
-        "question": question.to_json(),
-        "task": prepared.schema.task,
-        "classes": list(prepared.schema.classes),
-        "n_rows": info.n_rows,
-        "n_dev": prepared.n_dev,
-        "n_sealed": prepared.n_sealed,
-        "notes": [*info.notes, *prepared.notes, *left_out],
-        "columns": [c.to_json() for c in info.columns],
-        "source": dict(info.source),
-        "data_hash": prepared.hash,
-    }
-    problem = Problem(
-        "table", (metric.goal,), tuple(Limit.parse(x, LIMITED) for x in question.limits), about,
-        question.seed,
-    )  # fmt: skip
-    arguments = {
-        "task": prepared.schema.task,
-        "metric": asked,
-        "families": [t.__name__ for t in types],
-        "constraint": question.constraint,
-        "sealed": None if prepared.sealed is None else str(prepared.sealed.absolute()),
-        "path": str(Path.cwd()),
-    }
-    n_folds = len(part.parts) // max(1, part.repeats)
-    study = Study(
-        name=run_folder.name, problem=problem, space=space, designer=_designer(space, types),
-        gate=Paired(), policy=policy, budget=_search_budget(budget),
-        rungs=_rungs(prepared.n_dev), slots=slots or max(1, min(4, os.cpu_count() or 1)),
-        rivals=_rivals(question), rival_names=_rival_names(question),
-        closing=BlendAndRefit(max(2, n_folds), prepared.sealed is not None),
-        protocol={"data": prepared.hash, "metric": metric.identity(), "evaluator": EVALUATOR},
-        settings={"budget": asdict(budget), "arguments": arguments},
-    )  # fmt: skip
-    description = study.to_json(designer_json(study.designer), policy.to_json())
-    return BuildPlan(
-        run_folder, study, description, arguments, prepared.dev, tuple(about["notes"]), began
-    )
-
-
 def play(plan: BuildPlan) -> BuildResult:
     """Runs a planned build to its end, ships, and writes the report."""
     from modelwright.executors import EvaluatorSpec, FileStore, Processes, ToolBox
@@ -259,62 +168,6 @@ def plan_again(run_folder: RunFolder, record: Record, began: float) -> BuildPlan
 
 
 # -- parts ---------------------------------------------------------------------------------------
-
-
-def check_metric(question: Question) -> None:
-    """Refuses an unknown metric, or one that cannot be imported, before a file is opened."""
-    from modelwright.models.metrics import METRICS, find_metric
-
-    if question.metric is None or question.costs:
-        return
-    tasks = TASKS if question.task is None else (question.task,)
-    fitting = [m.tasks for m in METRICS.values() if m.name == question.metric]
-    task: Any = next((t for t in tasks if any(t in f for f in fitting)), tasks[0])
-    find_metric(question.metric, task)
-
-
-def _metric(question: Question, classes: tuple[str, ...]) -> Any:
-    """What the evaluator is told: a name, `module:function`, a table of costs, or None."""
-    from modelwright.models.metrics import costs_table
-
-    if not question.costs:
-        return question.metric
-    if not classes:
-        raise InputError("costs per kind of error go with classes; this target is a number.")
-    return {"costs": costs_table(question.costs, classes)}
-
-
-def _designer(space: Any, types: Sequence[Any]) -> Any:
-    from modelwright.designers import make_designer
-    from modelwright.designers.portfolio import Portfolio
-
-    defaults = tuple(space.dump(kind()) for kind in types)
-    return Portfolio(defaults, then=make_designer("bayesian"))
-
-
-def _rungs(n_dev: int) -> Rungs:
-    """Large tables are first tried on a part of their rows."""
-    return Rungs((0.2, 1.0), eta=3) if n_dev > 50_000 else Rungs((1.0,))
-
-
-def _rivals(question: Question) -> tuple[Candidate, ...]:
-    from modelwright.core.canonical import canonical
-
-    rivals = [Candidate(TRIVIAL)]
-    if question.baseline is not None:
-        rivals.append(Candidate(canonical({"type": "Rival", "source": question.baseline})))
-    return tuple(rivals)
-
-
-def _rival_names(question: Question) -> tuple[str, ...]:
-    return ("trivial", "yours") if question.baseline is not None else ("trivial",)
-
-
-def _search_budget(budget: Budget) -> Budget:
-    """The loop's part of a budget in seconds: what writing the model takes is kept back."""
-    if budget.seconds is None:
-        return budget
-    return replace(budget, seconds=max(0.5, budget.seconds - SHIP_SECONDS))
 
 
 def _split_question(question: Question) -> Any:

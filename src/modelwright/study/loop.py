@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 from modelwright.core.record import Record
 from modelwright.core.roles import Executor
+from modelwright.core.trial import Evidence
 from modelwright.ledger import Ledger
-from modelwright.study.session import Session, leave
+from modelwright.study.session import Session
 from modelwright.study.study import Study
 
 
@@ -53,7 +55,7 @@ def run(
                     for number in session.overdue():
                         executor.cancel(number)
         finally:
-            leave(session, executor)
+            _leave(session, executor)
             session.commit(durable=True)
         return session.record
 
@@ -90,3 +92,19 @@ def _deferred_interrupts(session: Session, executor: Executor) -> Iterator[None]
         signal.signal(signal.SIGINT, before)
     if heard_one and getattr(before, "__name__", "") == heard.__name__ and callable(before):
         before(signal.SIGINT, None)  # a study inside a study: the outer one was meant as well
+
+
+def _leave(session: Session, executor: Executor) -> None:
+    """Cancels what still runs; its orders stay open and are taken up again on resume.
+
+    The executor's answers are fetched and dropped, so that it can be used for another study.
+    """
+    waiting = {trial.number for trial in session.record.view.pending}
+    for number in waiting:
+        executor.cancel(number)
+    patience = time.monotonic() + 1
+    while waiting and time.monotonic() < patience:
+        messages = executor.poll(0.05)
+        waiting -= {message.trial for message in messages if isinstance(message, Evidence)}
+        if not executor.interrupts and not messages:
+            break

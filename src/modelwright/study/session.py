@@ -9,29 +9,24 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from modelwright.core.canonical import digest
-from modelwright.core.errors import InputError
 from modelwright.core.keys import Key
-from modelwright.core.problem import Budget
 from modelwright.core.record import Record, verdict_json
-from modelwright.core.roles import Executor
 from modelwright.core.trial import (
     Action,
     Candidate,
     Evidence,
     Progress,
     Proposal,
-    Ruling,
     Trial,
 )
 from modelwright.core.version import VERSION
 from modelwright.core.view import View
 from modelwright.ledger import Ledger, Writer
+from modelwright.study.bounds import rule_budget, trouble_with, why_over
 from modelwright.study.rungs import promotable
 from modelwright.study.study import Study
 
-WORDS = ("stop", "pause", "budget", "ban", "enqueue")  # what people may write to the inbox
 INBOX_SECONDS = 0.1  # how often people's messages are looked for: a stop acts well within 2 s
-HOPELESS = 10  # that many first trials, all failed, end the run: something is wrong with the task
 TRIES = 50  # proposals refused or tried already, before a designer counts as having none
 
 
@@ -112,7 +107,7 @@ class Session:
         return any(kind == "message" and "ignored" not in body for kind, body in self._entries)
 
     def _rule_plan(self) -> None:
-        ruling = self._rule_budget(self.study.budget)
+        ruling = rule_budget(self.study, self.study.budget)
         if ruling.word != "allow":
             self.note("ruling", {"action": "run", **asdict(ruling)})
             self.end(ruling.reason, "refused" if ruling.word == "refuse" else "waiting")
@@ -129,10 +124,6 @@ class Session:
         body["at"] = round(self.at, 4)
         self._entries.append((kind, body))
         self.record.absorb(kind, body)
-
-    def _rule_budget(self, budget: Budget) -> Ruling:
-        about = {k: v for k, v in asdict(budget).items() if v is not None}
-        return self.study.policy.rule(Action("run", about))
 
     def commit(self, durable: bool = False) -> None:
         """Writes the queued rows in one transaction."""
@@ -159,7 +150,7 @@ class Session:
         self._inbox_at = now + INBOX_SECONDS
         for message in self.writer.inbox():
             kind = message.body.get("kind")
-            trouble = self._trouble(message.body)
+            trouble = trouble_with(message.body, self.study, self.record)
             if stale and kind in ("stop", "pause"):
                 trouble = "it was posted before this session began"
             if trouble:
@@ -171,22 +162,6 @@ class Session:
                 self.end("stopped by the user", "stopped")
             elif kind == "pause":
                 self.end("paused by the user", "paused")
-
-    def _trouble(self, body: Mapping[str, Any]) -> str:
-        """Why a message cannot be obeyed, or nothing: one bad message must not stop a study."""
-        kind = body.get("kind")
-        try:
-            if kind == "budget":
-                add = Budget(**body["add"])
-                ruling = self._rule_budget(self.record.view.extended(add, lift=False))
-                return "" if ruling.word == "allow" else ruling.reason
-            if kind == "enqueue":
-                self.study.space.load(body["document"])
-            elif kind == "ban":
-                return "" if isinstance(body["candidate"], str) else "a candidate's id is a text"
-        except (InputError, KeyError, TypeError) as error:
-            return f"it cannot be read: {error}"
-        return "" if kind in WORDS else f"known words are {', '.join(WORDS)}"
 
     def end(self, reason: str, status: str) -> None:
         """Closes the session; the loop leaves at its next turn. Only the first reason counts."""
@@ -271,27 +246,7 @@ class Session:
 
     def search_over(self) -> str:
         """Why no further search trial may start, or the empty string."""
-        view, budget, study = self.record.view, self.record.view.budget, self.study
-        if budget.trials is not None and view.trials_spent >= budget.trials:
-            return f"budget spent: {budget.trials} trials"
-        cheapest = min(study.rungs.costs)
-        if (
-            budget.full_runs is not None
-            and view.full_runs_spent + cheapest > budget.full_runs + 1e-9
-        ):
-            return f"budget spent: {budget.full_runs:g} full runs"
-        if budget.bytes is not None and view.bytes_spent >= budget.bytes:
-            return f"budget spent: {budget.bytes / 1e6:g} MB of artefacts"
-        if budget.seconds is not None:
-            reserve = study.closing.reserve(view) if study.closing else 0.0
-            if self.at + reserve >= budget.seconds:
-                kept = f", {reserve:.1f} s of it kept for the closing steps" if reserve else ""
-                return f"budget spent: {budget.seconds:g} s{kept}"
-        first = self.record.seen.searched[:HOPELESS]
-        if len(first) == HOPELESS and not any(outcome.ok for outcome in first) and not self.told:
-            failure = first[-1].evidence.failure
-            return f"the first {HOPELESS} trials all failed: {failure.message if failure else ''}"
-        return ""
+        return why_over(self.study, self.record, self.at, self.told)
 
     def _close(self, reason: str) -> bool:
         """Ends the search once nothing runs; True when the closing steps may begin."""
@@ -432,19 +387,3 @@ class Session:
         if deadline is None or time.monotonic() < deadline:
             return []
         return [trial.number for trial in self.record.view.pending]
-
-
-def leave(session: Session, executor: Executor) -> None:
-    """Cancels what still runs; its orders stay open and are taken up again on resume.
-
-    The executor's answers are fetched and dropped, so that it can be used for another study.
-    """
-    waiting = {trial.number for trial in session.record.view.pending}
-    for number in waiting:
-        executor.cancel(number)
-    patience = time.monotonic() + 1
-    while waiting and time.monotonic() < patience:
-        messages = executor.poll(0.05)
-        waiting -= {message.trial for message in messages if isinstance(message, Evidence)}
-        if not executor.interrupts and not messages:
-            break

@@ -1,0 +1,183 @@
+"""The study behind `build`: what is searched, with what, against which baselines."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from modelwright.core.errors import InputError, did_you_mean
+from modelwright.core.problem import Budget, Limit, Problem, Rungs
+from modelwright.core.trial import Candidate
+from modelwright.policy import RulePolicy
+from modelwright.readers.runs import RunFolder
+from modelwright.recipes.closing import BlendAndRefit
+from modelwright.recipes.question import LIMITED, TASKS, Question
+from modelwright.study import Study
+
+if TYPE_CHECKING:
+    from modelwright.data import Prepared, TableInfo
+
+SHIP_SECONDS = 1.0  # of a budget in seconds, kept for writing the model and the report
+SHIP_SHARE = 0.25  # and never more than this share of it
+EVALUATOR = "modelwright.evaluators.fit_and_score:load"
+TRIVIAL = '{"type":"Dummy"}'
+
+
+@dataclass(frozen=True)
+class BuildPlan:
+    """A build that is ready to run: the data is prepared, nothing was tried."""
+
+    run: RunFolder
+    study: Study
+    description: Mapping[str, Any]
+    arguments: Mapping[str, Any]
+    dev: Path
+    notes: tuple[str, ...]
+    began: float
+
+
+def study_plan(
+    run_folder: RunFolder,
+    question: Question,
+    info: TableInfo,
+    prepared: Prepared,
+    budget: Budget,
+    policy: RulePolicy,
+    slots: int | None,
+    began: float,
+) -> BuildPlan:
+    """The study of a prepared table."""
+    from modelwright.data import load_part
+    from modelwright.designers import designer_json
+    from modelwright.families import table_model
+    from modelwright.gates import Paired
+    from modelwright.models.metrics import find_metric
+    from modelwright.spaces import Space
+
+    types, left_out = _families(policy)
+    space = Space(table_model(t.__name__ for t in types))
+    asked = _metric(question, prepared.schema.classes)
+    metric = find_metric(asked, prepared.schema.task)
+    part = load_part(prepared.dev)
+    notes = (*info.notes, *prepared.notes, *left_out)
+    about = _about(question, info, prepared, notes)
+    problem = Problem(
+        "table", (metric.goal,), tuple(Limit.parse(x, LIMITED) for x in question.limits), about,
+        question.seed,
+    )  # fmt: skip
+    arguments = {
+        "task": prepared.schema.task,
+        "metric": asked,
+        "families": [t.__name__ for t in types],
+        "constraint": question.constraint,
+        "sealed": None if prepared.sealed is None else str(prepared.sealed.absolute()),
+        "path": str(Path.cwd()),
+    }
+    n_folds = len(part.parts) // max(1, part.repeats)
+    study = Study(
+        name=run_folder.name, problem=problem, space=space, designer=_designer(space, types),
+        gate=Paired(), policy=policy, budget=_search_budget(budget, time.monotonic() - began),
+        rungs=_rungs(prepared.n_dev), slots=slots or max(1, min(4, os.cpu_count() or 1)),
+        rivals=_rivals(question), rival_names=_rival_names(question),
+        closing=BlendAndRefit(max(2, n_folds), prepared.sealed is not None),
+        protocol={"data": prepared.hash, "metric": metric.identity(), "evaluator": EVALUATOR},
+        settings={"budget": asdict(budget), "arguments": arguments},
+    )  # fmt: skip
+    description = study.to_json(designer_json(study.designer), policy.to_json())
+    return BuildPlan(run_folder, study, description, arguments, prepared.dev, notes, began)
+
+
+def _about(
+    question: Question, info: TableInfo, prepared: Prepared, notes: tuple[str, ...]
+) -> dict[str, Any]:
+    """What the first row keeps of the question and the data, for readers."""
+    return {
+        "question": question.to_json(),
+        "task": prepared.schema.task,
+        "classes": list(prepared.schema.classes),
+        "n_rows": info.n_rows,
+        "n_dev": prepared.n_dev,
+        "n_sealed": prepared.n_sealed,
+        "notes": list(notes),
+        "columns": [c.to_json() for c in info.columns],
+        "source": dict(info.source),
+        "data_hash": prepared.hash,
+    }
+
+
+def _families(policy: RulePolicy) -> tuple[list[Any], list[str]]:
+    """The types to search that are allowed and installed, and a line for each left out."""
+    from modelwright.families import FAMILIES, SEARCHED, available
+
+    for name in policy.families:
+        if name not in FAMILIES:
+            raise InputError(
+                f"policy {policy.name!r} allows the unknown family {name!r}."
+                f"{did_you_mean(name, FAMILIES)} Known: {', '.join(FAMILIES)}."
+            )
+    return available([n for n in SEARCHED if not policy.families or n in policy.families])
+
+
+def check_metric(question: Question) -> None:
+    """Refuses an unknown metric, or one that cannot be imported, before a file is opened."""
+    from modelwright.models.metrics import METRICS, find_metric
+
+    if question.metric is None or question.costs:
+        return
+    tasks = TASKS if question.task is None else (question.task,)
+    fitting = [m.tasks for m in METRICS.values() if m.name == question.metric]
+    task: Any = next((t for t in tasks if any(t in f for f in fitting)), tasks[0])
+    find_metric(question.metric, task)
+
+
+def _metric(question: Question, classes: tuple[str, ...]) -> Any:
+    """What the evaluator is told: a name, `module:function`, a table of costs, or None."""
+    from modelwright.models.metrics import costs_table
+
+    if not question.costs:
+        return question.metric
+    if not classes:
+        raise InputError("costs per kind of error go with classes; this target is a number.")
+    return {"costs": costs_table(question.costs, classes)}
+
+
+def _designer(space: Any, types: Sequence[Any]) -> Any:
+    from modelwright.designers import make_designer
+    from modelwright.designers.portfolio import Portfolio
+
+    defaults = tuple(space.dump(kind()) for kind in types)
+    return Portfolio(defaults, then=make_designer("bayesian"))
+
+
+def _rungs(n_dev: int) -> Rungs:
+    """Large tables are first tried on a part of their rows."""
+    return Rungs((0.2, 1.0), eta=3) if n_dev > 50_000 else Rungs((1.0,))
+
+
+def _rivals(question: Question) -> tuple[Candidate, ...]:
+    from modelwright.core.canonical import canonical
+
+    rivals = [Candidate(TRIVIAL)]
+    if question.baseline is not None:
+        rivals.append(Candidate(canonical({"type": "Rival", "source": question.baseline})))
+    return tuple(rivals)
+
+
+def _rival_names(question: Question) -> tuple[str, ...]:
+    return ("trivial", "yours") if question.baseline is not None else ("trivial",)
+
+
+def _search_budget(budget: Budget, setup: float) -> Budget:
+    """The loop's part of a budget in seconds: what writing the model takes is kept back.
+
+    Shipping loads the same libraries and reads the same rows as getting ready did, so that the
+    `setup` seconds, measured on this machine at this moment, tell how long it may take.
+    """
+    if budget.seconds is None:
+        return budget
+    kept = min(SHIP_SECONDS + setup, SHIP_SHARE * budget.seconds)
+    return replace(budget, seconds=budget.seconds - kept)

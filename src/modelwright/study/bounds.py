@@ -1,0 +1,65 @@
+"""What a session may still do: whether the search is over, and whether a message can be obeyed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from modelwright.core.errors import InputError
+from modelwright.core.problem import Budget
+from modelwright.core.record import Record
+from modelwright.core.trial import Action, Ruling
+from modelwright.study.study import Study
+
+WORDS = ("stop", "pause", "budget", "ban", "enqueue")  # what people may write to the inbox
+HOPELESS = 10  # that many first trials, all failed, end the run: something is wrong with the task
+
+
+def rule_budget(study: Study, budget: Budget) -> Ruling:
+    """The policy's word on a budget as a whole."""
+    about = {unit: bound for unit, bound in asdict(budget).items() if bound is not None}
+    return study.policy.rule(Action("run", about))
+
+
+def trouble_with(body: Mapping[str, Any], study: Study, record: Record) -> str:
+    """Why a message cannot be obeyed, or nothing: one bad message must not stop a study."""
+    kind = body.get("kind")
+    try:
+        if kind == "budget":
+            add = Budget(**body["add"])
+            ruling = rule_budget(study, record.view.extended(add, lift=False))
+            return "" if ruling.word == "allow" else ruling.reason
+        if kind == "enqueue":
+            study.space.load(body["document"])
+        elif kind == "ban":
+            return "" if isinstance(body["candidate"], str) else "a candidate's id is a text"
+    except (InputError, KeyError, TypeError) as error:
+        return f"it cannot be read: {error}"
+    return "" if kind in WORDS else f"known words are {', '.join(WORDS)}"
+
+
+def why_over(study: Study, record: Record, at: float, told: bool) -> str:
+    """Why no further search trial may start, or the empty string.
+
+    `at` is the study's clock in seconds, read only where the budget is in seconds. `told` means
+    that the caller runs the trials and judges failures itself.
+    """
+    view, budget = record.view, record.view.budget
+    if budget.trials is not None and view.trials_spent >= budget.trials:
+        return f"budget spent: {budget.trials} trials"
+    cheapest = min(study.rungs.costs)
+    if budget.full_runs is not None and view.full_runs_spent + cheapest > budget.full_runs + 1e-9:
+        return f"budget spent: {budget.full_runs:g} full runs"
+    if budget.bytes is not None and view.bytes_spent >= budget.bytes:
+        return f"budget spent: {budget.bytes / 1e6:g} MB of artefacts"
+    if budget.seconds is not None:
+        reserve = study.closing.reserve(view) if study.closing else 0.0
+        if at + reserve >= budget.seconds:
+            kept = f", {reserve:.1f} s of it kept for the closing steps" if reserve else ""
+            return f"budget spent: {budget.seconds:.4g} s{kept}"
+    first = record.seen.searched[:HOPELESS]
+    if len(first) == HOPELESS and not any(outcome.ok for outcome in first) and not told:
+        failure = first[-1].evidence.failure
+        return f"the first {HOPELESS} trials all failed: {failure.message if failure else ''}"
+    return ""
