@@ -43,7 +43,7 @@ class CatBoost:
     np.int64(1)
     """
 
-    learning_rate: Annotated[float, Log(0.02, 0.3)] = 0.08
+    learning_rate: Annotated[float, Log(0.02, 0.3)] = 0.1
     depth: Annotated[int, Interval(ge=2, le=8)] = 6
     l2: Annotated[float, Log(0.5, 50.0)] = 3.0
     randomness: Annotated[float, Log(0.01, 10.0)] = 1.0
@@ -106,6 +106,7 @@ class CatBoost:
                 "one_hot_max_size": self.one_hot,
                 "boosting_type": "Plain",  # ordered boosting takes several times as long
                 "max_ctr_complexity": 1,
+                "border_count": 64,  # 254 takes up to three times as long and gains nothing
                 "thread_count": threads,
                 "random_seed": seed % 2**31,
                 "allow_writing_files": False,
