@@ -11,7 +11,7 @@ from modelwright.core.errors import ModelwrightError
 from modelwright.core.record import Record
 from modelwright.core.view import Outcome
 from modelwright.ledger import Ledger, open_ledger
-from modelwright.readers.leaderboard import family_of, fold_bounds
+from modelwright.readers.leaderboard import described, family_of, fold_bounds
 
 EVERY_SECONDS = 0.5
 
@@ -101,7 +101,7 @@ def _width() -> int:
 def trivial(record: Record) -> Outcome | None:
     """The outcome of the trivial baseline, once it has one."""
     for outcome in record.view.finished:
-        if outcome.trial.role == "rival" and outcome.ok:
+        if outcome.trial.by == "trivial" and outcome.ok:
             return outcome
     return None
 
@@ -113,7 +113,7 @@ def best_line(record: Record, number: int) -> str:
     metric = record.view.goals[0].metric
     bounds = fold_bounds(outcome, metric)
     interval = f" [{bounds[0]:.4g}, {bounds[1]:.4g}]" if bounds else ""
-    family = family_of(outcome.trial.candidate.document) or outcome.trial.role
+    family = described(outcome)
     line = (
         f"{record.view.elapsed:6.1f} s  best so far: {metric} "
         f"{outcome.evidence.scores[metric]:.5g}{interval}  {family} (trial {number})"

@@ -70,6 +70,8 @@ def family_of(document: str) -> str:
 
 def described(outcome: Outcome) -> str:
     """The family of an outcome in words; of an ensemble its members, the heaviest first."""
+    if outcome.trial.by == "yours":
+        return "your model"
     family = family_of(outcome.trial.candidate.document) or outcome.trial.role
     weights: Mapping[str, float] = outcome.evidence.facts.get("weights", {})
     if outcome.trial.role != "blend" or not weights:

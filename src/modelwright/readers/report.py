@@ -3,88 +3,106 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from html import escape
 from typing import Any
 
 from modelwright.core.record import Record
 from modelwright.core.view import Outcome
 from modelwright.readers.explain import explain_run
-from modelwright.readers.leaderboard import family_of, leaderboard
+from modelwright.readers.leaderboard import described, family_of, fold_bounds, leaderboard
+from modelwright.readers.page import (
+    bullets,
+    cards,
+    figure,
+    folded,
+    page,
+    paragraph,
+    section,
+    table,
+)
 from modelwright.readers.runs import RunFolder, settings_of
 from modelwright.readers.svg import (
     bars_picture,
+    beyond,
     intervals_picture,
     matrix_picture,
     progress_picture,
 )
 
-STYLE = """
-:root{color-scheme:light dark;--ink:#1c2330;--soft:#5d6878;--line:#d9dee6;--back:#fff;
---tint:#f4f6f9;--accent:#1f6feb;--warn:#b4540a}
-@media(prefers-color-scheme:dark){:root{--ink:#e6eaf0;--soft:#9aa6b6;--line:#333c49;--back:#12161c;
---tint:#1b212a;--accent:#6ea8ff;--warn:#f0a35e}}
-body{font:16px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--back);max-width:60rem;
-margin:2rem auto;padding:0 1.2rem}
-h1{font-size:1.7rem;margin-bottom:.2rem}h2{font-size:1.15rem;margin-top:2.2rem}
-.soft{color:var(--soft)}.cards{display:grid;grid-template-columns:repeat(auto-fit,minmax(11rem,1fr));
-gap:.8rem;margin:1.2rem 0}
-.card{background:var(--tint);border-radius:.5rem;padding:.7rem .9rem}
-.card b{display:block;font-size:1.3rem}.wide{overflow-x:auto}
-table{border-collapse:collapse;font-size:.88rem;width:100%}th,td{text-align:left;
-padding:.25rem .6rem;border-bottom:1px solid var(--line);vertical-align:top}td.n{text-align:right;
-font-variant-numeric:tabular-nums}pre{background:var(--tint);padding:.8rem;border-radius:.5rem;
-overflow-x:auto}svg{max-width:100%;height:auto}svg .label{font:12px system-ui,sans-serif;
-fill:var(--soft)}svg .strong{fill:var(--ink)}svg .faint{stroke:var(--line)}
-svg .accent{stroke:var(--accent);stroke-width:2;fill:none}svg .warn{stroke:var(--warn)}
-svg .dashed{stroke-dasharray:5 4}svg .dot{fill:var(--soft);fill-opacity:.55}
-svg .solid,svg .bar,svg .cell{fill:var(--accent)}
-"""
+SHOWN_TRIALS, SHOWN_COLUMNS = 15, 200
 
 
 def report_html(run: RunFolder, record: Record) -> str:
     """The whole page as text, computed from the run's rows."""
     about = settings_of(record)
+    target = str(about.get("question", {}).get("target", run.name))
     body = [
-        _headline(run, record, about),
+        _head(target, about),
+        _verdict(record),
+        _numbers(record),
         _commands(run),
-        _pictures(record),
+        _progress(record),
+        _best(record),
         _look(record),
         _limits(record),
         _leaderboard(record),
-        _section("What happened, in words", _list(explain_run(record))),
+        _families(record),
+        section("What happened, in words", bullets(line.strip() for line in explain_run(record))),
         _data(about),
-        _proof(record),
+        _lineage(run, record),
     ]
-    title = escape(f"{about.get('question', {}).get('target', run.name)}: modelwright report")
+    return page(f"{target}: modelwright report", body)
+
+
+def _head(target: str, about: Mapping[str, Any]) -> str:
+    data = str(about.get("question", {}).get("data", "")).rsplit("/", 1)[-1]
+    parts = [about.get("task", ""), data]
+    if "n_rows" in about:
+        parts.append(f"{about['n_rows']} rows, {len(about.get('columns', ()))} columns")
+    told = " · ".join(str(part) for part in parts if part)
     return (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
-        '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        f"<style>{STYLE}</style></head><body>{''.join(body)}</body></html>\n"
+        f'<header><p class="soft over">modelwright report</p><h1>Predicting {escape(target)}</h1>'
+        f"{paragraph(told, 'soft')}</header>"
     )
 
 
-def _headline(run: RunFolder, record: Record, about: Mapping[str, Any]) -> str:
-    question = about.get("question", {})
+def _verdict(record: Record) -> str:
     best, metric = _champion(record), record.view.goals[0].metric
-    heading = f"<h1>{escape(str(question.get('target', run.name)))}</h1>"
-    told = f"{escape(str(about.get('task', '')))} on {escape(str(question.get('data', '')))}"
+    why = f"Why it ended: {record.reason or 'it is running, or was killed'}."
     if best is None:
-        return f"{heading}<p class=soft>{told}</p><p>No valid model: {escape(record.reason)}.</p>"
+        return f'<div class="verdict bad">{paragraph("No valid model yet.")}{paragraph(why)}</div>'
+    bounds = fold_bounds(best, metric)
+    interval = f", 95 % interval {bounds[0]:.4g} to {bounds[1]:.4g} over folds" if bounds else ""
     base = _trivial(record)
-    cards = [
-        ("best model", family_of(best.trial.candidate.document)),
-        (f"{metric}, cross-validated", f"{best.evidence.scores[metric]:.4g}"),
-        ("trivial baseline", "not measured" if base is None else f"{base:.4g}"),
-        ("trials", str(len(record.view.finished))),
-        ("seconds", f"{record.view.elapsed:.0f}"),
-    ]
+    beside = "" if base is None else f"; a model that looks at no column reaches {base:.4g}"
+    score = f"{metric} {best.evidence.scores[metric]:.5g}{interval}{beside}."
+    name = described(best)
+    if best.trial.by == "yours":
+        name = "Keep yours: your present model was not beaten beyond noise"
+    told = f"{name[:1].upper()}{name[1:]}"
+    if best.violation > 0:
+        told += ", outside the limits: it was not shipped"
+    lines = [told, score, *(look["sentence"] for look in record.looks[-1:]), why]
+    kind = "verdict bad" if best.violation > 0 else "verdict"
+    return f'<div class="{kind}">{"".join(map(paragraph, lines))}</div>'
+
+
+def _numbers(record: Record) -> str:
+    best, view = _champion(record), record.view
+    metric = view.goals[0].metric
+    base = _trivial(record)
+    facts = []
+    if best is not None:
+        facts.append((f"{metric}, cross-validated", f"{best.evidence.scores[metric]:.4g}"))
     if record.looks:
         look = record.looks[-1]
-        cards.insert(2, (f"{metric}, sealed rows", f"{look['score']:.4g}"))
-    drawn = "".join(f"<div class=card>{escape(k)}<b>{escape(v)}</b></div>" for k, v in cards)
-    why = f"<p>Why it ended: {escape(record.reason or 'it is running')}.</p>"
-    return f"{heading}<p class=soft>{told}</p><div class=cards>{drawn}</div>{why}"
+        facts.append((f"{metric}, {look['n_rows']} sealed rows", f"{look['score']:.4g}"))
+    facts.append(("trivial baseline", "not measured" if base is None else f"{base:.4g}"))
+    failed = sum(not o.ok for o in view.finished)
+    facts.append((f"trials, {failed} failed", str(len(view.finished))))
+    facts.append((f"time, budget {view.budget}", f"{view.elapsed:.0f} s"))
+    return cards(facts)
 
 
 def _commands(run: RunFolder) -> str:
@@ -93,7 +111,7 @@ def _commands(run: RunFolder) -> str:
         f"modelwright resume {run.path} --add-budget 5m\n"
         f"modelwright explain {run.path}"
     )
-    return f"<h2>Use it, go on, ask why</h2><pre>{escape(lines)}</pre>"
+    return section("Predict, go on, ask why", f"<pre>{escape(lines)}</pre>")
 
 
 def _champion(record: Record) -> Outcome | None:
@@ -109,32 +127,45 @@ def _trivial(record: Record) -> float | None:
     return None
 
 
-def _pictures(record: Record) -> str:
+def _progress(record: Record) -> str:
     view, goal = record.view, record.view.goals[0]
     top = [o for o in view.finished if o.ok and o.trial.rung == view.rungs.top]
     scores = [o.evidence.scores[goal.metric] for o in top if o.trial.role in ("search", "blend")]
-    base = _trivial(record)
-    progress = progress_picture(scores, goal.direction == "maximise", goal.metric, base)
+    maximise, base = goal.direction == "maximise", _trivial(record)
+    picture = progress_picture(scores, maximise, goal.metric, base)
+    better = "higher" if goal.direction == "maximise" else "lower"
+    caption = f"Each trial as a dot, the best so far as a line; {better} is better."
+    if side := beyond(scores, maximise, base):
+        caption += f" The trivial baseline, {base:.4g}, is far {side} the picture."
+    return section("Progress of the search", figure(picture, caption))
+
+
+def _best(record: Record) -> str:
+    goal = record.view.goals[0]
     rows = [
         (f"{row['family']} (trial {row['trial']})", row["low"], row["score"], row["high"])
-        for row in leaderboard(view)[:10]
-        if row["low"] is not None
+        for row in leaderboard(record.view)
+        if row["low"] is not None and row["by"] != "trivial"
     ]
-    pictures = _section("Progress of the search", progress)
-    pictures += _section(
-        "The ten best, with 95 % intervals over folds", intervals_picture(rows, goal.metric, None)
-    )
-    importance = record.looks[-1].get("importance", []) if record.looks else []
-    shown = [(name, value) for name, value in importance[:15]]
-    title = f"loss of {goal.metric} when a column is shuffled"
-    return pictures + _section("What the model looks at", bars_picture(shown, title))
+    picture = intervals_picture(rows[:10], goal.metric)
+    caption = f"Mean {goal.metric} over folds with its 95 % interval. Overlap is a reason to doubt."
+    return section("The best candidates", figure(picture, caption))
 
 
 def _look(record: Record) -> str:
-    parts = [f"<p>{escape(look['sentence'])}</p>" for look in record.looks]
-    if record.looks and "confusion" in record.looks[-1]:
-        parts.append(matrix_picture(record.looks[-1]["labels"], record.looks[-1]["confusion"]))
-    return _section("The sealed part", "".join(parts))
+    if not record.looks:
+        return ""
+    look = record.looks[-1]
+    body = "".join(paragraph(x["sentence"]) for x in record.looks)
+    if "confusion" in look:
+        picture = matrix_picture(look["labels"], look["confusion"])
+        body += figure(picture, "Sealed rows by true class (down) and answer (across).")
+    shown = [(name, value) for name, value in look.get("importance", [])[:15]]
+    title = f"loss of {look['metric']} when a column is shuffled"
+    caption = f"How much worse {look['metric']} gets when a column of the sealed rows is shuffled."
+    return section("The sealed part", body) + section(
+        "What the model looks at", figure(bars_picture(shown, title), caption)
+    )
 
 
 def _limits(record: Record) -> str:
@@ -146,66 +177,68 @@ def _limits(record: Record) -> str:
         score = best.evidence.scores.get(limit.metric)
         noise = best.evidence.noise.get(limit.metric, 0.0)
         met = score is not None and limit.violation(score, noise) == 0
-        value = None if score is None else f"{score:.4g} ± {noise:.2g}"
-        rows.append({"limit": str(limit), "measured": value, "met": "yes" if met else "NO"})
-    return _section("Limits", _table(rows, ("limit", "measured", "met")))
+        value = "not measured" if score is None else f"{score:.4g} ± {noise:.2g}"
+        rows.append({"limit": str(limit), "measured": value, "met": met})
+    return section("Limits", table(rows, {"limit": "limit", "measured": "measured", "met": "met"}))
 
 
 def _leaderboard(record: Record) -> str:
-    columns = (
-        "place", "family", "score", "low", "high", "by", "seconds", "failure", "candidate",
-        "reason",
-    )  # fmt: skip
     rows = leaderboard(record.view)
-    more = f"<p class=soft>{len(rows)} rows; all of them in leaderboard.csv</p>"
-    return _section("Leaderboard", _table(rows[:15], columns) + more)
+    metric = record.view.goals[0].metric
+    columns = {"place": "#", "family": "family", "score": metric, "interval": "95 % interval"}
+    if record.view.limits:
+        columns["within_limits"] = "in limits"
+    if any(row["failure"] for row in rows):
+        columns["failure"] = "failure"
+    columns |= {"seconds": "seconds", "candidate": "candidate", "reason": "why it was tried"}
+    shown = [
+        row | {"interval": None if row["low"] is None else f"{row['low']:.4g}–{row['high']:.4g}"}
+        for row in rows[:SHOWN_TRIALS]
+    ]
+    more = f"{len(shown)} of {len(rows)} rows; all of them are in leaderboard.csv."
+    return section("Leaderboard", table(shown, columns, first=True) + paragraph(more, "soft"))
+
+
+def _families(record: Record) -> str:
+    rows: dict[str, dict[str, Any]] = {}
+    for row in leaderboard(record.view):  # best first, so the first of a family is its best
+        name = row["family"] or row["role"]
+        known = rows.setdefault(
+            name, {"family": name, "trials": 0, "best": row["score"], "failed": 0, "seconds": 0.0}
+        )
+        known["trials"] += 1
+        known["failed"] += row["failure"] is not None
+        known["seconds"] += row["seconds"] or 0.0
+    metric = record.view.goals[0].metric
+    columns = {"family": "family", "best": f"best {metric}", "trials": "trials",
+               "failed": "failed", "seconds": "seconds"}  # fmt: skip
+    return section("What was tried", table(list(rows.values()), columns))
 
 
 def _data(about: Mapping[str, Any]) -> str:
-    notes = _list(about.get("notes", ()))
     columns = [
         {**c, "missing": f"{c['missing']:.1%}" if c.get("missing") else ""}
         for c in about.get("columns", ())
     ]
-    shown = _table(columns[:60], ("name", "kind", "missing", "n_unique", "note"))
-    return _section("The data, and what was assumed", notes + shown if notes or columns else "")
+    titles = {"name": "column", "kind": "kind", "missing": "missing", "n_unique": "values",
+              "note": "note"}  # fmt: skip
+    shown = folded(f"{len(columns)} columns", table(columns[:SHOWN_COLUMNS], titles))
+    return section("The data, and what was assumed", bullets(about.get("notes", ())) + shown)
 
 
-def _proof(record: Record) -> str:
-    settings = record.settings
-    facts = {
-        "problem": settings["problem"]["seed"],
-        "designer": json.dumps(settings["designer"]),
-        "policy": settings["policy"].get("name", ""),
-        "budget": str(record.view.budget),
-        "sessions": len(record.sessions),
-        "rows": record.view.n_rows,
-    }
-    facts["seed"] = facts.pop("problem")
-    lines = [f"{name}: {value}" for name, value in facts.items()]
-    return _section("Lineage", _list(lines))
-
-
-def _section(title: str, body: str) -> str:
-    return f"<h2>{escape(title)}</h2>{body}" if body else ""
-
-
-def _list(lines: Iterable[str]) -> str:
-    items = "".join(f"<li>{escape(str(line))}</li>" for line in lines)
-    return f"<ul>{items}</ul>" if items else ""
-
-
-def _table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> str:
-    if not rows:
-        return ""
-    head = "".join(f"<th>{escape(name)}</th>" for name in columns)
-    lines = []
-    for row in rows:
-        cells = []
-        for name in columns:
-            value = row.get(name)
-            kind = " class=n" if isinstance(value, (int, float)) else ""
-            shown = "" if value is None else f"{value:.5g}" if isinstance(value, float) else value
-            cells.append(f"<td{kind}>{escape(str(shown))}</td>")
-        lines.append(f"<tr>{''.join(cells)}</tr>")
-    return f"<div class=wide><table><tr>{head}</tr>{''.join(lines)}</table></div>"
+def _lineage(run: RunFolder, record: Record) -> str:
+    settings, best = record.settings, _champion(record)
+    facts = [
+        f"run {run.name}, {record.view.n_rows} rows in its ledger, {len(record.sessions)} sessions",
+        f"seed {settings['problem']['seed']}, policy {settings['policy'].get('name', '')}",
+        f"data hash {settings['problem']['about'].get('data_hash', 'unknown')}",
+        f"'modelwright verify {run.path}' checks the chain of its rows",
+    ]
+    design = ""
+    if best is not None:
+        text = json.dumps(json.loads(best.trial.candidate.document), indent=1)
+        name = family_of(best.trial.candidate.document)
+        design = folded(f"The winner's design ({name})", f"<pre>{escape(text)}</pre>")
+    text = json.dumps(settings["designer"], indent=1)
+    design += folded("The designer of this search", f"<pre>{escape(text)}</pre>")
+    return section("Lineage", bullets(facts) + design)

@@ -36,8 +36,9 @@ def _scale(low: float, high: float, start: float, stop: float) -> tuple[float, f
 
 
 def _frame(width: int, height: int, title: str, body: Sequence[str]) -> str:
+    size = 'width="100%"' if width == WIDTH else f'width="{width}"'
     return (
-        f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{escape(title)}">'
+        f'<svg {size} viewBox="0 0 {width} {height}" role="img" aria-label="{escape(title)}">'
         f"<title>{escape(title)}</title>{''.join(body)}</svg>"
     )
 
@@ -47,73 +48,93 @@ def _text(x: float, y: float, words: str, anchor: str = "start", kind: str = "la
     return f'<text class="{kind}" {place}>{escape(words)}</text>'
 
 
+def _reach(scores: Sequence[float], maximise: bool, baseline: float | None) -> tuple[float, float]:
+    """The ends of the scale: the best nine tenths of the scores, and the baseline when near."""
+    ordered = sorted(scores, reverse=maximise)
+    best, worst = ordered[0], ordered[max(0, math.ceil(len(ordered) * 0.9) - 1)]
+    ends = [best, worst]
+    near = 2 * abs(best - worst)
+    if baseline is not None and abs(baseline - worst) <= max(near, 1e-12):
+        ends.append(baseline)
+    low, high = min(ends), max(ends)
+    pad = (high - low) * 0.12 or abs(high) * 0.01 or 1.0
+    return low - pad, high + pad
+
+
+def beyond(scores: Sequence[float], maximise: bool, baseline: float | None) -> str:
+    """`below` or `above` when the baseline is too far away for the picture, else the empty string.
+
+    >>> beyond([0.91, 0.92, 0.93], True, 0.5)
+    'below'
+    """
+    if baseline is None or not scores:
+        return ""
+    low, high = _reach(scores, maximise, baseline)
+    return "below" if baseline < low else "above" if baseline > high else ""
+
+
 def progress_picture(
     scores: Sequence[float], maximise: bool, metric: str, baseline: float | None
 ) -> str:
     """Each good trial as a dot in the order it was judged, and the best so far as a line.
 
-    The worst tenth of the scores may fall below the picture: the scale follows the rest.
+    The worst tenth of the scores, and a baseline that is far from all of them (`beyond`), may fall
+    out of the picture: the scale follows the rest.
     """
     if not scores:
         return ""
-    ordered = sorted(scores, reverse=not maximise)
-    worst = ordered[len(ordered) // 10]
-    best = ordered[-1]
-    ends = [worst, best] + ([baseline] if baseline is not None else [])
-    low, high = min(ends), max(ends)
-    pad = (high - low) * 0.08 or abs(high) * 0.05 or 1.0
-    low, high = low - pad, high + pad
-    kx, ox = _scale(0, max(1, len(scores) - 1), LEFT, WIDTH - 12)
+    low, high = _reach(scores, maximise, baseline)
+    kx, ox = _scale(0, max(1, len(scores) - 1), LEFT + 8, WIDTH - 20)
     ky, oy = _scale(low, high, HEIGHT - BOTTOM, TOP)
     body = []
     for tick in ticks(low, high):
         y = tick * ky + oy
         body.append(f'<path class="faint" d="M{LEFT} {y:.1f}H{WIDTH - 12}"/>')
-        body.append(_text(LEFT - 6, y + 4, f"{tick:.4g}", "end"))
-    if baseline is not None:
+        body.append(_text(LEFT - 6, y + 4, f"{tick:.6g}", "end"))
+    if baseline is not None and low <= baseline <= high:
         y = baseline * ky + oy
         body.append(f'<path class="warn dashed" d="M{LEFT} {y:.1f}H{WIDTH - 12}"/>')
-        body.append(_text(WIDTH - 14, y - 4, "trivial baseline", "end"))
+        body.append(_text(WIDTH - 14, y - 5, f"trivial baseline {baseline:.4g}", "end"))
     line: list[str] = []
     leader = scores[0]
     for i, score in enumerate(scores):
         leader = max(leader, score) if maximise else min(leader, score)
         x, y = i * kx + ox, leader * ky + oy
-        line.append(f"{'M' if not line else 'L'}{x:.1f} {y:.1f}")
+        line.append(f"M{x:.1f} {y:.1f}" if not line else f"H{x:.1f}V{y:.1f}")
         if low <= score <= high:
-            body.append(f'<circle class="dot" cx="{x:.1f}" cy="{score * ky + oy:.1f}" r="2.6"/>')
+            body.append(f'<circle class="dot" cx="{x:.1f}" cy="{score * ky + oy:.1f}" r="3"/>')
     body.append(f'<path class="accent line" d="{"".join(line)}"/>')
-    body.append(
-        _text((LEFT + WIDTH) / 2, HEIGHT - 8, "trials in the order they were judged", "middle")
-    )
+    words = f"{len(scores)} trials in the order they were judged"
+    body.append(_text((LEFT + WIDTH) / 2, HEIGHT - 8, words, "middle"))
     return _frame(WIDTH, HEIGHT, f"{metric} of each trial and the best so far", body)
 
 
-def intervals_picture(
-    rows: Sequence[tuple[str, float, float, float]], metric: str, reference: float | None
-) -> str:
-    """Named estimates with their intervals, one under the other: `(name, low, estimate, high)`."""
+def intervals_picture(rows: Sequence[tuple[str, float, float, float]], metric: str) -> str:
+    """Named estimates with their intervals, the best on top: `(name, low, estimate, high)`.
+
+    A dashed line leads down from the first, against which the eye compares the others.
+    """
     finite = [row for row in rows if all(math.isfinite(v) for v in row[1:])]
     if not finite:
         return ""
-    ends = [v for row in finite for v in row[1:]] + ([] if reference is None else [reference])
+    ends = [v for row in finite for v in row[1:]]
     low, high = min(ends), max(ends)
     pad = (high - low) * 0.05 or abs(high) * 0.05 or 1.0
-    left, height = 210, 30 + 24 * len(finite)
-    k, o = _scale(low - pad, high + pad, left, WIDTH - 12)
+    left, height = 170, 34 + 26 * len(finite)
+    k, o = _scale(low - pad, high + pad, left, WIDTH - 16)
     body = []
     for tick in ticks(low - pad, high + pad):
         x = tick * k + o
-        body.append(f'<path class="faint" d="M{x:.1f} 6V{height - 22}"/>')
-        body.append(_text(x, height - 6, f"{tick:.4g}", "middle"))
-    if reference is not None:
-        x = reference * k + o
-        body.append(f'<path class="warn dashed" d="M{x:.1f} 6V{height - 22}"/>')
+        body.append(f'<path class="faint" d="M{x:.1f} 6V{height - 24}"/>')
+        body.append(_text(x, height - 8, f"{tick:.6g}", "middle"))
+    x = finite[0][2] * k + o
+    body.append(f'<path class="warn dashed" d="M{x:.1f} 6V{height - 24}"/>')
     for i, (name, a, centre, b) in enumerate(finite):
-        y = 20 + 24 * i
-        body.append(_text(left - 8, y + 4, name, "end"))
-        body.append(f'<path class="accent" d="M{a * k + o:.1f} {y}H{b * k + o:.1f}"/>')
-        body.append(f'<circle class="solid" cx="{centre * k + o:.1f}" cy="{y}" r="4"/>')
+        y = 20 + 26 * i
+        line, dot = ("accent", "solid") if i == 0 else ("quiet", "grey")
+        body.append(_text(left - 10, y + 4, name, "end", "label strong" if i == 0 else "label"))
+        body.append(f'<path class="{line}" d="M{a * k + o:.1f} {y}H{b * k + o:.1f}"/>')
+        body.append(f'<circle class="{dot}" cx="{centre * k + o:.1f}" cy="{y}" r="4.5"/>')
     return _frame(WIDTH, height, f"{metric} with 95 % intervals", body)
 
 
@@ -153,7 +174,6 @@ def matrix_picture(labels: Sequence[str], counts: Sequence[Sequence[int]]) -> st
                 f'<rect class="cell" x="{x}" y="{y}" width="{size - 2}" height="{size - 2}" '
                 f'fill-opacity="{0.08 + 0.8 * share:.2f}"/>'
             )
-            body.append(
-                _text(x + size / 2 - 1, y + size / 2 + 4, str(count), "middle", "label strong")
-            )
+            tone = "label inverse" if share > 0.5 else "label strong"
+            body.append(_text(x + size / 2 - 1, y + size / 2 + 4, str(count), "middle", tone))
     return _frame(left + n * size + 8, top + n * size + 8, "confusion matrix", body)
