@@ -33,10 +33,10 @@ class Nsga2:
     both. With one goal it is plain elitist evolution.
     """
 
-    population: int = 30
-    sample: int = 2
+    population: int = 24
+    sample: int = 8
     initial: int = 12
-    crossover: float = 0.5
+    crossover: float = 0.7
     large: float = 0.1
 
     name: ClassVar[str] = "nsga2"

@@ -21,7 +21,7 @@ from modelwright.designers.standing import standing, told
 
 Floats = npt.NDArray[np.float64]
 
-CAP = 1_000  # Outcomes remembered; the time of a proposal is proportional to it.
+CAP = 500  # Outcomes remembered; the time of a proposal is proportional to it.
 CAP_SLACK = 100  # How many more before the oldest are dropped, the best `MAX_GOOD` never.
 MAX_GOOD = 25
 MAX_LIARS = 64

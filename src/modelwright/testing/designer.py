@@ -1,7 +1,8 @@
 """What every designer must keep: `check_designer` plays it over a zoo of spaces and rows.
 
 >>> from modelwright.designers import Random
->>> check_designer(Random)
+>>> from modelwright.testing.zoo import zoo
+>>> check_designer(Random, {"tiny": zoo()["tiny"]})
 """
 
 from __future__ import annotations
