@@ -141,7 +141,7 @@ def resume_build(run_folder: RunFolder, add: Budget | None = None) -> BuildResul
 
 def plan_again(run_folder: RunFolder, record: Record, began: float) -> BuildPlan:
     """The plan of a run that exists, from its first row and its prepared data."""
-    from modelwright.data import Prepared, TableInfo, load_part
+    from modelwright.data import ColumnInfo, Prepared, TableInfo, load_part
 
     about = record.settings["problem"]["about"]
     data = run_folder.path / "data"
@@ -153,10 +153,8 @@ def plan_again(run_folder: RunFolder, record: Record, began: float) -> BuildPlan
         dev, sealed if sealed.exists() else None, part.schema, about["n_dev"], about["n_sealed"],
         (), about["data_hash"],
     )  # fmt: skip
-    info = TableInfo.from_json(
-        {"columns": about["columns"], "n_rows": about["n_rows"], "notes": [],
-         "source": about["source"]}
-    )  # fmt: skip
+    columns = tuple(ColumnInfo.from_json(c) for c in about["columns"])
+    info = TableInfo(columns, about["n_rows"], (), about["source"])
     policy = RulePolicy.from_json(record.settings["policy"])
     question = Question.from_json(about["question"])
     budget = Budget(**record.settings["budget"])
