@@ -9,7 +9,12 @@ from typing import Literal
 import numpy as np
 import pytest
 
-from modelwright.designers.acquisition import log_expected_improvement, log_improvement_slopes
+from modelwright.designers.acquisition import (
+    log_chance_slopes,
+    log_chance_within,
+    log_expected_improvement,
+    log_improvement_slopes,
+)
 from modelwright.designers.surrogate_features import Encoder
 from modelwright.designers.surrogate_gp import Process, _gaps, _objective, first_guess, fit_theta
 from modelwright.designers.surrogate_targets import scalarised, targets
@@ -116,6 +121,17 @@ def test_slopes_are_those_of_the_prediction_and_the_acquisition() -> None:
         np.testing.assert_allclose(slope[:, j], (up - down) / 2e-6, rtol=1e-3, atol=1e-6)
 
 
+def test_slopes_of_the_chance_are_its_own() -> None:
+    mean, sd = np.array([-1.0, 0.5, 9.0]), np.array([0.5, 1.0, 0.2])
+    d_mean, d_sd = np.array([[1.0], [-2.0], [0.5]]), np.array([[0.3], [0.1], [-0.2]])
+    value, slope = log_chance_slopes(mean, sd, d_mean, d_sd)
+    np.testing.assert_allclose(value, log_chance_within(mean, sd))
+    up, down = (
+        log_chance_within(mean + s * d_mean[:, 0], sd + s * d_sd[:, 0]) for s in (1e-6, -1e-6)
+    )
+    np.testing.assert_allclose(slope[:, 0], (up - down) / 2e-6, rtol=1e-5)
+
+
 def test_fit_tells_parts_that_matter_from_those_that_do_not() -> None:
     rng = np.random.default_rng(4)
     rows = rng.random((40, 3))
@@ -137,14 +153,14 @@ def test_expected_improvement_is_finite_and_rises_everywhere() -> None:
     )
 
 
-def test_targets_cut_the_bad_half_and_rank_failures_and_violations_last() -> None:
-    losses = np.array([1.0, 2.0, 3.0, 1000.0, math.inf, 1.5])
-    found = targets(losses, np.array([0, 0, 0, 0, 0, 0.2])).values
-    assert found[0] < found[1] < found[2] < found[3]
-    assert found[3] == found[4]
-    assert found[5] > found[4]
-    assert abs(found.mean()) < 1e-12
-    assert targets(np.array([2.0, 2.0]), np.zeros(2)).values.tolist() == [0.0, 0.0]
+def test_targets_cut_what_is_far_off() -> None:
+    losses = np.array([1.0, 2.0, 3.0, 1000.0, math.inf, -1000.0])
+    found = targets(losses, np.array([True] * 4 + [False] * 2))
+    # Median 2.5 and best 1 of the designs within: cut at 4 and at -0.5.
+    back = found.values * found.scale + found.centre
+    np.testing.assert_allclose(back, [1.0, 2.0, 3.0, 4.0, 4.0, -0.5])
+    assert abs(found.values.mean()) < 1e-12
+    assert targets(np.array([2.0, 2.0]), np.ones(2, dtype=bool)).values.tolist() == [0.0, 0.0]
 
 
 def test_mixture_keeps_order_of_domination() -> None:

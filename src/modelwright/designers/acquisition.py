@@ -35,6 +35,28 @@ def log_improvement_slopes(
     return np.log(sd) + log_h, (density * d_sd - below * d_mean) / sd[:, None]
 
 
+def log_chance_within(mean: Vector, sd: Vector) -> Vector:
+    """Log of the chance that a normal value is below 0; all of shape [n].
+
+    Gardner et al., "Bayesian Optimization with Inequality Constraints" (2014), multiply the
+    expected improvement by it.
+    """
+    from scipy.special import log_ndtr
+
+    out: Vector = log_ndtr(-mean / sd)
+    return out
+
+
+def log_chance_slopes(
+    mean: Vector, sd: Vector, d_mean: Matrix, d_sd: Matrix
+) -> tuple[Vector, Matrix]:
+    """The same [n] and its derivatives [n, d], from those of mean and standard deviation."""
+    z = -mean / sd
+    chance = log_chance_within(mean, sd)
+    ratio = np.exp(-0.5 * z * z - LOG_ROOT_2PI - chance)
+    return chance, (ratio / sd)[:, None] * (-d_mean - z[:, None] * d_sd)
+
+
 def _log_h(z: Vector) -> Vector:
     """log(phi(z) + z * Phi(z)), stable for every z."""
     from scipy.special import erfcx, log_ndtr

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from modelwright.core.keys import Key
-from modelwright.designers.surrogate_features import Encoder
+from modelwright.designers.surrogate_features import Encoder, Table
 
 Vector = npt.NDArray[np.float64]
 Matrix = npt.NDArray[np.float64]
@@ -22,7 +22,7 @@ N_ROUNDS, N_KEPT, N_CHILDREN = 2, 20, 10
 N_DECODED = 12  # points that become designs
 N_CLIMBED = 4  # designs whose numbers follow the slope
 CLIMB_STEPS = 25
-N_LISTED, N_OFFERED = 2000, 400  # of a listed space: designs scored, designs handed back
+N_LISTED, N_OFFERED = 800, 400  # of a listed space: designs drawn, designs handed back
 N_OBJECTS = 96  # designs of each kind where only designs can be scored
 
 
@@ -42,7 +42,7 @@ def search(encoder: Encoder, best: Sequence[Any], score: Score, slopes: Slopes, 
     """
     rng = np.random.default_rng(key.seed(128))
     if encoder.table is not None:
-        return _by_table(encoder, best, score, rng)
+        return _by_table(encoder.table, encoder, best, score, rng)
     if not encoder.by_unit:
         return _by_designs(encoder, best, score, key)
     space = encoder.space
@@ -76,21 +76,23 @@ def _around(encoder: Encoder, best: Sequence[Any]) -> Matrix:
 
 
 def _by_table(
-    encoder: Encoder, best: Sequence[Any], score: Score, rng: np.random.Generator
+    table: Table, encoder: Encoder, best: Sequence[Any], score: Score, rng: np.random.Generator
 ) -> Found:
-    """The best of a share of a listed space, of all around the best designs among them."""
-    table = encoder.table
-    assert table is not None
-    n = len(table.designs)
-    chosen = np.zeros(n, dtype=bool)
-    chosen[rng.permutation(n)[:N_LISTED]] = True
-    codes = encoder.space.encode_many(best)
-    for code in codes:
-        chosen |= (table.codes != code).sum(axis=1) <= 1
-    places = np.flatnonzero(chosen)
-    scores = score(table.rows[places])
-    order = np.argsort(-scores, kind="stable")
-    return Found([table.designs[i] for i in places[order[:N_OFFERED]]], scores[order[:N_OFFERED]])
+    """The best of a sample of a listed space and of all that is near its best, round by round."""
+    scores = np.full(len(table.designs), -np.inf)
+    places = rng.permutation(len(scores))[:N_LISTED]
+    centres = encoder.space.encode_many(best)
+    for _ in range(1 + N_ROUNDS):
+        near = np.zeros(len(scores), dtype=bool)
+        near[places] = True
+        for centre in centres:
+            near |= (table.codes != centre).sum(axis=1) <= 1
+        places = np.flatnonzero(near & np.isneginf(scores))
+        scores[places] = score(table.rows[places])
+        centres = table.codes[np.argsort(-scores, kind="stable")[:N_CLIMBED]]
+    order = np.argsort(-scores, kind="stable")[:N_OFFERED]
+    order = order[np.isfinite(scores[order])]
+    return Found([table.designs[i] for i in order], scores[order])
 
 
 def _ranked(encoder: Encoder, designs: Sequence[Any], score: Score) -> Found:

@@ -14,7 +14,12 @@ from modelwright.core.errors import InputError
 from modelwright.core.keys import Key
 from modelwright.core.trial import Proposal
 from modelwright.core.view import Brief, Outcome, View
-from modelwright.designers.acquisition import log_expected_improvement, log_improvement_slopes
+from modelwright.designers.acquisition import (
+    log_chance_slopes,
+    log_chance_within,
+    log_expected_improvement,
+    log_improvement_slopes,
+)
 from modelwright.designers.acquisition_search import search
 from modelwright.designers.batch import Batch
 from modelwright.designers.standing import told
@@ -41,9 +46,11 @@ RESTART_EVERY = 4  # fits between fits that also start afresh
 
 @dataclass(frozen=True)
 class State:
-    """What the designer carries from block to block; `theta` are the surrogate's hyperparameters.
+    """What the designer carries from block to block.
 
-    `n_seen` counts outcomes ever folded, `n_fitted` those at the last fit, `n_fits` the fits.
+    `theta` are the hyperparameters of the surrogate of the losses, `theta_side` of the one that
+    tells designs within the limits from those outside or failed, once there are both. `n_seen`
+    counts outcomes ever folded, `n_fitted` those at the last fit, `n_fits` the fits.
     """
 
     brief: Brief
@@ -52,6 +59,7 @@ class State:
     n_fitted: int = 0
     n_fits: int = 0
     theta: Vector | None = None
+    theta_side: Vector | None = None
 
 
 @dataclass(frozen=True)
@@ -63,9 +71,9 @@ class Bayesian:
     input, and predicts the full run. The acquisition is searched in bulk, in the unit cube around
     the best designs and everywhere, and its best numbers follow the slope; a space of few designs
     is listed. Running trials count as if they scored what is predicted for them. Of several goals
-    a random mixture is improved in each proposal; designs outside the limits count as worse than
-    all within. At most 256 finished trials, the best and the newest, are used, so that time per
-    proposal stays bounded.
+    a random mixture is improved in each proposal. Where there are limits or failures, a second
+    process learns where designs are within, and its chance weighs the improvement. At most 256
+    finished trials, the best and the newest, are used, so that time per proposal stays bounded.
 
     Snoek, Larochelle, Adams (2012) for the frame; Hvarfner et al. (2024) for the prior on length
     scales; Ament et al. (2023) for the acquisition. What differs: the targets (`targets`), the
@@ -103,15 +111,21 @@ class Bayesian:
         state = replace(state, record=record, n_seen=n_seen)
         if record.n_good < MIN_GOOD or n_seen - state.n_fitted < n_seen // 20:
             return state
-        groups = _groups(coder, brief)
-        starts = [] if state.theta is None else [state.theta]
-        if state.n_fits % RESTART_EVERY == 0:
-            starts.append(first_guess(int(groups.max(initial=-1)) + 1))
-        steps = FIRST_STEPS if state.theta is None else NEXT_STEPS
-        taught = _taught(record, key)
-        some = record.spread(N_FITTED)
-        theta = fit_theta(record.rows[some], taught.values[some], groups, starts, steps)
-        return replace(state, theta=theta, n_fitted=n_seen, n_fits=state.n_fits + 1)
+        groups, some = _groups(coder, brief), record.spread(N_FITTED)
+        afresh = state.n_fits % RESTART_EVERY == 0
+
+        def fitted(theta: Vector | None, values: Vector) -> Vector:
+            starts = [] if theta is None else [theta]
+            if afresh or theta is None:
+                starts.append(first_guess(int(groups.max(initial=-1)) + 1))
+            steps = FIRST_STEPS if theta is None else NEXT_STEPS
+            return fit_theta(record.rows[some], values[some], groups, starts, steps)
+
+        theta, side = fitted(state.theta, _taught(record, key).values), state.theta_side
+        if 0 < record.within.sum() < len(record):
+            side = fitted(side, record.sides)
+        n_fits = state.n_fits + 1
+        return replace(state, theta=theta, theta_side=side, n_fitted=n_seen, n_fits=n_fits)
 
     def propose(self, state: State, view: View, n: int, key: Key) -> Sequence[Proposal]:
         """The `n` most promising designs, each chosen as if the ones before it were running."""
@@ -125,7 +139,7 @@ class Bayesian:
                 if not batch.scatter(own):
                     break
             else:
-                chosen = _Choice(view, coder, record, theta, planned, own)
+                chosen = _Choice(view, coder, record, (theta, state.theta_side), planned, own)
                 if not chosen.offer(batch) and not batch.draw(own.child("draw")):
                     break
             planned.append(view.space.design(batch.proposals[-1].candidate))
@@ -140,8 +154,8 @@ class Bayesian:
         coder = encoder(view.space)
         record, theta = _up_to_date(state, view, coder)
         good = np.isfinite(record.losses).all(1) & (record.rungs == view.rungs.top)
-        if (good & (record.violations == 0)).any():
-            good &= record.violations == 0
+        if (good & record.within).any():
+            good &= record.within
         if theta is None or not good.any():
             best = view.best(1)
             return best[0] if best else None
@@ -165,7 +179,7 @@ def _taught(record: Record, key: Key) -> Targets:
     if record.losses.shape[1] > 1:
         rng = np.random.default_rng(key.child("goals").seed(128))
         losses = scalarised(record.losses, rng.dirichlet(np.ones(record.losses.shape[1])))
-    return targets(losses, record.violations)
+    return targets(losses, record.within)
 
 
 def _up_to_date(state: State, view: View, coder: Encoder) -> tuple[Record, Vector | None]:
@@ -191,13 +205,16 @@ class _Choice:
         view: View,
         coder: Encoder,
         record: Record,
-        theta: Vector,
+        thetas: tuple[Vector, Vector | None],
         planned: Sequence[Any],
         key: Key,
     ) -> None:
         self.view, self.coder, self.record, self.key = view, coder, record, key
-        self.taught = _taught(record, key)
+        self.taught, (theta, theta_side) = _taught(record, key), thetas
         groups = _groups(coder, view.brief)
+        self.sides = None
+        if theta_side is not None:
+            self.sides = Process(record.rows, record.sides, groups, theta_side)
         running = view.pending
         self.busy = {coder.key(view.space.design(t.candidate)) for t in running}
         self.busy |= {coder.key(design) for design in planned} | set(record.keys)
@@ -219,9 +236,7 @@ class _Choice:
 
     def _order(self) -> npt.NDArray[np.intp]:
         """Places in the record by predicted mean, those outside the limits or failed last."""
-        record = self.record
-        bad = ~np.isfinite(record.losses).all(1) | (record.violations > 0)
-        return np.lexsort((self.means, bad))
+        return np.lexsort((self.means, ~self.record.within))
 
     def offer(self, batch: Batch) -> bool:
         """Puts the best new design into the batch; False when none was found."""
@@ -239,12 +254,19 @@ class _Choice:
         return False
 
     def _score(self, rows: Matrix) -> Vector:
-        mean, sd = self.process.predict(with_fidelity(rows, self.view.rungs))
-        return log_expected_improvement(mean, sd, self.best)
+        rows = with_fidelity(rows, self.view.rungs)
+        score = log_expected_improvement(*self.process.predict(rows), self.best)
+        if self.sides is not None:
+            score += log_chance_within(*self.sides.predict(rows))
+        return score
 
     def _slopes(self, rows: Matrix, places: npt.NDArray[np.intp]) -> tuple[Vector, Matrix]:
-        found = self.process.slopes(with_fidelity(rows, self.view.rungs), places)
-        return log_improvement_slopes(*found, self.best)
+        rows = with_fidelity(rows, self.view.rungs)
+        score, slopes = log_improvement_slopes(*self.process.slopes(rows, places), self.best)
+        if self.sides is not None:
+            chance, more = log_chance_slopes(*self.sides.slopes(rows, places))
+            score, slopes = score + chance, slopes + more
+        return score, slopes
 
     def _reason(self, design: Any, score: float) -> str:
         """What is expected of the design, against the incumbent, and what is new in it."""
@@ -256,9 +278,10 @@ class _Choice:
         near = int(np.argmin(((self.record.rows - row) ** 2).sum(1)))
         known = view.trial(self.record.numbers[near])
         new = view.space.difference(view.space.design(known.candidate), design)
+        weighed = " times the chance to be within the limits" if self.sides is not None else ""
         what = "loss" if len(view.goals) == 1 else "mixture of the goals"
         return (
             f"predicted {what} {mean * scale + self.taught.centre:.4g} ± {sd * scale:.2g}, "
-            f"expected improvement {np.exp(score) * scale:.2g} on {told(incumbent)}; nearest to "
-            f"trial {known.number}: {new}"
+            f"expected improvement{weighed} {np.exp(score) * scale:.2g} on {told(incumbent)}; "
+            f"nearest to trial {known.number}: {new}"
         )

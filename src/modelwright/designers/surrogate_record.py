@@ -46,6 +46,17 @@ class Record:
         """How many of them have scores."""
         return int(np.isfinite(self.losses).all(1).sum())
 
+    @property
+    def within(self) -> npt.NDArray[np.bool_]:
+        """Which of them have scores and meet all limits, [n]."""
+        good: npt.NDArray[np.bool_] = np.isfinite(self.losses).all(1) & (self.violations == 0)
+        return good
+
+    @property
+    def sides(self) -> Vector:
+        """-1 for those within, 1 for those outside the limits or failed, [n]."""
+        return np.where(self.within, -1.0, 1.0)
+
     def standing(self) -> npt.NDArray[np.intp]:
         """Places from the best to the worst: limits, then the rung, then the loss, then age."""
         failed = ~np.isfinite(self.losses).all(1)

@@ -23,23 +23,17 @@ class Targets:
     scale: float
 
 
-def targets(losses: Vector, violations: Vector) -> Targets:
-    """Targets from losses (infinite when failed) and violations of limits (0 when met), each [n].
+def targets(losses: Vector, within: npt.NDArray[np.bool_]) -> Targets:
+    """Targets from losses (infinite when failed) and who is within the limits, each [n].
 
     How bad the bad half is says little about where the best lies: losses are cut off as far above
-    the median as the best is below it. Failed designs stand at the cut, designs outside the limits
-    beyond it, the further the more they violate. At least one loss is finite.
+    the median as the best is below it, and failed designs stand at the cut. Median and best are of
+    the designs within the limits where there are any, and what is better but outside is cut off as
+    far below. At least one loss is finite.
     """
-    good = np.isfinite(losses)
-    met = good & (violations == 0)
-    base = losses[met] if met.any() else losses[good]
-    middle = float(np.median(base))
-    cut = 2.0 * middle - float(base.min())
-    values = np.minimum(np.where(good, losses, np.inf), cut)
-    out = good & ~met
-    if out.any():
-        span = (cut - float(base.min())) or 1.0
-        values[out] = cut + span * violations[out].clip(0.0, 1.0)
+    base = losses[within] if within.any() else losses[np.isfinite(losses)]
+    low, middle = float(base.min()), float(np.median(base))
+    values = losses.clip(2.0 * low - middle, 2.0 * middle - low)
     centre, scale = float(values.mean()), float(values.std())
     # All alike: nothing to scale.
     scale = scale if scale > 1e-12 * max(1.0, abs(centre)) else 1.0
