@@ -178,7 +178,7 @@ def _nothing_to_learn(examples: Examples) -> bool:
     if len(np.unique(examples.y)) < 2:
         return True
     X = examples.X
-    some = [c for c in X.numeric.T if len(np.unique(c)) > 1]
+    some = [c for c in _single(X.numeric).T if len(np.unique(c)) > 1]
     return not some and not any(len(np.unique(c)) > 1 for c in X.codes.T)
 
 
@@ -201,13 +201,18 @@ def _data(X: Inputs) -> Any:
     """CatBoost's own container, much faster than a data frame."""
     import catboost
 
-    numeric = np.ascontiguousarray(X.numeric, dtype=np.float32) if X.numeric.shape[1] else None
+    numeric = _single(X.numeric) if X.numeric.shape[1] else None
     codes = None
     if X.levels:
         # Whatever lies outside the known levels is one name that training never saw.
         top = max(X.levels)
         codes = _names(top + 2)[np.where((X.codes < -1) | (X.codes > top), top, X.codes) + 1]
     return catboost.FeaturesData(num_feature_data=numeric, cat_feature_data=codes)
+
+
+def _single(numeric: FloatArray) -> FloatArray:
+    """In single precision, which is all that CatBoost looks at."""
+    return np.ascontiguousarray(np.clip(numeric, -3e38, 3e38), dtype=np.float32)
 
 
 def _names(n: int) -> npt.NDArray[Any]:

@@ -44,7 +44,7 @@ class Forest:
     kind: Literal["random", "extra"] = "extra"
     trees: Annotated[int, Log(50, 400)] = 100
     columns: Annotated[float, Interval(ge=0.05, le=1.0)] = 0.4
-    min_leaf: Annotated[int, Log(1, 50)] = 2
+    min_leaf: Annotated[int, Log(1, 50)] = 3
 
     name: ClassVar[str] = "Forest"
     contains_rows: ClassVar[bool] = False
@@ -169,7 +169,7 @@ def _as_numbers(X: Inputs) -> Inputs:
 
 def _single(matrix: Matrix, X: Inputs) -> FloatArray:
     """The matrix in single precision, in which trees compare; one column of zeros at least."""
-    A = np.clip(matrix.apply(X), -3e38, 3e38).astype(np.float32)
+    A = np.clip(matrix.apply(X), -1e30, 1e30).astype(np.float32)
     return A if A.shape[1] else np.zeros((len(A), 1), np.float32)
 
 

@@ -14,6 +14,7 @@ from modelwright.families.base import FloatArray, Inputs, IntArray
 Scaling = Literal["plain", "standard", "robust", "quantile"]
 MAX_LEVELS = 64
 _QUANTILES = 129
+_HUGE = 1e100  # its square is still a number
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ class Matrix:
     def fit(cls, X: Inputs, scaling: Scaling = "standard", min_count: int = 5) -> Matrix:
         """Learns medians, scales and category tables from training rows."""
         numeric = np.where(np.isfinite(X.numeric), X.numeric, np.nan).astype(float)
+        numeric = np.clip(numeric, -_HUGE, _HUGE)
         known = ~np.isnan(numeric)
         some = np.flatnonzero(known.any(axis=0))
         low, high = np.nanmin(numeric[:, some], axis=0), np.nanmax(numeric[:, some], axis=0)
@@ -65,6 +67,7 @@ class Matrix:
         finite = np.isfinite(numeric)
         if not finite.all():
             numeric = np.where(finite, numeric, self.fill)
+        numeric = np.clip(numeric, -_HUGE, _HUGE)
         n, p, g = len(X), len(self.kept), len(self.gaps)
         out = np.zeros((n, self.width))
         out[:, :p] = self._scaled(numeric)

@@ -103,6 +103,16 @@ def load_model(folder: str | Path) -> Model:
 
     Libraries are loaded for the families of its members only. Raises TamperedError when a file is
     missing, changed or was added, InputError for what is no bundle or has a newer format.
+
+    >>> import tempfile
+    >>> from modelwright.data.columns import ColumnInfo
+    >>> from modelwright.families.dummy import FittedDummy
+    >>> schema = Schema((ColumnInfo("x", "numeric", low=0.0, high=9.0),), "y", "regression")
+    >>> four = FittedDummy((4.0,), regression=True)
+    >>> where = Path(tempfile.mkdtemp()) / "model"
+    >>> model = load_model(save_bundle(where, [(four, 1.0)], schema, Finish()))
+    >>> model.predict({"x": 3.0}).tolist(), model.check([{"x": 99.0}])
+    ([4.0], [["x: '99' is outside the 0 to 9 of training"]])
     """
     where = Path(folder)
     wrong = verify_bundle(where)

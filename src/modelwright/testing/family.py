@@ -151,6 +151,7 @@ def fits_odd_tables(make: Make) -> None:
             "one number": Inputs(X.numeric[:, :1], X.codes[:, :0], ()),
             "one category": Inputs(none, X.codes[:, :1], X.levels[:1]),
             "constant columns": Inputs(X.numeric[:, 3:], X.codes[:, :0], ()),
+            "huge numbers": Inputs(X.numeric[:, :2] * 1e300, X.codes[:, :0], ()),
             "no column": Inputs(none, X.codes[:, :0], ()),
         }
         for name, table in tables.items():
