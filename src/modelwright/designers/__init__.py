@@ -26,6 +26,11 @@ DESIGNERS: Mapping[str, str] = {
     "bayesian": "bayesian:Bayesian",
 }
 
+# What a wrapper gets when only its name is given.
+WITH: Mapping[str, Mapping[str, Any]] = {
+    "team": {"members": [{"name": "bayesian"}, {"name": "evolution"}, {"name": "local_search"}]}
+}
+
 
 def designer_class(name: str) -> type[Designer]:
     """The class of that name. Raises InputError, with the nearest name, when there is none."""
@@ -48,7 +53,7 @@ def make_designer(spec: str | Mapping[str, Any] | Designer) -> Designer:
     10
     """
     if isinstance(spec, str):
-        return designer_class(spec)()
+        spec = {"name": spec, **WITH.get(spec, {})}
     if not isinstance(spec, Mapping):
         if isinstance(spec, Designer):
             return spec
