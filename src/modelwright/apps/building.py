@@ -136,7 +136,9 @@ def _tell(result: Any, as_json: bool) -> int:
     run = result.run.path
     if result.shipped is not None:
         say(f"predict:  modelwright predict {run} NEW_ROWS.csv --out predictions.csv")
-    say(f"continue: modelwright resume {run} --add-budget 5m")
+    if result.exit_code in (0, 3, 130):
+        more = "" if facts["status"] in ("paused", "stopped") else " --add-budget 5m"
+        say(f"continue: modelwright resume {run}{more}")
     return int(result.exit_code)
 
 

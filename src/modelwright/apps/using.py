@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -56,10 +56,10 @@ def predict(
                    "left": left})  # fmt: skip
     elif out is None:
         _write(rows, sys.stdout)
-    else:
+    if out is not None:
         with writing(out), Path(out).open("w", newline="", encoding="utf-8") as lines:
             _write(rows, lines)
-        say(f"{len(rows)} rows written to {out}")
+        (note if as_json else say)(f"{len(rows)} rows written to {out}")
     if flagged:
         note(f"{flagged} of {len(rows)} rows are flagged: see the column 'flags'")
     if abstain:
@@ -67,27 +67,40 @@ def predict(
     return 2 if strict and flagged else 0
 
 
-def _rows(model: Any, answers: Any) -> list[dict[str, Any]]:
-    rows = []
+def _rows(model: Any, answers: Any) -> Iterator[dict[str, Any]]:
     for i, value in enumerate(answers.values):
         left = bool(answers.left[i])
         plain = value.item() if hasattr(value, "item") else value
-        row: dict[str, Any] = {"row": i + 1, "prediction": None if left else plain}
+        shares = None
         if answers.shares is not None:
-            shares = zip(model.classes, answers.shares[i], strict=True)
-            row |= {f"share_{label}": round(float(share), 6) for label, share in shares}
-        row["left_to_person"] = left
-        row["flags"] = "; ".join(answers.flags[i])
-        rows.append(row)
-    return rows
+            named = zip(model.classes, answers.shares[i], strict=True)
+            shares = {str(label): round(float(share), 6) for label, share in named}
+        yield {
+            "row": i + 1,
+            "prediction": None if left else plain,
+            "shares": shares,
+            "left_to_person": left,
+            "flags": list(answers.flags[i]),
+        }
 
 
 def _write(rows: list[dict[str, Any]], out: TextIO) -> None:
+    """The rows as CSV: a column per class, flags joined, nothing as prediction where left."""
     if not rows:
         return
-    writer = csv.DictWriter(out, list(rows[0]), lineterminator="\n")
+    flat = []
+    for row in rows:
+        shares = {f"share_{label}": share for label, share in (row["shares"] or {}).items()}
+        flat.append({
+            "row": row["row"],
+            "prediction": "" if row["prediction"] is None else row["prediction"],
+            **shares,
+            "left_to_person": "yes" if row["left_to_person"] else "no",
+            "flags": "; ".join(row["flags"]),
+        })  # fmt: skip
+    writer = csv.DictWriter(out, list(flat[0]), lineterminator="\n")
     writer.writeheader()
-    writer.writerows({k: "" if v is None else v for k, v in row.items()} for row in rows)
+    writer.writerows(flat)
 
 
 def ship(

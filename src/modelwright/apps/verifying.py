@@ -46,6 +46,7 @@ def verify(
         "first_bad_row": found.first_bad_row,
         "message": found.message,
         "signer": None if signed is None else signed.signer,
+        "signer_known": signed is not None and signed.signer == _own_signer(run),
         "against": head or (str(run.model_path / HEAD) if signed is not None else None),
     }
     if as_json:
@@ -53,7 +54,8 @@ def verify(
     else:
         say(f"{run.name}: {found.message}")
         if signed is not None:
-            say(f"checked against the head signed by {signed.signer[:16]}... in {facts['against']}")
+            whose = "this workspace's key" if facts["signer_known"] else "a key of elsewhere"
+            say(f"checked against {facts['against']}, signed by {signed.signer[:16]}, {whose}")
         if export is not None:
             say(f"signed head written to {export}; keep it where this machine cannot write")
     return 0 if found.ok else 1
@@ -74,6 +76,11 @@ def _shipped_head(run: RunFolder) -> SignedHead | None:
     return _read_head(path) if path.exists() else None
 
 
+def _own_signer(run: RunFolder) -> str | None:
+    path = key_path(run)
+    return public_key(load_or_make_key(path)) if path.exists() else None
+
+
 def sign_run(run: RunFolder, ledger: Any, study: str) -> dict[str, Any]:
     """The run's present head, signed with the workspace's key, as plain data."""
     return sign_head(ledger.head(study), load_or_make_key(key_path(run))).to_json()
@@ -85,7 +92,7 @@ def _verify_model(folder: Path, as_json: bool) -> int:
     problems = verify_bundle(folder)
     if as_json:
         emit_json(
-            {"schema": "modelwright.verify/1", "model": str(folder), "ok": not problems,
+            {"schema": "modelwright.verify-model/1", "model": str(folder), "ok": not problems,
              "problems": problems}
         )  # fmt: skip
     elif problems:

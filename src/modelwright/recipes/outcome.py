@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -62,9 +63,9 @@ class BuildResult:
         if self.shipped is not None:
             return 0
         ended = {"refused": 4, "waiting": 5, "stopped": 130, "paused": 130}
-        asked = [r["word"] for r in self.record.rulings if r["action"] in ("ship", "evaluate")]
-        if self.record.status == "finished" and asked:
-            return 5 if asked[-1] == "ask" else 4
+        held = self._held
+        if self.record.status == "finished" and held is not None:
+            return 5 if held["word"] == "ask" else 4
         return ended.get(self.record.status, 3)
 
     @property
@@ -82,7 +83,18 @@ class BuildResult:
             return f"no model met the limits; nearest is {family}, {score}, but {told}."
         if self.keep_yours:
             return f"keep yours: {family} reached {score}, which is within noise of your model."
-        return f"best model: {family}, {score}."
+        held = self._held
+        kept = "" if held is None or self.shipped else f"; not shipped: {held['reason']}"
+        return f"best model: {family}, {score}{kept}."
+
+    @property
+    def _held(self) -> Mapping[str, Any] | None:
+        """The ruling that kept a model within the limits, or any model, from being shipped."""
+        if self.best is not None and self.best.violation > 0:
+            return None
+        actions = ("ship", "evaluate") if self.best is None else ("ship",)
+        held = [r for r in self.record.rulings if r["action"] in actions]
+        return held[-1] if held else None
 
     def _failures(self) -> str:
         finished = self.record.view.finished
