@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import warnings
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -75,6 +76,7 @@ def fuzz_case(number: int, body: bytes, target: str, folder: Path) -> tuple[str,
     """One fuzzed file: anything but a table or an InputError is broken."""
     path = folder / "fuzzed.csv"
     path.write_bytes(body)
+    warnings.simplefilter("error")  # what is printed besides the notes is a fault as well
     try:
         if number % CHILD_EVERY == 0:
             read_limited(path, folder / "copy", target)

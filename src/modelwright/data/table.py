@@ -125,7 +125,7 @@ def _arrow(column: pd.Series[Any], info: ColumnInfo) -> Any:
 def columns_are(names: Collection[str]) -> str:
     """A sentence with the first few names."""
     shown = ", ".join(list(names)[:12])
-    return f"The columns are {shown}{', ...' if len(names) > 12 else ''}."
+    return f"The columns are {shown}{f' and {len(names) - 12} more' if len(names) > 12 else ''}."
 
 
 def as_text_columns(frame: pd.DataFrame) -> tuple[pd.DataFrame, tuple[ColumnInfo, ...]]:

@@ -206,7 +206,12 @@ def _on_a_line(column: pd.Series[Any], values: npt.NDArray[np.float64] | None) -
         return False
     x = column.to_numpy(dtype=np.float64)
     there = ~np.isnan(x)
-    x, y = x[there], values[there]
+    x, y = _unit(x[there]), _unit(values[there])
     if len(x) < 10 or x.std() == 0 or y.std() == 0:
         return False
     return bool(abs(np.corrcoef(x, y)[0, 1]) > 1 - 1e-9)
+
+
+def _unit(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """The values between -1 and 1, so that their squares are finite."""
+    return values / max(float(np.abs(values).max(initial=0.0)), 1e-300)
