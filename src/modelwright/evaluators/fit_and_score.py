@@ -65,7 +65,7 @@ class FitAndScore:
 
     A trial's fidelity is the share of the work of a full run: fewer folds, and with one fold left
     fewer training rows. Evidence has the metric (scores and folds), the task's standard metrics,
-    `fit_seconds` (mean of one fit), `latency_ms` (with noise) and `size_kb`; artefacts `oof`
+    `fit_seconds` (median of one fit), `latency_ms` (with noise) and `size_kb`; artefacts `oof`
     (float32 `[repeats, n, k]`, NaN where not validated) and `model` (the first fold's, packed) at
     the full rung; facts `family`, `n_folds`, `n_train`, `rounds` (of boosting), `finish` (the
     calibration and decision to ship) and `contains_rows`.
@@ -141,7 +141,7 @@ class FitAndScore:
         median, noise = latency_ms(first, fits.table.part)
         scores = {
             **scored.scores,
-            "fit_seconds": float(np.mean(fits.seconds)),
+            "fit_seconds": float(np.median(fits.seconds)),
             "latency_ms": median,
             "size_kb": size / 1000,
         }
