@@ -110,6 +110,20 @@ def _from_table(part: Part, folder: Path) -> pd.DataFrame | None:
     return chosen if known.all() and np.array_equal(y, part.y) else None
 
 
+def check_rival(source: str, part: Part, folder: Path) -> None:
+    """Refuses a source that cannot be read or imported, before anything is spent on it.
+
+    Predictions are matched with the rows; a model is loaded and not yet run. Raises InputError.
+    """
+    if ":" in source and not Path(source).exists():
+        resolve(source)
+    elif source.lower().endswith(".onnx"):
+        onnx_model(Path(source))
+    else:
+        frame = raw_rows(part, folder)
+        as_predictions(predictions_file(Path(source), part, frame, folder), part.schema, len(frame))
+
+
 def predictions_file(path: Path, part: Part, frame: pd.DataFrame, folder: Path) -> pd.DataFrame:
     """Predictions for the development rows from a CSV.
 

@@ -82,7 +82,8 @@ def plan_build(
 
     The run's folder is made by this call; `folder` gives one instead (a plan that is thrown away).
     """
-    from modelwright.data import prepare
+    from modelwright.data import load_part, prepare
+    from modelwright.evaluators.rival import check_rival
 
     began = time.monotonic() if began is None else began
     wanted = Budget.parse(budget)
@@ -91,6 +92,8 @@ def plan_build(
     try:
         table, test = _read(question, frame, path / "data")
         prepared = prepare(table, _split_question(question), path / "data", test)
+        if question.baseline is not None:
+            check_rival(question.baseline, load_part(prepared.dev), prepared.dev)
     except BaseException:
         _remove(path)
         raise
@@ -107,8 +110,8 @@ def play(plan: BuildPlan) -> BuildResult:
     ledger = open_ledger(plan.run.ledger_path)
     try:
         spec = EvaluatorSpec(EVALUATOR, plan.arguments)
-        preload = ("numpy", "sklearn.linear_model", "lightgbm")
-        workers = Processes(spec, tools, slots=plan.study.slots, preload=preload, spares=1)
+        # Libraries are loaded by the first trial that needs them: the first baseline comes sooner.
+        workers = Processes(spec, tools, slots=plan.study.slots, spares=1)
         try:
             executor = Tidy(workers, store, View(plan.study.brief))
             record = run(plan.study, ledger, executor, plan.description, plan.began)
@@ -182,6 +185,8 @@ def _read(question: Question, frame: Any, folder: Path) -> tuple[Any, Any]:
 
     if frame is not None:
         table = read_table(frame, question.target)
+        folder.mkdir(parents=True, exist_ok=True)
+        table.save(folder)
     else:
         read_limited(Path(question.data), folder, target=question.target)
         table = Table.open(folder)
