@@ -20,6 +20,7 @@ def emit_json(value: Any) -> None:
 def say(line: str = "") -> None:
     """A line for a person, on standard output."""
     sys.stdout.write(line + "\n")
+    sys.stdout.flush()  # so that it keeps its place among the notes when both go to one file
 
 
 def note(line: str) -> None:
