@@ -38,7 +38,7 @@ def summary(run: RunFolder, record: Record) -> dict[str, Any]:
         "budget": str(view.budget),
         "share_spent": round(view.share_spent, 4),
         "trials": len(view.finished),
-        "failed": sum(not o.ok for o in view.finished),
+        "failed": sum(o.failed for o in view.finished),
         "running": [trial.number for trial in view.pending],
         "metric": metric,
         "candidate": None if best is None else best.trial.candidate.id,

@@ -31,8 +31,13 @@ class Outcome:
 
     @property
     def ok(self) -> bool:
-        """True when the trial has scores."""
+        """True when the trial has scores for all goals (a refit has none, and has not failed)."""
         return bool(self.losses)
+
+    @property
+    def failed(self) -> bool:
+        """True when the trial ended with a failure."""
+        return self.evidence.failure is not None
 
     @property
     def loss(self) -> float:

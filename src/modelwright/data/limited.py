@@ -79,6 +79,9 @@ def _in_child(
     threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     # Pools that reserve address space ahead would count against the limit.
     environment = {**os.environ, **threads, "ARROW_DEFAULT_MEMORY_POOL": "system"}
+    # The child finds this package as this process did, whatever led here to it.
+    here = [str(Path(__file__).resolve().parents[2]), os.environ.get("PYTHONPATH", "")]
+    environment["PYTHONPATH"] = os.pathsep.join(p for p in here if p)
     child = subprocess.Popen(
         # -P: a file called pandas.py beside the data must not be imported.
         [sys.executable, "-P", "-m", "modelwright.data.read_child"],

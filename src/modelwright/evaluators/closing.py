@@ -14,14 +14,11 @@ from modelwright.core.trial import Evidence, Progress, Trial
 from modelwright.data.prepare import load_part
 from modelwright.evaluators.keep import keep_array, keep_model, read_array
 from modelwright.evaluators.table import TableData, examples_of
-from modelwright.families.base import Examples, Fitted, FloatArray, Inputs
+from modelwright.families.base import Examples, Fitted, Inputs
 from modelwright.models.ensemble import blend
-from modelwright.models.metrics import score_predictions
 
 if TYPE_CHECKING:
     from modelwright.evaluators.fit_and_score import FitAndScore
-
-_LOOK = 2000
 
 
 def blend_members(
@@ -81,8 +78,7 @@ def refit_members(
     `members` has `artefact`, `weight` and `family` of each, the weights summing to 1. Told to
     `stop` between members, it hands over those that are done, if they carry half of the weight.
 
-    The score is that on rows the members were fitted on, which says nothing of their quality:
-    facts `scores_are` tells so.
+    It has no score: on rows the members were fitted on, one would say nothing of their quality.
     """
     examples = table.examples
     if document["rows"] == "all" and evaluator.sealed is not None:
@@ -90,32 +86,25 @@ def refit_members(
     members: Sequence[Mapping[str, Any]] = document["members"]
     total = sum(float(m["weight"]) for m in members)
     done: list[dict[str, Any]] = []
-    answers: list[FloatArray] = []
-    rows = np.unique(np.linspace(0, len(examples.y) - 1, _LOOK).astype(int))
     for i, member in sorted(enumerate(members), key=lambda im: -float(im[1]["weight"])):
         fitted = _refit(evaluator, member, examples, trial, i, tools.threads)
         name, size = keep_model(fitted, tools.store, limit=1 << 40)
         weight = float(member["weight"]) / total
         family = type(evaluator.design(member["document"])).__name__
         done.append({"artefact": name, "weight": weight, "family": family, "size": size})
-        answers.append(weight * fitted.predict(examples.X.take(rows)))
         word = yield Progress(trial.number, float(len(done)), message=f"member {i + 1} is fitted")
         if word == "stop" and sum(m["weight"] for m in done) >= 0.5:
             break
     carried = sum(m["weight"] for m in done)
-    metric = evaluator.metric
-    w = None if examples.weights is None else examples.weights[rows]
-    score = score_predictions(metric, examples.y[rows], sum(answers[1:], answers[0]) / carried, w)
     yield Evidence(
         trial.number,
-        {metric.name: score, "size_kb": sum(m.pop("size") for m in done) / 1000},
+        {"size_kb": sum(m.pop("size") for m in done) / 1000},
         artefacts={f"member{i}": m["artefact"] for i, m in enumerate(done)},
         facts={
             "family": "Refit",
             "rows": document["rows"],
             "n_rows": len(examples.y),
             "members": [{**m, "weight": m["weight"] / carried} for m in done],
-            "scores_are": "on rows that were fitted on; no measure of quality",
         },
     )
 

@@ -15,11 +15,11 @@ def first_checks(challenger: Outcome, champion: Outcome | None, view: View) -> V
     never replaces one within them.
     """
     number = challenger.trial.number
+    if challenger.trial.role == "refit" and not challenger.failed:
+        return Verdict(number, "hold", "a fit of a candidate that was judged already")
     if not challenger.ok:
         failure = challenger.evidence.failure
         return Verdict(number, "reject", f"failed: {failure.cause if failure else 'no scores'}")
-    if challenger.trial.role == "refit":
-        return Verdict(number, "hold", "a fit of a candidate that was judged already")
     if challenger.trial.rung != view.rungs.top:
         rung = challenger.trial.rung
         return Verdict(number, "hold", f"judged at the full rung only; this was rung {rung}")

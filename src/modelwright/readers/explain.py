@@ -65,7 +65,7 @@ def explain_candidate(record: Record, outcome: Outcome) -> list[str]:
 def explain_run(record: Record) -> list[str]:
     """The run in words: what was tried, how the champion changed, what failed, why it ended."""
     view = record.view
-    searched, failed = len(view.searched), sum(not o.ok for o in view.finished)
+    searched, failed = len(view.searched), sum(o.failed for o in view.finished)
     lines = [f"{len(view.finished)} trials finished, {searched} of them proposed by the search."]
     if failed:
         causes: dict[str, int] = {}

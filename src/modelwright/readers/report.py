@@ -99,7 +99,7 @@ def _numbers(record: Record) -> str:
         look = record.looks[-1]
         facts.append((f"{metric}, {look['n_rows']} sealed rows", f"{look['score']:.4g}"))
     facts.append(("trivial baseline", "not measured" if base is None else f"{base:.4g}"))
-    failed = sum(not o.ok for o in view.finished)
+    failed = sum(o.failed for o in view.finished)
     facts.append((f"trials, {failed} failed", str(len(view.finished))))
     facts.append((f"time, budget {view.budget}", f"{view.elapsed:.0f} s"))
     return cards(facts)

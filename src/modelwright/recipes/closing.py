@@ -12,7 +12,7 @@ from modelwright.core.trial import Candidate, Proposal
 from modelwright.core.view import Outcome, View
 
 SHARE = 0.4  # the closing steps never hold back more of the budget than this
-START_SECONDS = 1.5  # an ensemble, calibration, and the way to a worker and back
+START_SECONDS = 3.0  # an ensemble, calibration, and the way to a worker and back
 
 
 @dataclass(frozen=True)
@@ -86,6 +86,7 @@ def _member(outcome: Outcome) -> dict[str, Any]:
         "facts": dict(outcome.evidence.facts),
         "latency_ms": outcome.evidence.scores.get("latency_ms"),
         "size_kb": outcome.evidence.scores.get("size_kb"),
+        "fit_seconds": outcome.evidence.scores.get("fit_seconds"),
     }
 
 

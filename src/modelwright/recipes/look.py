@@ -45,7 +45,7 @@ def look_at_sealed(
     refit = None if number is None else view.outcome(number)
     sealed = run.path / "data" / "sealed"
     looked = any(look["candidate"] == candidate for look in record.looks)
-    if refit is None or not refit.ok or not sealed.exists() or looked:
+    if refit is None or refit.failed or not sealed.exists() or looked:
         return
     name = record.settings["name"]
     ruling = policy.rule(Action("look", {"candidate": candidate}), view)

@@ -155,7 +155,7 @@ class BuildResult:
             "within_limits": best is not None and best.violation == 0,
             "keep_yours": self.keep_yours,
             "trials": len(view.finished),
-            "failed": sum(not o.ok for o in view.finished),
+            "failed": sum(o.failed for o in view.finished),
             "seconds": round(self.seconds, 3),
             "report": str(self.run.report_path),
             "notes": list(self.notes),

@@ -104,7 +104,7 @@ def parts_of(record: Record, outcome: Outcome, store: FileStore) -> Parts | None
     for rows in ("all", "development"):
         number = view.tried(refit_of(outcome, rows).id, view.rungs.top)
         refit = None if number is None else view.outcome(number)
-        if refit is not None and refit.ok:
+        if refit is not None and not refit.failed:
             listed = refit.evidence.facts["members"]
             members = tuple((store.path(m["artefact"]), float(m["weight"])) for m in listed)
             if all(path.exists() for path, _ in members):

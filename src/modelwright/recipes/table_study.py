@@ -19,10 +19,11 @@ from modelwright.recipes.question import LIMITED, TASKS, Question
 from modelwright.study import Study
 
 if TYPE_CHECKING:
-    from modelwright.data import Prepared, TableInfo
+    from modelwright.data import Part, Prepared, TableInfo
 
 SHIP_SECONDS = 1.0  # of a budget in seconds, kept for writing the model and the report
 SHIP_SHARE = 0.25  # and never more than this share of it
+LARGE = 5000  # rows from which on one fold tells enough to drop a design
 EVALUATOR = "modelwright.evaluators.fit_and_score:load"
 TRIVIAL = '{"type":"Dummy"}'
 
@@ -81,7 +82,7 @@ def study_plan(
     study = Study(
         name=run_folder.name, problem=problem, space=space, designer=_designer(space, types),
         gate=Paired(), policy=policy, budget=_search_budget(budget, time.monotonic() - began),
-        rungs=_rungs(prepared.n_dev), slots=slots or max(1, min(4, os.cpu_count() or 1)),
+        rungs=_rungs(part), slots=slots or max(1, min(4, os.cpu_count() or 1)),
         rivals=_rivals(question), rival_names=_rival_names(question),
         closing=BlendAndRefit(max(2, n_folds), prepared.sealed is not None),
         protocol={"data": prepared.hash, "metric": metric.identity(), "evaluator": EVALUATOR},
@@ -153,9 +154,17 @@ def _designer(space: Any, types: Sequence[Any]) -> Any:
     return Portfolio(defaults, then=make_designer("bayesian"))
 
 
-def _rungs(n_dev: int) -> Rungs:
-    """Large tables are first tried on a part of their rows."""
-    return Rungs((0.2, 1.0), eta=3) if n_dev > 50_000 else Rungs((1.0,))
+def _rungs(part: Part) -> Rungs:
+    """Cheaper looks first where a full one is many fits or many rows.
+
+    Repeated cross-validation starts with its first repeat, a large table with one of its folds; the
+    best third goes on. In between, all folds are run at once.
+    """
+    if part.repeats > 1:
+        return Rungs((1 / part.repeats, 1.0))
+    if len(part) >= LARGE and len(part.parts) > 1:
+        return Rungs((1 / len(part.parts), 1.0))
+    return Rungs((1.0,))
 
 
 def _rivals(question: Question) -> tuple[Candidate, ...]:

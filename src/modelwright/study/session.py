@@ -176,7 +176,9 @@ class Session:
         """Records a trial's evidence; progress is not a row."""
         if isinstance(message, Progress) or self.record.view.outcome(message.trial) is not None:
             return
-        checked = message.checked(tuple(goal.metric for goal in self.study.problem.goals))
+        goals = tuple(goal.metric for goal in self.study.problem.goals)
+        refit = self.record.view.trials[message.trial].role == "refit"  # fitted, not scored
+        checked = message.checked(() if refit else goals)
         if not checked.protocol:
             checked = replace(checked, protocol=self.protocol)
         body = checked.to_json()
