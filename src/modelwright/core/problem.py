@@ -146,7 +146,7 @@ class Budget:
     def __str__(self) -> str:
         parts = []
         if self.seconds is not None:
-            parts.append(f"{self.seconds:g} s")
+            parts.append(f"{round(self.seconds, 1):g} s")
         if self.trials is not None:
             parts.append(f"{self.trials} trials")
         if self.full_runs is not None:

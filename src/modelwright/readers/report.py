@@ -142,14 +142,17 @@ def _progress(record: Record) -> str:
 
 def _best(record: Record) -> str:
     goal = record.view.goals[0]
-    rows = [
-        (f"{row['family']} (trial {row['trial']})", row["low"], row["score"], row["high"])
-        for row in leaderboard(record.view)
-        if row["low"] is not None and row["by"] != "trivial"
-    ]
-    picture = intervals_picture(rows[:10], goal.metric)
-    caption = f"Mean {goal.metric} over folds with its 95 % interval. Overlap is a reason to doubt."
-    return section("The best candidates", figure(picture, caption))
+    best: dict[str, tuple[str, float, float, float]] = {}
+    for row in leaderboard(record.view):  # best first
+        if row["low"] is not None and row["by"] != "trivial":
+            name = f"{row['family']} (trial {row['trial']})"
+            best.setdefault(row["family"], (name, row["low"], row["score"], row["high"]))
+    picture = intervals_picture(list(best.values()), goal.metric)
+    caption = (
+        f"Mean {goal.metric} over folds with its 95 % interval, the best trial of each family. "
+        "Where intervals overlap, the difference may be chance."
+    )
+    return section("The best of each family", figure(picture, caption))
 
 
 def _look(record: Record) -> str:
