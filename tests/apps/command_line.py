@@ -17,6 +17,12 @@ from unittest import mock
 import numpy as np
 import pandas as pd
 
+POLICY = """name = "fast"
+allow = ["run", "evaluate", "blend", "refit", "look", "ship"]
+[families]
+allowed = ["Linear"]
+"""
+
 COMMAND = [sys.executable, "-c", "from modelwright.apps.cli import main; main()"]
 
 
@@ -29,6 +35,18 @@ class Answer:
     @property
     def json(self) -> Any:
         return json.loads(self.out)
+
+
+@dataclass(frozen=True)
+class Built:
+    """A folder with a finished run called `shop`, and what its build said."""
+
+    folder: Path
+    answer: Answer
+
+    @property
+    def run(self) -> Path:
+        return self.folder / "modelwright-runs" / "shop"
 
 
 @contextlib.contextmanager

@@ -1,28 +1,9 @@
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from command_line import Answer, call, finish, shop, spawn
-
-POLICY = """name = "fast"
-allow = ["run", "evaluate", "blend", "refit", "look", "ship"]
-[families]
-allowed = ["Linear"]
-"""
-
-
-@dataclass(frozen=True)
-class Built:
-    """A folder with a finished run called `shop`, and what its build said."""
-
-    folder: Path
-    answer: Answer
-
-    @property
-    def run(self) -> Path:
-        return self.folder / "modelwright-runs" / "shop"
+from command_line import POLICY, Built, call, finish, shop, spawn
 
 
 @pytest.fixture(scope="session")

@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from command_line import call, shop
-from conftest import Built
+from command_line import Built, call, shop
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "json.md"
 KINDS: Mapping[str, Any] = {

@@ -7,8 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from command_line import call, shop
-from conftest import Built
+from command_line import Built, call, shop
 
 BUY = ("--target", "bought")
 

@@ -9,8 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from command_line import call, finish, shop, spawn
-from conftest import POLICY
+from command_line import POLICY, call, finish, shop, spawn
 
 from modelwright.core.errors import ModelwrightError
 from modelwright.core.record import Record

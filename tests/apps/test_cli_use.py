@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from command_line import call, finish, shop, spawn
-from conftest import Built
+from command_line import Built, call, finish, shop, spawn
 
 from modelwright.models import load_model
 

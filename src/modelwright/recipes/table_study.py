@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 SHIP_SECONDS = 1.0  # of a budget in seconds, kept for writing the model and the report
 SHIP_SHARE = 0.25  # and never more than this share of it
+FEW = 20  # trials below which all of them are full runs
 LARGE = 5000  # rows from which on one fold tells enough to drop a design
 EVALUATOR = "modelwright.evaluators.fit_and_score:load"
 TRIVIAL = '{"type":"Dummy"}'
@@ -82,7 +83,7 @@ def study_plan(
     study = Study(
         name=run_folder.name, problem=problem, space=space, designer=_designer(space, types),
         gate=Paired(), policy=policy, budget=_search_budget(budget, time.monotonic() - began),
-        rungs=_rungs(part), slots=slots or max(1, min(4, os.cpu_count() or 1)),
+        rungs=_rungs(part, budget), slots=slots or max(1, min(4, os.cpu_count() or 1)),
         rivals=_rivals(question), rival_names=_rival_names(question),
         closing=BlendAndRefit(max(2, n_folds), prepared.sealed is not None),
         protocol={"data": prepared.hash, "metric": metric.identity(), "evaluator": EVALUATOR},
@@ -154,12 +155,15 @@ def _designer(space: Any, types: Sequence[Any]) -> Any:
     return Portfolio(defaults, then=make_designer("bayesian"))
 
 
-def _rungs(part: Part) -> Rungs:
+def _rungs(part: Part, budget: Budget) -> Rungs:
     """Cheaper looks first where a full one is many fits or many rows.
 
     Repeated cross-validation starts with its first repeat, a large table with one of its folds; the
-    best third goes on. In between, all folds are run at once.
+    best third goes on. In between, all folds are run at once; also when the budget has so few
+    trials that hardly any would go on.
     """
+    if budget.trials is not None and budget.trials < FEW:
+        return Rungs((1.0,))
     if part.repeats > 1:
         return Rungs((1 / part.repeats, 1.0))
     if len(part) >= LARGE and len(part.parts) > 1:
