@@ -2,6 +2,7 @@
 
     python benchmarks/input.py                    the reader: named cases and 500 fuzzed files
     python benchmarks/input.py --command          the named cases through `modelwright build`
+    python benchmarks/input.py --only refused     one group of cases
     python benchmarks/input.py --report           counts from the newest results file
 
 Cases already in the results file are skipped. A row is {"bench", "group", "case", "outcome",
@@ -97,8 +98,8 @@ def named() -> list[tuple[str, Case]]:
     ]
 
 
-def run(path: Path, command: bool) -> None:
-    """Fills in the cases that the results file lacks."""
+def run(path: Path, command: bool, only: str | None) -> None:
+    """Fills in the cases that the results file lacks, or those of one group of them."""
     rows, machines = cells.read(path)
     done = {(r["group"], r["case"]) for r in rows}
     with path.open("a") as file:
@@ -111,11 +112,11 @@ def run(path: Path, command: bool) -> None:
             append({"machine": cells.machine()})
         for wanted, case in named():
             group = f"command, {wanted}" if command else wanted
-            if (group, case.name) not in done:
+            if only in (None, wanted) and (group, case.name) not in done:
                 append(
                     _timed(group, case.name, lambda d, c=case, w=wanted: _judged(c, d, w, command))
                 )
-        if command:
+        if command or only in ("refused", "read"):
             return
         for number, body, target, harms in input_cases.fuzzed(FUZZED):
             name = f"{number:03d} {'+'.join(harms)}"
@@ -160,12 +161,13 @@ def report(rows: list[Row]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--command", action="store_true", help="through `modelwright build`")
+    parser.add_argument("--only", choices=("refused", "read", "fuzzed"), help="one group of cases")
     parser.add_argument("--report", action="store_true", help="only count what is there")
     parser.add_argument("--date", help="of the results file; the newest is continued when left out")
     chosen = parser.parse_args()
     path = cells.newest("input", chosen.date)
     if not chosen.report:
-        run(path, chosen.command)
+        run(path, chosen.command, chosen.only)
     print(report(cells.read(path)[0]))
 
 
