@@ -18,8 +18,10 @@ FACTS = (
     "share_spent", "trials", "failed", "running", "metric", "candidate", "score", "within_limits",
     "model", "report",
 )  # fmt: skip
-SHOWN = ("place", "candidate", "family", "score", "low", "high", "within_limits", "by", "seconds",
-         "failure")  # fmt: skip
+SHOWN = (
+    "place", "candidate", "family", "rung", "score", "low", "high", "within_limits", "by",
+    "seconds", "failure",
+)  # fmt: skip
 
 
 def summary(run: RunFolder, record: Record) -> dict[str, Any]:
@@ -104,7 +106,9 @@ def show_leaderboard(name: str | None, top: int, workspace: str, as_json: bool) 
         say("no trial has finished yet")
         return 0
     say(f"metric: {record.view.goals[0].metric}; low and high bound its mean over folds (95 %)")
-    columns = [c for c in SHOWN if c != "failure" or any(row["failure"] for row in rows)]
+    unused = {"failure"} if not any(row["failure"] for row in rows) else set()
+    unused |= {"rung"} if record.view.rungs.top == 0 else set()
+    columns = [column for column in SHOWN if column not in unused]
     say("\n".join(table(rows[: top or len(rows)], columns)))
     if 0 < top < len(rows):
         say(f"{len(rows) - top} more; --top 0 shows all")

@@ -144,7 +144,8 @@ def _best(record: Record) -> str:
     goal = record.view.goals[0]
     best: dict[str, tuple[str, float, float, float]] = {}
     for row in leaderboard(record.view):  # best first
-        if row["low"] is not None and row["by"] != "trivial":
+        top = row["rung"] == record.view.rungs.top  # first looks are of other folds or rows
+        if top and row["low"] is not None and row["by"] != "trivial":
             name = f"{row['family']} (trial {row['trial']})"
             best.setdefault(row["family"], (name, row["low"], row["score"], row["high"]))
     picture = intervals_picture(list(best.values()), goal.metric)
@@ -189,6 +190,8 @@ def _leaderboard(record: Record) -> str:
     rows = leaderboard(record.view)
     metric = record.view.goals[0].metric
     columns = {"place": "#", "family": "family", "score": metric, "interval": "95 % interval"}
+    if record.view.rungs.top > 0:
+        columns["rung"] = "rung"
     if record.view.limits:
         columns["within_limits"] = "in limits"
     if any(row["failure"] for row in rows):
@@ -198,7 +201,9 @@ def _leaderboard(record: Record) -> str:
         row | {"interval": None if row["low"] is None else f"{row['low']:.4g}–{row['high']:.4g}"}
         for row in rows[:SHOWN_TRIALS]
     ]
-    more = f"{len(shown)} of {len(rows)} rows; all of them are in leaderboard.csv."
+    low = "Rungs below the last are first looks on fewer folds or rows. "
+    more = low if record.view.rungs.top > 0 else ""
+    more += f"{len(shown)} of {len(rows)} rows; all of them are in leaderboard.csv."
     return section("Leaderboard", table(shown, columns, first=True) + paragraph(more, "soft"))
 
 
