@@ -157,7 +157,7 @@ def test_the_users_word_on_a_kind_counts() -> None:
 
 
 def test_rare_categories_beyond_the_limit_are_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("modelwright.data.kinds.MAX_CATEGORIES", 3)
+    monkeypatch.setattr("modelwright.data.values.MAX_CATEGORIES", 3)
     column = pd.Series(["a"] * 5 + ["b"] * 4 + ["c"] * 3 + ["d"] * 2 + ["e"])
     info = infer("x", column)
     assert info.categories == ("a", "b", "c")

@@ -177,6 +177,15 @@ def test_a_target_is_encoded_as_in_training(tmp_path: Path) -> None:
     assert known.tolist() == [True, True, False, False]
 
 
+def test_a_target_with_a_sign_is_read_in_the_test_file_too(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    raw = pd.DataFrame({"a": rng.normal(size=60)})
+    raw["y"] = [f"${v:,}" for v in rng.integers(500, 90_000, 60)]
+    prepared = prepare(read_table(raw, "y"), Question("y"), tmp_path, raw.head(5))
+    assert prepared.sealed is not None
+    assert load_part(prepared.sealed).y.tolist() == load_part(prepared.dev).y[:5].tolist()
+
+
 def test_a_leak_is_warned_about() -> None:
     raw = frame(100)
     raw["copy"] = raw["y"].map({"low": "L", "high": "H"})

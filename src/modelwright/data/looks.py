@@ -89,7 +89,7 @@ def check_text(name: str, head: bytes) -> None:
             raise InputError(_not_a_table(name, what))
     if len(head) > 12 and head[4:8] == b"ftyp":
         raise InputError(_not_a_table(name, "a video"))
-    if head.startswith((b"\xff\xfe", b"\xfe\xff", b"\xef\xbb\xbf")) or _is_wide(head):
+    if wide_encoding(head):
         return
     start = head[:400].lstrip().lower()
     if start.startswith((b"<!doctype", b"<html", b"<?xml", b"<svg")):
@@ -110,13 +110,22 @@ def _not_a_table(name: str, what: str) -> str:
     return f"{name!r} looks like {what}, not a table; give CSV, Parquet or Excel."
 
 
-def _is_wide(head: bytes) -> bool:
-    """UTF-16 without a mark: nearly every second byte is zero, and nearly none of the others."""
+def wide_encoding(head: bytes) -> str:
+    """The encoding of several bytes per letter that a text begins with, or nothing.
+
+    Without a mark at the start: nearly every second byte is zero, and nearly none of the others.
+    """
+    if head.startswith((b"\xff\xfe\0\0", b"\0\0\xfe\xff")):
+        return "utf-32"
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return "utf-16"
     even, odd = head[0:4000:2], head[1:4000:2]
     if len(odd) < 8:
-        return False
-    shares = sorted((even.count(0) / len(even), odd.count(0) / len(odd)))
-    return shares[0] < 0.05 and shares[1] > 0.7
+        return ""
+    zero_even, zero_odd = even.count(0) / len(even), odd.count(0) / len(odd)
+    if zero_even < 0.05 and zero_odd > 0.7:
+        return "utf-16-le"
+    return "utf-16-be" if zero_odd < 0.05 and zero_even > 0.7 else ""
 
 
 def _is_json(head: bytes) -> bool:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,14 +15,17 @@ from modelwright.core.canonical import digest
 from modelwright.core.errors import InputError
 from modelwright.data import columns as col
 from modelwright.data.columns import ColumnInfo
+from modelwright.data.parts import Part, load_part, write_part
 from modelwright.data.read import Raw
-from modelwright.data.schema import Features, Schema, Task, encode_rows
-from modelwright.data.split import How, Rows, folds_of, split_rows
+from modelwright.data.schema import Schema, Task, encode_rows
+from modelwright.data.split import Rows, split_rows
 from modelwright.data.table import Table
 from modelwright.data.target import Target, read_target
 
 if TYPE_CHECKING:
     import pandas as pd
+
+__all__ = ["Part", "Prepared", "Question", "encode_target", "load_part", "load_prepared", "prepare"]
 
 # Matrices of numbers above this many cells are kept in single precision.
 _SINGLE_FROM = 200_000_000
@@ -60,35 +62,6 @@ class Question:
         """The question that `to_json` wrote."""
         known = dict(data)
         return cls(**{**known, "drop": tuple(known.get("drop", ()))})
-
-
-@dataclass(frozen=True)
-class Part:
-    """Rows ready for a model, mapped from the folder they were written to.
-
-    `y` is `[n]`: int32 class codes or float64 values. `weights` is `[n]` or None. `groups` is `[n]`
-    int64 codes or None. `rows` are the row numbers in the table, rising. `parts` is as in `Split`
-    (no folds in a sealed part). `hash` names the content: equal hash, equal arrays.
-    """
-
-    schema: Schema
-    features: Features
-    y: npt.NDArray[Any]
-    rows: Rows
-    weights: npt.NDArray[np.float64] | None
-    groups: npt.NDArray[np.int64] | None
-    parts: npt.NDArray[np.int8]
-    repeats: int
-    how: How
-    hash: str
-
-    def __len__(self) -> int:
-        return len(self.y)
-
-    @property
-    def folds(self) -> list[tuple[Rows, Rows]]:
-        """Per fold the positions that train and that validate, rising."""
-        return list(folds_of(self.parts))
 
 
 @dataclass(frozen=True)
@@ -137,12 +110,13 @@ def prepare(
     whole = encode_rows(schema, table.frame).features
 
     def write(where: Path, rows: Rows, parts: npt.NDArray[np.int8]) -> str:
-        piece = (
-            whole.take(rows), target.y[rows], rows,
+        part = Part(
+            schema, whole.take(rows), target.y[rows], rows,
             None if weights is None else weights[rows],
             None if groups is None else groups[rows],
+            parts, split.repeats, split.how,
         )  # fmt: skip
-        return _write(where, schema, *piece, parts, split.repeats, split.how)
+        return write_part(where, part)
 
     empty = np.empty((0, 0), dtype=np.int8)
     hashes = [write(dev, split.dev, split.parts)]
@@ -165,33 +139,6 @@ def load_prepared(folder: Path) -> Prepared:
     sealed = folder / "sealed" if facts["n_sealed"] else None
     sizes = facts["n_dev"], facts["n_sealed"]
     return Prepared(dev, sealed, schema, *sizes, tuple(facts["notes"]), facts["hash"])
-
-
-def load_part(folder: Path) -> Part:
-    """The arrays that `prepare` wrote there, mapped read-only; texts are read into memory."""
-    facts = json.loads((folder / "part.json").read_text("utf-8"))
-    schema = Schema.from_json(facts["schema"])
-
-    def array(name: str) -> npt.NDArray[Any]:
-        out: npt.NDArray[Any] = np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
-        return out
-
-    features = Features(array("numeric"), array("codes"), array("dates"), _load_texts(folder))
-    return Part(
-        schema,
-        features,
-        array("y"),
-        array("rows"),
-        array("weights") if facts["weights"] else None,
-        array("groups") if facts["groups"] else None,
-        array("parts"),
-        facts["repeats"],
-        facts["how"],
-        facts["hash"],
-    )
-
-
-# -- the question's columns ----------------------------------------------------------------------
 
 
 def _schema(table: Table, question: Question, target: Target) -> Schema:
@@ -223,6 +170,7 @@ def _schema(table: Table, question: Question, target: Target) -> Schema:
         ignored,
         float_bits=32 if single else 64,
         comma=table.info.comma,
+        target_column=table.info.column(question.target),
     )
 
 
@@ -314,7 +262,7 @@ def _write_test(
     test = test.set_axis(names, axis=1)
     if schema.target not in names:
         raise InputError(f"the test rows have no target column {schema.target!r}.")
-    y, known = encode_target(schema, test[schema.target])
+    y, known = encode_target(schema, test[schema.target], comma)
     if not known.any():
         raise InputError("no test row has a target that was seen in training.")
     test = test[known].reset_index(drop=True)
@@ -330,83 +278,21 @@ def _write_test(
         info = ColumnInfo(question.weight, "numeric")
         weights = col.numbers(test[question.weight], info)[0]
     empty = np.empty((0, 0), dtype=np.int8)
-    return _write(
-        folder, schema, encoded.features, y[known], rows, weights, None, empty, 1, "stratified"
-    )
+    part = Part(schema, encoded.features, y[known], rows, weights, None, empty)
+    return write_part(folder, part)
 
 
 def encode_target(
-    schema: Schema, column: pd.Series[Any]
+    schema: Schema, column: pd.Series[Any], comma: bool | None = None
 ) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_]]:
-    """`y` of further rows as in training, and which rows have a target that was seen there."""
+    """`y` of further rows as in training, and which rows have a target that was seen there.
+
+    `comma` is as in `encode_rows`.
+    """
     if schema.task == "regression":
-        values, _ = col.numbers(column, ColumnInfo(schema.target, "numeric"))
+        info = schema.told(schema.target_column or ColumnInfo(schema.target, "numeric"), comma)
+        values, _ = col.numbers(column, info)
         return values, ~np.isnan(values)
     told = ColumnInfo(schema.target, "categorical", categories=schema.classes)
     codes, other = col.codes(column, told)
     return codes, (codes >= 0) & ~other
-
-
-# -- files ---------------------------------------------------------------------------------------
-
-
-def _write(
-    folder: Path,
-    schema: Schema,
-    features: Features,
-    y: npt.NDArray[Any],
-    rows: Rows,
-    weights: npt.NDArray[np.float64] | None,
-    groups: npt.NDArray[np.int64] | None,
-    parts: npt.NDArray[np.int8],
-    repeats: int,
-    how: How,
-) -> str:
-    folder.mkdir(parents=True, exist_ok=True)
-    arrays = {
-        "numeric": features.numeric, "codes": features.codes, "dates": features.dates,
-        "y": y, "rows": rows, "weights": weights, "groups": groups, "parts": parts,
-    }  # fmt: skip
-    marks = {}
-    for name, array in arrays.items():
-        if array is not None:
-            path = folder / f"{name}.npy"
-            np.save(path, array, allow_pickle=False)
-            marks[name] = _digest_file(path)
-    if features.texts:
-        _save_texts(folder / "texts.arrow", features.texts)
-        marks["texts"] = _digest_file(folder / "texts.arrow")
-    known = schema.to_json()
-    facts = {
-        "schema": known, "weights": weights is not None, "groups": groups is not None,
-        "repeats": repeats, "how": how, "hash": digest([known, marks]),
-    }  # fmt: skip
-    (folder / "part.json").write_text(json.dumps(facts), "utf-8")
-    return str(facts["hash"])
-
-
-def _digest_file(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _save_texts(path: Path, texts: Mapping[str, Sequence[Any] | npt.NDArray[Any]]) -> None:
-    import pyarrow as pa
-
-    table = pa.table({name: pa.array(v, pa.large_string()) for name, v in texts.items()})
-    with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, table.schema) as writer:
-        writer.write_table(table)
-
-
-def _load_texts(folder: Path) -> dict[str, npt.NDArray[np.object_]]:
-    path = folder / "texts.arrow"
-    if not path.exists():
-        return {}
-    import pyarrow as pa
-
-    with pa.memory_map(str(path)) as file:
-        table = pa.ipc.open_file(file).read_all()
-        return {
-            name: np.array([*table.column(name).to_pylist(), None], dtype=object)[:-1]
-            for name in table.column_names
-        }

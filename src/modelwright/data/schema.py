@@ -56,7 +56,8 @@ class Schema:
     `classes` are the labels in the order of the class codes; in a binary task the second one is the
     positive class. `ignored` are columns that may come along and are not looked at. A number
     further than `margin` of the range seen in training outside of it is flagged. `comma` is how the
-    training file wrote decimals (True 1,5, False 1.5, None unknown).
+    training file wrote decimals (True 1,5, False 1.5, None unknown). `target_column` says how the
+    target's own cells are read.
     """
 
     columns: tuple[ColumnInfo, ...]
@@ -67,6 +68,7 @@ class Schema:
     margin: float = 0.1
     float_bits: int = 64
     comma: bool | None = None
+    target_column: ColumnInfo | None = None
 
     def _block(self, *kinds: str) -> tuple[ColumnInfo, ...]:
         return tuple(c for c in self.columns if c.kind in kinds)
@@ -108,6 +110,7 @@ class Schema:
             "margin": self.margin,
             "float_bits": self.float_bits,
             "comma": self.comma,
+            "target_column": self.target_column and self.target_column.to_json(),
         }
 
     @classmethod
@@ -127,7 +130,15 @@ class Schema:
             margin=data["margin"],
             float_bits=data["float_bits"],
             comma=data.get("comma"),
+            target_column=ColumnInfo.from_json(own) if (own := data.get("target_column")) else None,
         )
+
+    def told(self, info: ColumnInfo, comma: bool | None) -> ColumnInfo:
+        """The column as a file writes it whose decimals are with a comma, without, or unknown."""
+        if comma is None or self.comma is None or comma == self.comma or info.kind != "numeric":
+            return info
+        point = info.decimal == "."
+        return replace(info, decimal="," if point else ".", thousands="." if point else ",")
 
 
 @dataclass(frozen=True)
@@ -197,11 +208,11 @@ def encode_rows(
     _check_names(schema, names)
     place = {name: i for i, name in enumerate(names)}
     flags: list[Flag] = []
-    turn = comma is not None and schema.comma is not None and comma != schema.comma
 
     def read(info: ColumnInfo) -> Any:
-        told = _turned(info) if turn else info
-        values, found = _read(told, frame.iloc[:, place[info.name]], schema.margin)
+        values, found = _read(
+            schema.told(info, comma), frame.iloc[:, place[info.name]], schema.margin
+        )
         flags.extend(found)
         return values
 
@@ -216,19 +227,10 @@ def encode_rows(
     known = {c.name for c in schema.columns} | set(schema.ignored) | {schema.target}
     extra = [name for name in names if name not in known]
     notes = [f"not looked at: {_some(extra)}, which the model does not know"] if extra else []
-    if turn:
+    if None not in (comma, schema.comma) and comma != schema.comma:
         marks = ("a comma", "a point") if comma else ("a point", "a comma")
         notes.append(f"decimals are written with {marks[0]} here and with {marks[1]} in training")
     return Encoded(features, tuple(flags), tuple(notes))
-
-
-def _turned(info: ColumnInfo) -> ColumnInfo:
-    """The same column where points and commas have changed places."""
-    if info.kind != "numeric":
-        return info
-    if info.decimal == ".":
-        return replace(info, decimal=",", thousands=".")
-    return replace(info, decimal=".", thousands=",")
 
 
 def _matrix(

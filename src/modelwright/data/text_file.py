@@ -4,26 +4,22 @@ from __future__ import annotations
 
 import codecs
 import csv
-import gzip
 import io
 import re
-import zlib
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 from modelwright.core.errors import InputError
 from modelwright.data.columns import counted
+from modelwright.data.decode import CHUNK, Tally, chunks, encoding_of, head_of
 from modelwright.data.dialect import GAP, Cutting, Dialect, sniff
-from modelwright.data.looks import check_text
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_SAMPLE = 1 << 18
-_CHUNK = 1 << 20
 # Above this share of lines with the wrong number of fields the dialect is more likely wrong.
 MAX_RAGGED = 0.05
 
@@ -51,22 +47,6 @@ class Reading:
                 raise InputError(f"no encoding is called {self.encoding!r}.") from None
 
 
-@dataclass
-class Tally:
-    """What was met while reading."""
-
-    lines: int = 0
-    nuls: int = 0
-    short: int = 0
-    long: int = 0
-    example: str = ""
-
-    @property
-    def ragged(self) -> int:
-        """Lines with the wrong number of fields."""
-        return self.short + self.long
-
-
 def read_text(
     path: Path, zipped: bool, how: Reading, expected: Collection[str] = ()
 ) -> tuple[pa.Table, Dialect, list[str]]:
@@ -75,9 +55,9 @@ def read_text(
     Raises InputError when there is no table in it.
     """
     notes = []
-    encoding, errors, said = _encoding(path, zipped, how.encoding)
+    encoding, errors, said = encoding_of(path, zipped, how.encoding)
     notes.extend(said)
-    head, whole = _head(path, zipped, encoding, errors)
+    head, whole = head_of(path, zipped, encoding, errors)
     if not head.strip():
         raise InputError(f"{path.name!r} has no rows: there is nothing in it but blanks.")
     dialect = sniff(
@@ -86,7 +66,7 @@ def read_text(
     check_names(path.name, dialect.names)
 
     def source(tally: Tally) -> Iterator[str]:
-        return _chunks(path, zipped, encoding, errors, tally)
+        return chunks(path, zipped, encoding, errors, tally)
 
     table, tally = _parse(path.name, source, dialect)
     swallowed = tally.lines - dialect.skip - dialect.header_lines - table.num_rows - tally.ragged
@@ -97,108 +77,6 @@ def read_text(
     notes.extend(dialect.notes)
     notes.extend(_tally_notes(tally, len(dialect.names)))
     return table, dialect, notes
-
-
-# -- bytes to text -------------------------------------------------------------------------------
-
-
-def _open(path: Path, zipped: bool) -> IO[bytes]:
-    return gzip.open(path, "rb") if zipped else path.open("rb")  # type: ignore[return-value]
-
-
-def _head(path: Path, zipped: bool, encoding: str, errors: str) -> tuple[str, bool]:
-    """The first piece of the file as text, and whether that is all of it."""
-    pieces, size, whole = [], 0, True
-    for piece in _chunks(path, zipped, encoding, errors, Tally(), size=_SAMPLE):
-        if size >= _SAMPLE:
-            whole = False
-            break
-        pieces.append(piece)
-        size += len(piece)
-    return "".join(pieces), whole
-
-
-def _chunks(
-    path: Path, zipped: bool, encoding: str, errors: str, tally: Tally, size: int = _CHUNK
-) -> Iterator[str]:
-    """The file as pieces of text without NUL characters and byte-order mark."""
-    decoder = codecs.getincrementaldecoder(encoding)(errors=errors)
-    first, last = True, "\n"
-    with _open(path, zipped) as file:
-        while True:
-            try:
-                raw = file.read(size)
-            except (EOFError, zlib.error, gzip.BadGzipFile):
-                raise InputError(f"{path.name!r} is a damaged gzip file.") from None
-            text = decoder.decode(raw, final=not raw)
-            if first and text:
-                text, first = text.removeprefix("\ufeff"), False
-            if "\0" in text:
-                tally.nuls += text.count("\0")
-                text = text.replace("\0", "")
-            if text:
-                tally.lines += text.count("\n") or text.count("\r")
-                last = text[-1]
-                yield text
-            if not raw:
-                break
-    tally.lines += last not in "\r\n"
-
-
-def _encoding(path: Path, zipped: bool, told: str | None) -> tuple[str, str, list[str]]:
-    """The encoding, what to do with bytes outside of it, and a note."""
-    with _open(path, zipped) as file:
-        try:
-            head = file.read(1 << 16)
-        except (EOFError, zlib.error, gzip.BadGzipFile):
-            raise InputError(f"{path.name!r} is a damaged gzip file.") from None
-    if zipped:
-        check_text(path.name, head)
-    if told is not None:
-        return told, "replace", [f"the encoding is {told}, as told"]
-    wide = _wide(head)
-    if wide:
-        return wide, "replace", [f"the encoding is {wide}"]
-    try:
-        for _ in _chunks(path, zipped, "utf-8", "strict", Tally()):
-            pass
-    except UnicodeDecodeError:
-        return _not_utf8(path, zipped)
-    return "utf-8", "strict", ["the encoding is UTF-8"]
-
-
-def _wide(head: bytes) -> str:
-    if head.startswith((b"\xff\xfe\0\0", b"\0\0\xfe\xff")):
-        return "utf-32"
-    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return "utf-16"
-    even, odd = head[0:4000:2], head[1:4000:2]
-    if len(odd) < 8:
-        return ""
-    zero_even, zero_odd = even.count(0) / len(even), odd.count(0) / len(odd)
-    if zero_even < 0.05 and zero_odd > 0.7:
-        return "utf-16-le"
-    return "utf-16-be" if zero_odd < 0.05 and zero_even > 0.7 else ""
-
-
-def _not_utf8(path: Path, zipped: bool) -> tuple[str, str, list[str]]:
-    """UTF-8 with a few broken bytes, or an encoding of one byte per character."""
-    broken = other = 0
-    for piece in _chunks(path, zipped, "utf-8", "replace", Tally()):
-        bad = piece.count("\ufffd")
-        broken += bad
-        other += sum(map(len, re.findall(r"[^\x00-\x7f]+", piece))) - bad
-    if other > broken:
-        return "utf-8", "replace", [f"the encoding is UTF-8; {broken} broken characters are \ufffd"]
-    try:
-        for _ in _chunks(path, zipped, "cp1252", "strict", Tally()):
-            pass
-    except UnicodeDecodeError:
-        return "latin-1", "strict", ["the encoding is not UTF-8; it is read as Latin-1"]
-    return "cp1252", "strict", ["the encoding is not UTF-8; it is read as Windows-1252"]
-
-
-# -- text to columns -----------------------------------------------------------------------------
 
 
 class _Stream(io.RawIOBase):
@@ -360,7 +238,7 @@ def _repair(
                 writer.writerow(padded)
             except csv.Error:
                 continue
-            if out.tell() > _CHUNK:
+            if out.tell() > CHUNK:
                 yield out.getvalue()
                 out.seek(0)
                 out.truncate()

@@ -158,14 +158,14 @@ def _designer(space: Any, types: Sequence[Any]) -> Any:
 def _rungs(part: Part, budget: Budget) -> Rungs:
     """Cheaper looks first where a full one is many fits or many rows.
 
-    Repeated cross-validation starts with its first repeat, a large table with one of its folds; the
-    best third goes on. In between, all folds are run at once; also when the budget has so few
+    Repeated cross-validation starts with its first repeat, of which the better half goes on; a large
+    table starts with one of its folds, of which the best third does. In between, all folds are run at once; also when the budget has so few
     trials that hardly any would go on.
     """
     if budget.trials is not None and budget.trials < FEW:
         return Rungs((1.0,))
     if part.repeats > 1:
-        return Rungs((1 / part.repeats, 1.0))
+        return Rungs((1 / part.repeats, 1.0), eta=2)
     if len(part) >= LARGE and len(part.parts) > 1:
         return Rungs((1 / len(part.parts), 1.0))
     return Rungs((1.0,))
