@@ -52,6 +52,7 @@ def blend_members(
         "family": "Blend",
         "n_folds": len(table.validation.parts),
         "overlap": table.validation.overlap,
+        "range": evaluator.metric.range,
         "weights": {str(m["trial"]): float(w) for m, w in zip(members, weights, strict=True)},
         "finish": scored.finish.to_json(),
         "summed": summed,

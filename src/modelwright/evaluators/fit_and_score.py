@@ -154,6 +154,7 @@ class FitAndScore:
             "n_folds": len(fits.validation.parts),
             "n_train": fits.n_train,
             "overlap": fits.validation.overlap,
+            "range": self.metric.range,
             "contains_rows": type(fits.design).contains_rows,
             "finish": scored.finish.to_json(),
         }

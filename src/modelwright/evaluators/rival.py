@@ -75,6 +75,7 @@ def score_rival(
         "source": source,
         "n_folds": len(table.validation.parts),
         "overlap": table.validation.overlap,
+        "range": evaluator.metric.range,
         "caveat": CAVEAT,
         "finish": scored.finish.to_json(),
     }

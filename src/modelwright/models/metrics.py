@@ -55,6 +55,11 @@ class Metric:
     costs: tuple[tuple[float, ...], ...] = ()
 
     @property
+    def range(self) -> list[float | None]:
+        """Lowest and highest score as plain data, None where there is no bound."""
+        return [bound if math.isfinite(bound) else None for bound in (self.low, self.high)]
+
+    @property
     def goal(self) -> Goal:
         """The metric as a study's goal."""
         return Goal(self.name, self.direction)

@@ -55,12 +55,19 @@ def _row(outcome: Outcome, view: View) -> dict[str, Any]:
 
 
 def fold_bounds(outcome: Outcome, metric: str) -> tuple[float, float] | None:
-    """The 95 % interval of a score over its folds, or None with fewer than two folds."""
+    """The 95 % interval of a score over its folds, or None with fewer than two folds.
+
+    It is cut at the ends of the metric's range.
+    """
     folds = outcome.evidence.folds.get(metric, ())
     if len(folds) < 2:
         return None
     interval = mean_interval(folds, overlap=outcome.overlap)
-    return interval.low, interval.high
+    low, high = outcome.evidence.facts.get("range", (None, None))
+    return (
+        interval.low if low is None else max(low, interval.low),
+        interval.high if high is None else min(high, interval.high),
+    )
 
 
 def family_of(document: str) -> str:

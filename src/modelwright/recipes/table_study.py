@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -82,9 +82,10 @@ def study_plan(
     n_folds = len(part.parts) // max(1, part.repeats)
     study = Study(
         name=run_folder.name, problem=problem, space=space, designer=_designer(space, types),
-        gate=Paired(), policy=policy, budget=_search_budget(budget, time.monotonic() - began),
+        gate=Paired(), policy=policy, budget=budget,
         rungs=_rungs(part, budget), slots=slots or max(1, min(4, os.cpu_count() or 1)),
         rivals=_rivals(question), rival_names=_rival_names(question),
+        kept_seconds=_kept_seconds(budget, time.monotonic() - began),
         closing=BlendAndRefit(max(2, n_folds), prepared.sealed is not None),
         protocol={"data": prepared.hash, "metric": metric.identity(), "evaluator": EVALUATOR},
         settings={"budget": asdict(budget), "arguments": arguments},
@@ -158,9 +159,9 @@ def _designer(space: Any, types: Sequence[Any]) -> Any:
 def _rungs(part: Part, budget: Budget) -> Rungs:
     """Cheaper looks first where a full one is many fits or many rows.
 
-    Repeated cross-validation starts with its first repeat, of which the better half goes on; a large
-    table starts with one of its folds, of which the best third does. In between, all folds are run at once; also when the budget has so few
-    trials that hardly any would go on.
+    Repeated cross-validation starts with its first repeat, of which the better half goes on; a
+    large table starts with one of its folds, of which the best third does. In between, all folds
+    are run at once; also when the budget has so few trials that hardly any would go on.
     """
     if budget.trials is not None and budget.trials < FEW:
         return Rungs((1.0,))
@@ -184,13 +185,12 @@ def _rival_names(question: Question) -> tuple[str, ...]:
     return ("trivial", "yours") if question.baseline is not None else ("trivial",)
 
 
-def _search_budget(budget: Budget, setup: float) -> Budget:
-    """The loop's part of a budget in seconds: what writing the model takes is kept back.
+def _kept_seconds(budget: Budget, setup: float) -> float:
+    """Seconds of the budget that writing the model and the report may take.
 
     Shipping loads the same libraries and reads the same rows as getting ready did, so that the
     `setup` seconds, measured on this machine at this moment, tell how long it may take.
     """
     if budget.seconds is None:
-        return budget
-    kept = min(SHIP_SECONDS + setup, SHIP_SHARE * budget.seconds)
-    return replace(budget, seconds=budget.seconds - kept)
+        return 0.0
+    return min(SHIP_SECONDS + setup, SHIP_SHARE * budget.seconds)

@@ -54,7 +54,7 @@ def why_over(study: Study, record: Record, at: float, told: bool) -> str:
     if budget.bytes is not None and view.bytes_spent >= budget.bytes:
         return f"budget spent: {budget.bytes / 1e6:g} MB of artefacts"
     if budget.seconds is not None:
-        reserve = study.closing.reserve(view) if study.closing else 0.0
+        reserve = study.kept_seconds + (study.closing.reserve(view) if study.closing else 0.0)
         if at + reserve >= budget.seconds:
             kept = f", {reserve:.1f} s of it kept for the closing steps" if reserve else ""
             return f"budget spent: {budget.seconds:.4g} s{kept}"

@@ -372,9 +372,9 @@ class Session:
         budget = self.record.view.budget
         if budget.seconds is None:
             return None
-        reserve = 0.0
+        reserve = self.study.kept_seconds
         if self.record.phase == "search" and self.study.closing is not None:
-            reserve = self.study.closing.reserve(self.record.view)
+            reserve += self.study.closing.reserve(self.record.view)
         return budget.seconds - reserve - self._base
 
     def patience(self) -> float:

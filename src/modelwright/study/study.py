@@ -31,6 +31,7 @@ class Study:
 
     `name` is its id in the ledger. `rivals` are tried before anything the designer proposes: the
     baselines and the user's own model. `protocol` names all that makes evidence comparable.
+    Of a budget in seconds the last `kept_seconds` are the caller's (to write what was found).
     `slots` is how many trials run at once; a repeatable run depends on it. With `in_order` False a
     proposal sees outcomes as they arrive, also where it could wait for its turn.
     """
@@ -48,6 +49,7 @@ class Study:
     rivals: tuple[Candidate, ...] = ()
     rival_names: tuple[str, ...] = ()
     closing: Closing | None = None
+    kept_seconds: float = 0.0
     protocol: Mapping[str, Any] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
 
