@@ -141,17 +141,24 @@ def test_points_and_commas_of_another_file_are_read_as_it_means_them(tmp_path: P
     """A German file against a schema from an English one: no number changes its size silently."""
     rng = np.random.default_rng(0)
     rows = pd.DataFrame({"a": rng.uniform(1000, 9000, 40).round(3), "b": rng.normal(size=40)})
+    rows["n"] = rng.integers(0, 9000, 40)
     rows["y"] = rng.integers(0, 2, 40)
     rows.to_csv(tmp_path / "en.csv", index=False)
     rows.to_csv(tmp_path / "de.csv", index=False, sep=";", decimal=",")
     for train, other in (("en", "de"), ("de", "en")):
         table = read_table(tmp_path / f"{train}.csv", "y")
         schema = prepare(table, Question("y"), tmp_path / train).schema
-        raw = read_raw(tmp_path / f"{other}.csv", expected=["a", "b"])
+        raw = read_raw(tmp_path / f"{other}.csv", expected=["a", "b", "n"])
         encoded = encode_rows(schema, raw.frame, raw.comma)
-        np.testing.assert_allclose(encoded.features.numeric, rows[["a", "b"]].to_numpy())
+        np.testing.assert_allclose(encoded.features.numeric, rows[["a", "b", "n"]].to_numpy())
         assert not encoded.doubtful.any()
         assert "decimals are written with" in encoded.notes[0]
+        # A whole number's column meets a fraction: read as the new file means it, and flagged.
+        rows.assign(n=12345.678).to_csv(tmp_path / "more.csv", index=False)
+        raw = read_raw(tmp_path / "more.csv", expected=["a", "b", "n"])
+        odd = encode_rows(schema, raw.frame, raw.comma)
+        assert set(odd.features.numeric[:, 2]) == {12345.678}
+        assert odd.doubtful.all()
 
 
 _CELLS = st.one_of(

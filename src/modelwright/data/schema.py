@@ -134,11 +134,15 @@ class Schema:
         )
 
     def told(self, info: ColumnInfo, comma: bool | None) -> ColumnInfo:
-        """The column as a file writes it whose decimals are with a comma, without, or unknown."""
-        if comma is None or self.comma is None or comma == self.comma or info.kind != "numeric":
+        """The column as a file writes it whose decimals are with a comma, a point, or unknown."""
+        if not self.differs(comma) or info.kind != "numeric":
             return info
-        point = info.decimal == "."
-        return replace(info, decimal="," if point else ".", thousands="." if point else ",")
+        decimal, thousands = (",", ".") if comma else (".", ",")
+        return replace(info, decimal=decimal, thousands=thousands)
+
+    def differs(self, comma: bool | None) -> bool:
+        """True when a file is known to write decimals in another way than the training file."""
+        return comma is not None and comma != bool(self.comma)
 
 
 @dataclass(frozen=True)
@@ -227,7 +231,7 @@ def encode_rows(
     known = {c.name for c in schema.columns} | set(schema.ignored) | {schema.target}
     extra = [name for name in names if name not in known]
     notes = [f"not looked at: {_some(extra)}, which the model does not know"] if extra else []
-    if None not in (comma, schema.comma) and comma != schema.comma:
+    if schema.differs(comma):
         marks = ("a comma", "a point") if comma else ("a point", "a comma")
         notes.append(f"decimals are written with {marks[0]} here and with {marks[1]} in training")
     return Encoded(features, tuple(flags), tuple(notes))
