@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TextIO
@@ -40,12 +41,14 @@ def predict(
     as_json: bool,
 ) -> int:
     """Writes one line per row: the answer, its shares, whether it is left to a person, flags."""
-    from modelwright.data import read_raw
+    from modelwright.data import read_rows_limited
     from modelwright.models import load_model
 
     loaded = load_model(model_folder(model, workspace))
-    raw = read_raw(Path(file), expected=[c.name for c in loaded.schema.columns])
-    answers = loaded.answer(raw.frame, CONFIDENCE if abstain else None)
+    expected = tuple(c.name for c in loaded.schema.columns)
+    with tempfile.TemporaryDirectory() as folder:  # a hostile file cannot take this process down
+        raw = read_rows_limited(file, Path(folder), expected)
+        answers = loaded.answer(raw.frame, CONFIDENCE if abstain else None, raw.comma)
     for line in (*raw.notes, *answers.notes):
         note(f"  - {line}")
     rows = list(_rows(loaded, answers))

@@ -107,16 +107,18 @@ class Model:
         self,
         rows: pd.DataFrame | Mapping[str, Any] | Sequence[Mapping[str, Any]],
         abstain: float | None = None,
+        comma: bool | None = None,
     ) -> Answers:
         """Answers with shares, flags, and the rows that are left to a person.
 
         With `abstain`, a confidence from 0 to 1 (0.8 is usual), a row is left when the share of
         its likeliest class is below, or when it has a flag. A regression model, which tells no
-        confidence, leaves rows with a flag. Raises InputError for a confidence outside 0 to 1.
+        confidence, leaves rows with a flag. `comma` tells how the file that the rows come from
+        writes decimals. Raises InputError for a confidence outside 0 to 1.
         """
         if abstain is not None and not 0 <= abstain <= 1:
             raise InputError(f"a confidence is between 0 and 1; got {abstain!r}.")
-        encoded = self._encoded(rows)
+        encoded = self._encoded(rows, comma)
         out = self.combined(inputs_of(encoded.features, self.schema))
         shares = None if self.task == "regression" else out
         left = np.zeros(len(out), bool)
@@ -141,10 +143,10 @@ class Model:
         features = self._reader.read(rows)
         return None if features is None else inputs_of(features, self.schema)
 
-    def _encoded(self, rows: Any) -> Encoded:
+    def _encoded(self, rows: Any, comma: bool | None = None) -> Encoded:
         if isinstance(rows, Mapping):
             rows = [cast("Mapping[str, Any]", rows)]
-        return encode_rows(self.schema, rows)
+        return encode_rows(self.schema, rows, comma)
 
     @cached_property
     def _reader(self) -> RowReader:

@@ -181,7 +181,7 @@ def _split_question(question: Question) -> Any:
 
 
 def _read(question: Question, frame: Any, folder: Path) -> tuple[Any, Any]:
-    from modelwright.data import Table, read_limited, read_raw, read_table
+    from modelwright.data import Table, read_limited, read_rows_limited, read_table
 
     if frame is not None:
         table = read_table(frame, question.target)
@@ -190,7 +190,9 @@ def _read(question: Question, frame: Any, folder: Path) -> tuple[Any, Any]:
     else:
         read_limited(Path(question.data), folder, target=question.target)
         table = Table.open(folder)
-    test = None if question.test is None else read_raw(Path(question.test)).frame
+    test = None
+    if question.test is not None:
+        test = read_rows_limited(question.test, folder / "test", (question.target,))
     return table, test
 
 
