@@ -45,7 +45,7 @@ def mean_interval(
     0 means independent values. With fewer than two values the interval is infinite.
 
     >>> str(mean_interval([0.8, 0.82, 0.81, 0.79, 0.83], overlap=0.25))
-    '0.81 [0.7805, 0.8395]'
+    '0.81 [0.7806, 0.8394]'
     """
     n = len(values)
     centre = statistics.fmean(values)
