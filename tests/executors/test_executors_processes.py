@@ -459,8 +459,8 @@ def test_nothing_is_left_after_close(play: Open, tools: ToolBox) -> None:
             run.works()
             run.submit(do="stubborn")
             mine = [w.pid for w in workers()]
-    assert _files() == before
-    assert threading.active_count() == threads
+    assert _files() <= before  # fewer, when the collector closed what an earlier test left
+    assert threading.active_count() <= threads
     assert len(mine) >= 2
     assert len(workers()) == 1  # the first executor's
 
