@@ -15,11 +15,6 @@ MANIFEST = "manifest.json"
 HEAD = "head.json"
 
 
-def key_path(run: RunFolder) -> Path:
-    """Where a workspace keeps the key that signs its heads."""
-    return run.path.parent / "keys" / "heads.pem"
-
-
 def verify(
     what: str | None, head: str | None, export: str | None, workspace: str, as_json: bool
 ) -> int:
@@ -33,7 +28,7 @@ def verify(
         study = study_of(ledger)
         found = ledger.verify(study, signed)
         if export is not None:
-            written = sign_head(ledger.head(study), load_or_make_key(key_path(run)))
+            written = sign_head(ledger.head(study), load_or_make_key(run.key_path))
             with writing(export):
                 Path(export).write_text(json.dumps(written.to_json(), indent=1) + "\n", "utf-8")
     finally:
@@ -77,13 +72,8 @@ def _shipped_head(run: RunFolder) -> SignedHead | None:
 
 
 def _own_signer(run: RunFolder) -> str | None:
-    path = key_path(run)
+    path = run.key_path
     return public_key(load_or_make_key(path)) if path.exists() else None
-
-
-def sign_run(run: RunFolder, ledger: Any, study: str) -> dict[str, Any]:
-    """The run's present head, signed with the workspace's key, as plain data."""
-    return sign_head(ledger.head(study), load_or_make_key(key_path(run))).to_json()
 
 
 def _verify_model(folder: Path, as_json: bool) -> int:
@@ -100,6 +90,3 @@ def _verify_model(folder: Path, as_json: bool) -> int:
     else:
         say(f"{folder}: every file is as it was written")
     return 1 if problems else 0
-
-
-__all__ = ["key_path", "public_key", "sign_run", "verify"]

@@ -134,15 +134,6 @@ class Budget:
             found.update(bound)
         return cls(**found)
 
-    def plus(self, other: Budget) -> Budget:
-        """The sum, bound by bound; a bound that either side lacks stays as the other has it."""
-
-        def add(a: Any, b: Any) -> Any:
-            return b if a is None else a if b is None else a + b
-
-        mine, theirs = asdict(self), asdict(other)
-        return Budget(**{name: add(mine[name], theirs[name]) for name in mine})
-
     def __str__(self) -> str:
         parts = []
         if self.seconds is not None:

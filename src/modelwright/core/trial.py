@@ -205,9 +205,6 @@ _EVIDENCE_FIELDS = (
     "cpu_seconds", "peak_bytes", "joules", "joules_method",
 )  # fmt: skip
 
-# What replay does not compare: measured on the day, on the machine.
-MEASURED_FIELDS = ("seconds", "cpu_seconds", "peak_bytes", "joules", "joules_method")
-
 
 @dataclass(frozen=True, slots=True)
 class Verdict:

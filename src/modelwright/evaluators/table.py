@@ -15,7 +15,6 @@ from modelwright.data.prepare import Part, load_part
 from modelwright.families.base import Examples, Inputs, Loss
 from modelwright.families.inputs import inputs_of
 from modelwright.models.crossfit import Validation
-from modelwright.models.metrics import Metric
 
 
 @dataclass(frozen=True)
@@ -56,8 +55,3 @@ def examples_of(part: Part, loss: Loss) -> Examples:
     n_classes = 0 if schema.task == "regression" else len(schema.classes)
     weights = None if part.weights is None else np.nan_to_num(np.asarray(part.weights))
     return Examples(X, np.asarray(part.y), schema.task, n_classes, weights, loss)
-
-
-def loss_of(metric: Metric) -> Loss:
-    """What regression models minimise for a metric."""
-    return metric.loss

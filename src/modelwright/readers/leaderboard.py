@@ -54,6 +54,11 @@ def _row(outcome: Outcome, view: View) -> dict[str, Any]:
     }
 
 
+def trivial_outcome(view: View) -> Outcome | None:
+    """The outcome of the model that looks at no column, once it has one."""
+    return next((o for o in view.finished if o.trial.by == "trivial" and o.ok), None)
+
+
 def fold_bounds(outcome: Outcome, metric: str) -> tuple[float, float] | None:
     """The 95 % interval of a score over its folds, or None with fewer than two folds.
 

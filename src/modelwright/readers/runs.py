@@ -39,6 +39,11 @@ class RunFolder:
         return self.path / "model"
 
     @property
+    def key_path(self) -> Path:
+        """Where the workspace keeps the key that signs heads."""
+        return self.path.parent / "keys" / "heads.pem"
+
+    @property
     def report_path(self) -> Path:
         """The self-contained report."""
         return self.path / "report.html"

@@ -12,7 +12,13 @@ from typing import Any
 from modelwright.core.errors import NoModelError
 from modelwright.core.record import Record
 from modelwright.core.view import Outcome
-from modelwright.readers.leaderboard import described, family_of, fold_bounds, leaderboard
+from modelwright.readers.leaderboard import (
+    described,
+    family_of,
+    fold_bounds,
+    leaderboard,
+    trivial_outcome,
+)
 from modelwright.readers.runs import RunFolder
 from modelwright.recipes.closing import winner
 
@@ -130,7 +136,7 @@ class BuildResult:
         view, best = self.record.view, self.best
         metric = view.goals[0].metric
         bounds = None if best is None else fold_bounds(best, metric)
-        base = next((o for o in view.finished if o.trial.by == "trivial" and o.ok), None)
+        base = trivial_outcome(view)
         look = self.record.looks[-1] if self.record.looks else None
         return {
             "schema": "modelwright.build/1",

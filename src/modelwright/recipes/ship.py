@@ -17,7 +17,7 @@ from modelwright.core.trial import Action
 from modelwright.core.version import VERSION
 from modelwright.core.view import Outcome
 from modelwright.ledger import Ledger, load_or_make_key, sign_head
-from modelwright.readers.leaderboard import family_of, fold_bounds
+from modelwright.readers.leaderboard import family_of, fold_bounds, trivial_outcome
 from modelwright.readers.runs import RunFolder
 from modelwright.recipes.closing import members_of, refit_of, winner
 from modelwright.recipes.look import look_at_sealed
@@ -166,7 +166,7 @@ def write_model(
     schema = load_part(run.path / "data" / "dev").schema
     finish = Finish.from_json(outcome.evidence.facts["finish"])
     save_bundle(draft, parts.members, schema, finish, card_of(record, outcome, parts))
-    key = load_or_make_key(run.path.parent / "keys" / "heads.pem")
+    key = load_or_make_key(run.key_path)
     head = sign_head(ledger.head(name), key).to_json()
     (draft / "head.json").write_text(json.dumps(head, indent=1) + "\n", "utf-8")
     sealed = seal_bundle(draft)
@@ -185,7 +185,7 @@ def card_of(record: Record, outcome: Outcome, parts: Parts) -> dict[str, Any]:
     view, about = record.view, record.settings["problem"]["about"]
     goal = view.goals[0]
     bounds = fold_bounds(outcome, goal.metric)
-    base = next((o for o in view.finished if o.trial.by == "trivial" and o.ok), None)
+    base = trivial_outcome(view)
     look = next(
         (x for x in reversed(record.looks) if x["candidate"] == outcome.trial.candidate.id), None
     )
