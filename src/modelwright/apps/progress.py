@@ -9,9 +9,8 @@ from typing import Any
 
 from modelwright.core.errors import ModelwrightError
 from modelwright.core.record import Record
-from modelwright.core.view import Outcome
 from modelwright.ledger import Ledger, open_ledger
-from modelwright.readers.leaderboard import described, family_of, fold_bounds
+from modelwright.readers.leaderboard import described, family_of, fold_bounds, trivial_outcome
 
 EVERY_SECONDS = 0.5
 
@@ -98,14 +97,6 @@ def _width() -> int:
     return max(40, shutil.get_terminal_size((100, 24)).columns - 1)
 
 
-def trivial(record: Record) -> Outcome | None:
-    """The outcome of the trivial baseline, once it has one."""
-    for outcome in record.view.finished:
-        if outcome.trial.by == "trivial" and outcome.ok:
-            return outcome
-    return None
-
-
 def best_line(record: Record, number: int) -> str:
     """One line for a new best: its score, its interval, and the trivial baseline beside it."""
     outcome = record.view.outcome(number)
@@ -118,7 +109,7 @@ def best_line(record: Record, number: int) -> str:
         f"{record.view.elapsed:6.1f} s  best so far: {metric} "
         f"{outcome.evidence.scores[metric]:.5g}{interval}  {family} (trial {number})"
     )
-    base = trivial(record)
+    base = trivial_outcome(record.view)
     if base is not None and base is not outcome:
         line += f"; trivial baseline {base.evidence.scores[metric]:.5g}"
     return line

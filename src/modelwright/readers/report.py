@@ -10,7 +10,13 @@ from typing import Any
 from modelwright.core.record import Record
 from modelwright.core.view import Outcome
 from modelwright.readers.explain import explain_run
-from modelwright.readers.leaderboard import described, family_of, fold_bounds, leaderboard
+from modelwright.readers.leaderboard import (
+    described,
+    family_of,
+    fold_bounds,
+    leaderboard,
+    trivial_outcome,
+)
 from modelwright.readers.page import (
     bullets,
     cards,
@@ -120,11 +126,8 @@ def _champion(record: Record) -> Outcome | None:
 
 
 def _trivial(record: Record) -> float | None:
-    metric = record.view.goals[0].metric
-    for outcome in record.view.finished:
-        if outcome.trial.role == "rival" and outcome.trial.by == "trivial" and outcome.ok:
-            return outcome.evidence.scores[metric]
-    return None
+    base = trivial_outcome(record.view)
+    return None if base is None else base.evidence.scores[record.view.goals[0].metric]
 
 
 def _progress(record: Record) -> str:
