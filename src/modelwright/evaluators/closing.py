@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -134,5 +135,4 @@ def together(a: Examples, b: Examples) -> Examples:
     weights = None
     if a.weights is not None or b.weights is not None:
         weights = np.concatenate([a.weight, b.weight])
-    y = np.concatenate([a.y, b.y])
-    return Examples(X, y, a.task, a.n_classes, weights, a.loss)
+    return replace(a, X=X, y=np.concatenate([a.y, b.y]), weights=weights)

@@ -12,9 +12,13 @@ import numpy as np
 from modelwright.core.errors import InputError
 from modelwright.core.keys import Key
 from modelwright.data.prepare import Part, load_part
+from modelwright.data.schema import Schema
 from modelwright.families.base import Examples, Inputs, Loss
-from modelwright.families.inputs import inputs_of
+from modelwright.families.inputs import inputs_of, places_of
 from modelwright.models.crossfit import Validation
+
+# Declared directions: the name of a numeric column, and +1 (rising) or -1 (falling).
+Monotone = tuple[tuple[str, int], ...]
 
 
 @dataclass(frozen=True)
@@ -35,12 +39,14 @@ class TableData:
 
 
 @lru_cache(maxsize=2)
-def load_table(folder: Path, loss: Loss = "squared") -> TableData:
+def load_table(
+    folder: Path, loss: Loss = "squared", quantile: float = 0.5, monotone: Monotone = ()
+) -> TableData:
     """The part that `data.prepare` wrote there. Raises InputError when there is none."""
     if not (folder / "part.json").exists():
         raise InputError(f"there is no prepared table in {str(folder)!r}.")
     part = load_part(folder)
-    examples = examples_of(part, loss)
+    examples = examples_of(part, loss, quantile, monotone)
     per_repeat = max(1, len(part.parts) // max(1, part.repeats))
     validation = Validation(
         examples.y, part.parts, part.schema.task, examples.n_classes, per_repeat, examples.weights
@@ -48,10 +54,24 @@ def load_table(folder: Path, loss: Loss = "squared") -> TableData:
     return TableData(part, examples, validation)
 
 
-def examples_of(part: Part, loss: Loss) -> Examples:
-    """The rows of a part as families take them."""
+def examples_of(part: Part, loss: Loss, quantile: float = 0.5, monotone: Monotone = ()) -> Examples:
+    """The rows of a part as families take them; `monotone` is by column, `(("age", 1), ...)`."""
     schema = part.schema
     X: Inputs = inputs_of(part.features, schema)
     n_classes = 0 if schema.task == "regression" else len(schema.classes)
     weights = None if part.weights is None else np.nan_to_num(np.asarray(part.weights))
-    return Examples(X, np.asarray(part.y), schema.task, n_classes, weights, loss)
+    return Examples(
+        X, np.asarray(part.y), schema.task, n_classes, weights, loss, quantile,
+        signs_of(monotone, schema, X.numeric.shape[1]),
+    )  # fmt: skip
+
+
+def signs_of(monotone: Monotone, schema: Schema, n_numeric: int) -> tuple[int, ...]:
+    """The declared directions as one sign per numeric column of the inputs; () for none."""
+    if not monotone:
+        return ()
+    places = places_of(schema)
+    signs = [0] * n_numeric
+    for name, sign in monotone:
+        signs[places[name][1].start] = sign
+    return tuple(signs)

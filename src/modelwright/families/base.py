@@ -20,7 +20,7 @@ from modelwright.core.errors import InputError
 FloatArray = npt.NDArray[np.floating[Any]]
 IntArray = npt.NDArray[np.integer[Any]]
 Task = Literal["binary", "multiclass", "regression"]
-Loss = Literal["squared", "absolute"]
+Loss = Literal["squared", "absolute", "quantile"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +68,15 @@ class Examples:
     """Labelled rows: what a family is fitted on.
 
     `y` is `[n]`: class numbers `0..n_classes-1`, or values for regression (`n_classes` is 0). A
-    class may be absent from the rows. `loss` says what regression errors cost: their square or
-    their size; families that cannot minimise the size directly minimise the square.
+    class may be absent from the rows. `loss` says what regression errors cost: their square, their
+    size, or the pinball loss of the quantile at level `quantile`; families that cannot minimise the
+    last two directly minimise the square. `monotone` has one entry per column of `X.numeric` (none
+    at all: nothing is declared): +1 where the answer (the share of class 1) may only rise with the
+    value, -1 where it may only fall, 0 where it is free. Only families with `keeps_monotone` heed
+    it.
+
+    >>> Examples(Inputs.of([[0.0], [1.0]]), np.array([0.0, 1.0]), "regression", monotone=(1,)).level
+    0.5
     """
 
     X: Inputs
@@ -78,12 +85,28 @@ class Examples:
     n_classes: int = 0
     weights: FloatArray | None = None
     loss: Loss = "squared"
+    quantile: float = 0.5
+    monotone: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if len(self.X) != len(self.y) or not len(self.y):
             raise InputError(f"{len(self.X)} rows and {len(self.y)} labels; expected as many, >0.")
         if (self.task == "regression") != (self.n_classes == 0):
             raise InputError(f"task {self.task} does not go with {self.n_classes} classes.")
+        if not 0 < self.quantile < 1:
+            raise InputError(f"a quantile lies between 0 and 1; got {self.quantile}.")
+        if self.monotone:
+            self._check_monotone()
+
+    def _check_monotone(self) -> None:
+        columns = self.X.numeric.shape[1]
+        if len(self.monotone) != columns or not set(self.monotone) <= {-1, 0, 1}:
+            raise InputError(
+                f"monotone has -1, 0 or 1 for each of {columns} numeric columns; "
+                f"got {self.monotone}."
+            )
+        if self.task == "multiclass" and any(self.monotone):
+            raise InputError("monotone columns go with two classes or a number to predict.")
 
     def take(self, rows: Any) -> Examples:
         """The examples at these positions."""
@@ -94,6 +117,11 @@ class Examples:
     def weight(self) -> FloatArray:
         """The weights `[n]`, ones where none were given."""
         return np.ones(len(self.y)) if self.weights is None else np.asarray(self.weights, float)
+
+    @property
+    def level(self) -> float:
+        """The level of the quantile that `loss` asks for: a half where errors count by size."""
+        return self.quantile if self.loss == "quantile" else 0.5
 
 
 @runtime_checkable
@@ -121,11 +149,13 @@ class Family(Protocol):
     """A design of one family: its fields are the search space.
 
     `contains_rows` tells that a fitted model holds training rows, which matters to whoever may not
-    hand them on.
+    hand them on. `keeps_monotone` tells that its models are monotone where `Examples.monotone`
+    asks for it, everywhere and not only on the training rows.
     """
 
     name: ClassVar[str]
     contains_rows: ClassVar[bool]
+    keeps_monotone: ClassVar[bool]
 
     def fit(
         self,
@@ -186,11 +216,20 @@ def inner_split(examples: Examples, seed: int, share: float = 0.1) -> tuple[Exam
     return examples.take(np.sort(order[~held])), examples.take(np.sort(order[held]))
 
 
-def weighted_median(values: FloatArray, weights: FloatArray) -> float:
-    """The smallest value with half of the weight at or below it."""
+def weighted_quantile(values: FloatArray, weights: FloatArray, level: float) -> float:
+    """The smallest value with a share `level` of the weight at or below it.
+
+    >>> weighted_quantile(np.array([1.0, 2.0, 3.0, 4.0]), np.ones(4), 0.75)
+    3.0
+    """
     order = np.argsort(values, kind="stable")
     total = np.cumsum(weights[order])
-    return float(values[order][np.searchsorted(total, total[-1] / 2)])
+    return float(values[order][np.searchsorted(total, total[-1] * level)])
+
+
+def weighted_median(values: FloatArray, weights: FloatArray) -> float:
+    """The smallest value with half of the weight at or below it."""
+    return weighted_quantile(values, weights, 0.5)
 
 
 def present_classes(examples: Examples) -> IntArray:

@@ -52,6 +52,7 @@ class CatBoost:
 
     name: ClassVar[str] = "CatBoost"
     contains_rows: ClassVar[bool] = False
+    keeps_monotone: ClassVar[bool] = False
 
     def fit(
         self,
@@ -90,7 +91,9 @@ class CatBoost:
     ) -> Any:
         import catboost
 
-        loss = "RMSE" if examples.loss == "squared" else "MAE"
+        loss = {
+            "squared": "RMSE", "absolute": "MAE", "quantile": f"Quantile:alpha={examples.quantile}"
+        }[examples.loss]  # fmt: skip
         if examples.n_classes:
             loss = "Logloss" if len(classes) == 2 else "MultiClass"
         return catboost.CatBoost(

@@ -13,14 +13,14 @@ from modelwright.families.base import (
     FloatArray,
     Inputs,
     read_fitted,
-    weighted_median,
+    weighted_quantile,
     write_fitted,
 )
 
 
 @dataclass(frozen=True)
 class Dummy:
-    """Predicts the share of each class, or the mean (the median where errors count by size).
+    """Predicts the share of each class, or the mean (for other losses the median or quantile).
 
     >>> toy = Examples(Inputs.of([[0.0], [1.0], [2.0]]), np.array([1.0, 2.0, 9.0]), "regression")
     >>> Dummy().fit(toy).predict(toy.X).tolist()
@@ -29,6 +29,7 @@ class Dummy:
 
     name: ClassVar[str] = "Dummy"
     contains_rows: ClassVar[bool] = False
+    keeps_monotone: ClassVar[bool] = True
 
     def fit(
         self,
@@ -45,8 +46,9 @@ class Dummy:
             shares = np.bincount(examples.y.astype(int), w, minlength=examples.n_classes)
             return FittedDummy(tuple((shares / shares.sum()).tolist()), False)
         y = examples.y.astype(float)
-        middle = weighted_median(y, w) if examples.loss == "absolute" else np.average(y, weights=w)
-        return FittedDummy((float(middle),), True)
+        if examples.loss == "squared":
+            return FittedDummy((float(np.average(y, weights=w)),), True)
+        return FittedDummy((weighted_quantile(y, w, examples.level),), True)
 
     @staticmethod
     def load(folder: Path) -> FittedDummy:

@@ -48,6 +48,7 @@ class Forest:
 
     name: ClassVar[str] = "Forest"
     contains_rows: ClassVar[bool] = False
+    keeps_monotone: ClassVar[bool] = False
 
     def fit(
         self,

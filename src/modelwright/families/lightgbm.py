@@ -53,6 +53,7 @@ class LightGbm:
 
     name: ClassVar[str] = "LightGbm"
     contains_rows: ClassVar[bool] = False
+    keeps_monotone: ClassVar[bool] = False
 
     def fit(
         self,
@@ -88,11 +89,9 @@ class LightGbm:
         return FittedLightGbm(booster, int(best), examples.task, examples.X.numeric.shape[1])
 
     def _settings(self, examples: Examples, threads: int, seed: int) -> dict[str, Any]:
-        objective = {
-            "binary": "binary",
-            "multiclass": "multiclass",
-            "regression": "l2" if examples.loss == "squared" else "l1",
-        }[examples.task]
+        objective = "binary" if examples.task == "binary" else "multiclass"
+        if examples.task == "regression":
+            objective = {"squared": "l2", "absolute": "l1"}.get(examples.loss, "quantile")
         settings: dict[str, Any] = {
             "objective": objective,
             "learning_rate": self.learning_rate,
@@ -114,6 +113,8 @@ class LightGbm:
         }
         if examples.task == "multiclass":
             settings["num_class"] = examples.n_classes
+        if objective == "quantile":
+            settings["alpha"] = examples.quantile
         return settings
 
     @staticmethod

@@ -19,7 +19,7 @@ from modelwright.families.base import (
     read_fitted,
     softmax,
     spread,
-    weighted_median,
+    weighted_quantile,
     write_fitted,
 )
 from modelwright.families.dummy import Dummy
@@ -48,6 +48,7 @@ class Linear:
 
     name: ClassVar[str] = "Linear"
     contains_rows: ClassVar[bool] = False
+    keeps_monotone: ClassVar[bool] = False
 
     def fit(
         self,
@@ -99,8 +100,8 @@ class Linear:
             coefficients = _ridge(A - centre, target, w, self.strength, self.penalty)
         coefficients = coefficients * spread_y
         intercept = middle - float(centre @ coefficients)
-        if examples.loss == "absolute":
-            intercept += weighted_median(y - A @ coefficients - intercept, w)
+        if examples.loss != "squared":
+            intercept += weighted_quantile(y - A @ coefficients - intercept, w, examples.level)
         none = np.zeros(0, np.int64)
         return FittedLinear(matrix, coefficients[None], np.array([intercept]), none, 0)
 

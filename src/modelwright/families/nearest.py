@@ -16,7 +16,7 @@ from modelwright.families.base import (
     Inputs,
     IntArray,
     read_fitted,
-    weighted_median,
+    weighted_quantile,
     write_fitted,
 )
 from modelwright.families.matrix import Matrix
@@ -44,6 +44,7 @@ class KNearest:
 
     name: ClassVar[str] = "KNearest"
     contains_rows: ClassVar[bool] = True
+    keeps_monotone: ClassVar[bool] = False
 
     def fit(
         self,
@@ -61,8 +62,9 @@ class KNearest:
         matrix = Matrix.fit(examples.X, self.scaling, min_count=5)
         y = examples.y.astype(float)
         arrays = (matrix.apply(examples.X), y, examples.weight)
-        median = examples.task == "regression" and examples.loss == "absolute"
-        return FittedNearest(self, matrix, *arrays, examples.n_classes, median)
+        squares = examples.task != "regression" or examples.loss == "squared"
+        level = None if squares else examples.level
+        return FittedNearest(self, matrix, *arrays, examples.n_classes, level)
 
     @staticmethod
     def load(folder: Path) -> FittedNearest:
@@ -71,12 +73,17 @@ class KNearest:
         matrix = Matrix.from_arrays(facts, arrays)
         stored = (arrays["rows"], arrays["y"], arrays["weights"])
         design = KNearest(**facts["design"])
-        return FittedNearest(design, matrix, *stored, facts["n_classes"], facts["median"])
+        # Files of version 0.1 have `median` instead, true or false.
+        level = facts.get("level", 0.5 if facts.get("median") else None)
+        return FittedNearest(design, matrix, *stored, facts["n_classes"], level)
 
 
 @dataclass(frozen=True)
 class FittedNearest:
-    """Scaled training rows `[m, width]` with answers and weights `[m]`."""
+    """Scaled training rows `[m, width]` with answers and weights `[m]`.
+
+    `level` is the quantile of the neighbours' answers that is predicted; None predicts their mean.
+    """
 
     design: KNearest
     matrix: Matrix
@@ -84,7 +91,7 @@ class FittedNearest:
     y: FloatArray
     weights: FloatArray
     n_classes: int
-    median: bool
+    level: float | None
     rounds: ClassVar[None] = None
 
     def predict(self, X: Inputs) -> FloatArray:
@@ -105,8 +112,9 @@ class FittedNearest:
         y = self.y[near]
         if self.n_classes:
             return _shares(y.astype(int), votes, self.n_classes)
-        if self.median:
-            return np.array([weighted_median(a, b) for a, b in zip(y, votes, strict=True)])
+        if self.level is not None:
+            q = self.level
+            return np.array([weighted_quantile(a, b, q) for a, b in zip(y, votes, strict=True)])
         return np.asarray((votes * y).sum(axis=1))
 
     def _nearest(self, A: FloatArray) -> tuple[IntArray, FloatArray]:
@@ -138,7 +146,7 @@ class FittedNearest:
                 "scaling": self.design.scaling,
             },
             "n_classes": self.n_classes,
-            "median": self.median,
+            "level": self.level,
             **self.matrix.facts(),
         }
         arrays = {"rows": self.rows, "y": self.y, "weights": self.weights, **self.matrix.arrays()}
