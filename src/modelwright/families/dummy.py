@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -16,6 +16,9 @@ from modelwright.families.base import (
     weighted_quantile,
     write_fitted,
 )
+
+if TYPE_CHECKING:
+    from modelwright.families.onnx_graph import Graph
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,10 @@ class FittedDummy:
     def with_rounds(self, rounds: int) -> FittedDummy:
         """Itself: there are no rounds."""
         return self
+
+    def add_to(self, graph: Graph, numeric: str, codes: str) -> str:
+        """Its answer in ONNX, once for every row."""
+        return graph.repeated(np.array(self.answer, float), numeric)
 
     def export(self, folder: Path) -> None:
         """Writes one JSON file."""
