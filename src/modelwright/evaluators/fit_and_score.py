@@ -22,7 +22,7 @@ from modelwright.core.problem import Limit
 from modelwright.core.roles import Tools
 from modelwright.core.trial import Evidence, Progress, Trial
 from modelwright.evaluators import closing, rival
-from modelwright.evaluators.keep import keep_array, keep_model
+from modelwright.evaluators.keep import keep_array, keep_folds
 from modelwright.evaluators.latency import latency_ms
 from modelwright.evaluators.table import TableData, load_table
 from modelwright.families import FAMILIES, SEARCHED, family, table_model
@@ -66,7 +66,7 @@ class FitAndScore:
     A trial's fidelity is the share of the work of a full run: fewer folds, and with one fold left
     fewer training rows. Evidence has the metric (scores and folds), the task's standard metrics,
     `fit_seconds` (median of one fit), `latency_ms` (with noise) and `size_kb`; artefacts `oof`
-    (float32 `[repeats, n, k]`, NaN where not validated) and `model` (the first fold's, packed) at
+    (float32 `[repeats, n, k]`, NaN where not validated) and `model` (those of all folds, packed) at
     the full rung; facts `family`, `n_folds`, `n_train`, `rounds` (of boosting), `finish` (the
     calibration and decision to ship) and `contains_rows`.
 
@@ -135,9 +135,10 @@ class FitAndScore:
         yield self._evidence(fits, trial, tools)
 
     def _evidence(self, fits: Fits, trial: Trial, tools: Tools) -> Evidence:
-        oof, first = fits.predictions(), fits.first()
+        oof, models = fits.predictions(), fits.models()
+        first = models[0]
         scored = score_oof(fits.validation, oof, self.metric, self.extra, self.constraint)
-        kept, size = keep_model(first, tools.store)
+        kept, size = keep_folds(models if trial.fidelity >= 1 else models[:1], tools.store)
         median, noise = latency_ms(first, fits.table.part)
         scores = {
             **scored.scores,
@@ -179,7 +180,7 @@ class Fits:
         self.n_train = 0
         self._oof = validation.empty()
         self._waiting: list[tuple[int, Any, Fitted]] = []
-        self._first: Fitted | None = None
+        self._models: list[Fitted] = []
 
     def add(self, fold: int, share: float, seed: int, threads: int) -> None:
         """Fits on one fold's training rows, or a share of them."""
@@ -197,7 +198,6 @@ class Fits:
         self.n_train = self.n_train or len(rows)
         if fitted.rounds is None:  # nothing to wait for: predict now and let it go
             self._fill(repeat, held, fitted)
-            self._first = self._first or fitted
         else:
             self._waiting.append((repeat, held, fitted))
 
@@ -206,19 +206,17 @@ class Fits:
         if self._waiting:
             rounds = int(np.median([fitted.rounds for _, _, fitted in self._waiting]))
             for repeat, held, fitted in self._waiting:
-                cut = fitted.with_rounds(rounds)
-                self._fill(repeat, held, cut)
-                self._first = self._first or cut
+                self._fill(repeat, held, fitted.with_rounds(rounds))
             self._waiting = []
         return self._oof
 
-    def first(self) -> Fitted:
-        """The model of the first fold, at the common rounds."""
+    def models(self) -> list[Fitted]:
+        """The models fold by fold, at the common rounds."""
         self.predictions()
-        assert self._first is not None
-        return self._first
+        return self._models
 
     def _fill(self, repeat: int, held: Any, fitted: Fitted) -> None:
+        self._models.append(fitted)
         out = fitted.predict(self.table.examples.X.take(held))
         self._oof[repeat, held] = out if out.ndim == 2 else out[:, None]
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import shutil
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ import numpy.typing as npt
 
 from modelwright.core.roles import ArtefactStore
 from modelwright.families.base import Fitted
-from modelwright.models.pack import folder_bytes, pack
+from modelwright.models.pack import fold_folder, folder_bytes, pack
 
 MAX_MODEL_BYTES = 100_000_000
 
@@ -41,3 +43,24 @@ def keep_model(
         fitted.export(Path(folder))
         size = folder_bytes(Path(folder))
         return (store.put(pack(Path(folder)), ".zip") if size <= limit else None), size
+
+
+def keep_folds(
+    models: Sequence[Fitted], store: ArtefactStore, limit: int = MAX_MODEL_BYTES
+) -> tuple[str | None, int]:
+    """Keeps the models of all folds in one packed folder: its name, and the bytes of the first.
+
+    Of models that together have more than `limit` bytes only the first is kept, and none when it
+    alone has more. `models.pack.unpack_folds` finds them again.
+    """
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for i, fitted in enumerate(models):
+            fitted.export(fold_folder(folder, i))
+            if i == 0:
+                first = folder_bytes(folder)
+            if folder_bytes(folder) > limit:
+                shutil.rmtree(fold_folder(folder, i))
+                break
+        kept = any(folder.iterdir())
+        return (store.put(pack(folder), ".zip") if kept else None), first

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,7 +21,7 @@ from modelwright.families import load_fitted
 from modelwright.families.base import Fitted
 from modelwright.models.crossfit import Finish
 from modelwright.models.model import Model
-from modelwright.models.pack import unpack
+from modelwright.models.pack import unpack_folds
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -31,11 +33,14 @@ def save_bundle(
     schema: Schema,
     finish: Finish,
     card: Mapping[str, Any] | None = None,
+    *,
+    all_folds: bool = False,
 ) -> Path:
     """Writes a bundle into a new or empty folder and returns it.
 
     A member is a fitted model, or the file of a packed one (an artefact of `fit_and_score`), with
-    its weight; weights are divided by their sum. `card` is plain data about the model: what it is
+    its weight; weights are divided by their sum. Of a file that holds the models of several folds
+    the first counts, or with `all_folds` each with its part of the weight. `card` is plain data about the model: what it is
     for, how it was made, what it scored. Raises InputError when the folder holds something.
     """
     if not members or min(weight for _, weight in members) < 0 or not sum(w for _, w in members):
@@ -45,13 +50,7 @@ def save_bundle(
         raise InputError(f"the folder {str(folder)!r} is not empty; name a new one for the model.")
     total = sum(weight for _, weight in members)
     listed = []
-    for i, (member, weight) in enumerate(members):
-        where = folder / f"member{i}"
-        if isinstance(member, Path):
-            unpack(member, where)
-        else:
-            where.mkdir()
-            member.export(where)
+    for where, weight in _write_members(folder, members, all_folds):
         family = json.loads((where / "fitted.json").read_text("utf-8"))["family"]
         listed.append({"folder": where.name, "family": family, "weight": weight / total})
     facts = {
@@ -65,6 +64,27 @@ def save_bundle(
     (folder / "model.json").write_text(text, "utf-8")
     seal_bundle(folder)
     return folder
+
+
+def _write_members(
+    folder: Path, members: Sequence[tuple[Fitted | Path, float]], all_folds: bool
+) -> list[tuple[Path, float]]:
+    """Writes the members as `member0`, `member1`, ... and returns these folders with weights."""
+    written: list[tuple[Path, float]] = []
+    for member, weight in members:
+        if isinstance(member, Path):
+            with tempfile.TemporaryDirectory(dir=folder) as name:
+                found = unpack_folds(member, Path(name))
+                for source in found if all_folds else found[:1]:
+                    where = folder / f"member{len(written)}"
+                    shutil.copytree(source, where)
+                    written.append((where, weight / (len(found) if all_folds else 1)))
+        else:
+            where = folder / f"member{len(written)}"
+            where.mkdir()
+            member.export(where)
+            written.append((where, weight))
+    return written
 
 
 def seal_bundle(folder: Path) -> str:

@@ -44,6 +44,24 @@ def unpack(archive_path: Path, folder: Path) -> Path:
     return folder
 
 
+def fold_folder(folder: Path, fold: int) -> Path:
+    """Where a packed folder of several models has that fold's; it is made when it is missing."""
+    where = folder / f"fold{fold}"
+    where.mkdir(exist_ok=True)
+    return where
+
+
+def unpack_folds(archive_path: Path, folder: Path) -> list[Path]:
+    """Unpacks one model or the models of several folds: a folder for each, in order of the folds.
+
+    Raises InputError when it is no packed model.
+    """
+    unpack(archive_path, folder)
+    if (folder / "fitted.json").exists():
+        return [folder]
+    return sorted(folder.glob("fold*"), key=lambda path: int(path.name.removeprefix("fold")))
+
+
 def folder_bytes(folder: Path) -> int:
     """Bytes of all files in a folder."""
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

@@ -11,29 +11,30 @@ from modelwright.core.canonical import canonical
 from modelwright.core.trial import Candidate, Proposal
 from modelwright.core.view import Outcome, View
 
+MEMBERS = 12  # trials offered to an ensemble
 SHARE = 0.4  # the closing steps never hold back more of the budget than this
 START_SECONDS = 3.0  # an ensemble, calibration, and the way to a worker and back
 
 
 @dataclass(frozen=True)
 class BlendAndRefit:
-    """Proposes an ensemble of the best trials, then refits of the champion.
+    """Proposes an ensemble of the best trials, then fits of the winner's members on all rows.
 
-    `n_folds` is how many fits a search trial stands for. With `sealed` the champion is fitted on
-    the development rows for the one look at the sealed part, then on all rows to be shipped.
-    `max_members` bounds the trials offered to the ensemble.
+    `n_folds` is how many fits a search trial stands for; `slots` members are fitted at a time.
+    `max_members` bounds the trials offered to the ensemble. The look at the sealed part needs no
+    fit: the models of the folds are kept.
     """
 
     n_folds: int
-    sealed: bool
+    slots: int = 1
     blend: bool = True
-    max_members: int = 12
+    max_members: int = MEMBERS
 
     def reserve(self, view: View) -> float:
-        """Seconds for an ensemble of the few best and two refits of each, from measured fits."""
+        """Seconds for an ensemble of the few best and a refit of each, from measured fits."""
         best = [o for o in view.best(3) if o.trial.role != "blend"]
         fits = sum((o.evidence.seconds or 0.0) / max(1, self.n_folds - 1) for o in best)
-        needed = START_SECONDS + fits * (2.25 if self.sealed else 1.25)
+        needed = START_SECONDS + 1.25 * fits / min(self.slots, max(1, len(best)))
         return min(needed, SHARE * (view.budget.seconds or needed))
 
     def propose(self, view: View) -> Sequence[Proposal]:
@@ -48,16 +49,12 @@ class BlendAndRefit:
         champion = winner(view)
         if champion is None or champion.violation > 0:
             return []
-        which = ("development", "all") if self.sealed else ("all",)
-        refits = [refit_of(champion, rows) for rows in which]
+        reason = f"fits a member of the champion, trial {champion.trial.number}, on all rows"
         return [
-            Proposal(
-                candidate, f"fits the champion, trial {champion.trial.number}, on {rows} rows",
-                view.rungs.top, "refit", "closing",
-            )
-            for candidate, rows in zip(refits, which, strict=True)
-            if view.tried(candidate.id, view.rungs.top) is None
-        ]  # fmt: skip
+            Proposal(refit, reason, view.rungs.top, "refit", "closing")
+            for refit in refits_of(champion)
+            if view.tried(refit.id, view.rungs.top) is None
+        ]
 
     def _blend(self, view: View) -> Proposal | None:
         fit = [
@@ -83,6 +80,7 @@ def _member(outcome: Outcome) -> dict[str, Any]:
         "seed": outcome.trial.seed,
         "document": outcome.trial.candidate.document,
         "oof": outcome.evidence.artefacts["oof"],
+        "model": outcome.evidence.artefacts.get("model"),
         "facts": dict(outcome.evidence.facts),
         "latency_ms": outcome.evidence.scores.get("latency_ms"),
         "size_kb": outcome.evidence.scores.get("size_kb"),
@@ -117,7 +115,13 @@ def members_of(outcome: Outcome) -> list[dict[str, Any]]:
     ]
 
 
-def refit_of(outcome: Outcome, rows: str) -> Candidate:
-    """The candidate of a closing fit: the outcome's members on `development` or `all` rows."""
-    document = canonical({"type": "Refit", "rows": rows, "members": members_of(outcome)})
+def refits_of(outcome: Outcome) -> list[Candidate]:
+    """The candidates of the closing fits: one for each member, on all rows, by falling weight."""
+    members = sorted(members_of(outcome), key=lambda m: -float(m["weight"]))
+    return [refit_of(outcome, member) for member in members]
+
+
+def refit_of(outcome: Outcome, member: Mapping[str, Any]) -> Candidate:
+    """The candidate of one member's fit on all rows."""
+    document = canonical({"type": "Refit", "rows": "all", "members": [{**member, "weight": 1.0}]})
     return Candidate(document, (outcome.trial.candidate.id,))

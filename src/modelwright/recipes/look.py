@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,6 @@ from modelwright.core.trial import Action
 from modelwright.core.view import Outcome
 from modelwright.ledger import Ledger
 from modelwright.readers.runs import RunFolder
-from modelwright.recipes.closing import refit_of
 from modelwright.stats import bootstrap_interval
 
 if TYPE_CHECKING:
@@ -33,19 +33,20 @@ def look_at_sealed(
     outcome: Outcome,
     store: FileStore,
 ) -> None:
-    """Scores the winner's development fit on the sealed rows, once, and appends a `look` row.
+    """Scores the winner on the sealed rows, once, and appends a `look` row.
 
-    Nothing is done when there is no sealed part, no development fit, a look at this candidate was
-    recorded already, or the policy does not allow one (which is a row).
+    Looked at is the mean of the models that the folds of the development rows left: none of them
+    saw a sealed row, and no further fit has to be paid for. Nothing is done when there is no sealed
+    part, these models are gone, a look at this candidate was recorded already, or the policy does
+    not allow one (which is a row).
     """
-    from modelwright.recipes.ship import append
+    from modelwright.recipes.ship import append, fold_models
 
     candidate, view = outcome.trial.candidate.id, record.view
-    number = view.tried(refit_of(outcome, "development").id, view.rungs.top)
-    refit = None if number is None else view.outcome(number)
     sealed = run.path / "data" / "sealed"
     looked = any(look["candidate"] == candidate for look in record.looks)
-    if refit is None or refit.failed or not sealed.exists() or looked:
+    models = fold_models(record, outcome, store)
+    if models is None or not sealed.exists() or looked:
         return
     name = record.settings["name"]
     ruling = policy.rule(Action("look", {"candidate": candidate}), view)
@@ -53,13 +54,13 @@ def look_at_sealed(
         body = {"action": "look", "candidate": candidate, **asdict(ruling)}
         append(ledger, name, record, [("ruling", body)])
         return
-    facts = _measure(record, outcome, refit, sealed, store)
+    facts = _measure(record, outcome, models, sealed)
     count = len(record.looks) + 1
     append(ledger, name, record, [("look", {"candidate": candidate, "number": count, **facts})])
 
 
 def _measure(
-    record: Record, outcome: Outcome, refit: Outcome, sealed: Path, store: FileStore
+    record: Record, outcome: Outcome, models: Sequence[tuple[Path, float]], sealed: Path
 ) -> dict[str, Any]:
     import numpy as np
 
@@ -73,9 +74,9 @@ def _measure(
     asked = record.settings["settings"]["arguments"]["metric"]
     metric = find_metric(asked, part.schema.task)
     finish = Finish.from_json(outcome.evidence.facts["finish"])
-    members = [(store.path(m["artefact"]), m["weight"]) for m in refit.evidence.facts["members"]]
     with tempfile.TemporaryDirectory() as folder:
-        model = load_model(save_bundle(Path(folder) / "m", members, part.schema, finish))
+        bundle = save_bundle(Path(folder) / "m", models, part.schema, finish, all_folds=True)
+        model = load_model(bundle)
     examples = examples_of(part, metric.loss)
     y, w = np.asarray(examples.y), examples.weights
     out = model.combined(examples.X)
@@ -91,7 +92,7 @@ def _measure(
     sentence = (
         f"On {len(y)} sealed rows, looked at for the {_ordinal(len(record.looks) + 1)} time: "
         f"{metric.name} {found.estimate:.5g}, 95 % interval {found.low:.4g} to {found.high:.4g} "
-        f"(the model fitted on the development rows)."
+        f"(the mean of the models of the folds of the development rows)."
     )
     facts: dict[str, Any] = {
         "metric": metric.name, "score": found.estimate, "interval": [found.low, found.high],

@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from modelwright.core.canonical import digest
 from modelwright.core.errors import InputError, RefusedError, WaitingError
@@ -28,17 +28,21 @@ if TYPE_CHECKING:
 
 ROWS = {
     "all": "all rows",
-    "development": "the development rows",
+    "some": "all rows; members for which time was short, on the training rows of the folds",
+    "folds": "the training rows of the folds, a model on each; the answer is their mean",
     "fold": "the training rows of one fold; only the winner is fitted on all, if the budget allows",
 }
 
 
 @dataclass(frozen=True)
 class Parts:
-    """The fitted members that make up a candidate: packed files with weights, and their rows."""
+    """The fitted members that make up a candidate: packed files with weights, and their rows.
+
+    With rows `folds` each file holds the models of all folds, with `fold` the first counts.
+    """
 
     members: tuple[tuple[Path, float], ...]
-    rows: str
+    rows: Literal["all", "some", "folds", "fold"]
 
 
 def ship_winner(
@@ -99,16 +103,45 @@ def ship_candidate(
 
 
 def parts_of(record: Record, outcome: Outcome, store: FileStore) -> Parts | None:
-    """The best fitted parts there are: of all rows, of the development rows, of one fold."""
-    view = record.view
-    for rows in ("all", "development"):
-        number = view.tried(refit_of(outcome, rows).id, view.rungs.top)
-        refit = None if number is None else view.outcome(number)
-        if refit is not None and not refit.failed:
-            listed = refit.evidence.facts["members"]
-            members = tuple((store.path(m["artefact"]), float(m["weight"])) for m in listed)
-            if all(path.exists() for path, _ in members):
-                return Parts(members, rows)
+    """The best fitted parts there are: of all rows, or where such a fit is missing of the folds.
+
+    Size and latency were measured of one fold's model. When there are limits on them, one fold's
+    model is what meets them, and not the mean of all.
+    """
+    bound = bool({"latency_ms", "size_kb"} & {limit.metric for limit in record.view.limits})
+    kept = fold_models(record, outcome, store)
+    found: list[tuple[Path, float]] = []
+    whole = 0
+    for i, member in enumerate(members_of(outcome)):
+        path = _refitted(record, outcome, member, store)
+        if path is not None:
+            found.append((path, float(member["weight"])))
+            whole += 1
+        elif kept is not None:
+            found.append(kept[i])
+        else:
+            return None
+    if whole == len(found):
+        return Parts(tuple(found), "all")
+    return Parts(tuple(found), "fold" if bound else "some" if whole else "folds")
+
+
+def _refitted(
+    record: Record, outcome: Outcome, member: Mapping[str, Any], store: FileStore
+) -> Path | None:
+    """The packed model of a member fitted on all rows, if there is one."""
+    number = record.view.tried(refit_of(outcome, member).id, record.view.rungs.top)
+    refit = None if number is None else record.view.outcome(number)
+    if refit is None or refit.failed:
+        return None
+    path = store.path(refit.evidence.facts["members"][0]["artefact"])
+    return path if path.exists() else None
+
+
+def fold_models(
+    record: Record, outcome: Outcome, store: FileStore
+) -> tuple[tuple[Path, float], ...] | None:
+    """The packed models of all folds of each member, and its weight; None where one is gone."""
     found = []
     for member in members_of(outcome):
         origin = _origin(record, outcome, member)
@@ -116,7 +149,7 @@ def parts_of(record: Record, outcome: Outcome, store: FileStore) -> Parts | None
         if name is None or not store.path(name).exists():
             return None
         found.append((store.path(name), float(member["weight"])))
-    return Parts(tuple(found), "fold")
+    return tuple(found)
 
 
 def _origin(record: Record, outcome: Outcome, member: Mapping[str, Any]) -> Outcome | None:
@@ -165,7 +198,8 @@ def write_model(
     shutil.rmtree(draft, ignore_errors=True)
     schema = load_part(run.path / "data" / "dev").schema
     finish = Finish.from_json(outcome.evidence.facts["finish"])
-    save_bundle(draft, parts.members, schema, finish, card_of(record, outcome, parts))
+    card = card_of(record, outcome, parts)
+    save_bundle(draft, parts.members, schema, finish, card, all_folds=parts.rows != "fold")
     key = load_or_make_key(run.key_path)
     head = sign_head(ledger.head(name), key).to_json()
     (draft / "head.json").write_text(json.dumps(head, indent=1) + "\n", "utf-8")

@@ -86,7 +86,7 @@ def study_plan(
         rungs=_rungs(part, budget), slots=slots or max(1, min(4, os.cpu_count() or 1)),
         rivals=_rivals(question), rival_names=_rival_names(question),
         kept_seconds=_kept_seconds(budget, time.monotonic() - began),
-        closing=BlendAndRefit(max(2, n_folds), prepared.sealed is not None),
+        closing=BlendAndRefit(max(2, n_folds), slots or max(1, min(4, os.cpu_count() or 1))),
         protocol={"data": prepared.hash, "metric": metric.identity(), "evaluator": EVALUATOR},
         settings={"budget": asdict(budget), "arguments": arguments},
     )  # fmt: skip

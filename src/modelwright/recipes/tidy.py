@@ -10,6 +10,7 @@ from typing import Any, Literal
 from modelwright.core.roles import Executor
 from modelwright.core.trial import Evidence, Progress, Trial
 from modelwright.core.view import View
+from modelwright.recipes.closing import MEMBERS
 
 
 @dataclass
@@ -24,7 +25,7 @@ class Tidy:
     inner: Executor
     store: Any
     view: View
-    keep: int = 5
+    keep: int = MEMBERS
     _kept: list[tuple[float, float, int, str]] = field(default_factory=list)
 
     @property
