@@ -9,7 +9,7 @@ The values are answers of surrogate models, never real trainings.
 from __future__ import annotations
 
 from cells import Bench, Method, arguments, main
-from regret import report
+from regret import ASKED, report
 from tasks import YAHPO_SUITE
 
 METHODS = (
@@ -18,7 +18,7 @@ METHODS = (
     Method("optuna_gp", "optuna", "search_optuna.py"),
     Method("optuna_gp_flat", "optuna", "search_optuna.py", only="rbv2_xgboost"),
     Method("smac3", "smac", "search_smac.py"),
-    Method("hebo", "hebo", "search_hebo.py"),
+    Method("hebo", "hebo", "search_hebo.py", {"n": ASKED["hebo"]}),
     Method("modelwright", "modelwright", "search_modelwright.py"),
 )
 BENCH = Bench("search", METHODS, YAHPO_SUITE, tuple(range(10)), {"n": 100}, cell_seconds=7200)
