@@ -23,6 +23,7 @@ FAMILIES: Mapping[str, tuple[str, str, str]] = {
     "Linear": ("modelwright.families.linear", "sklearn", "scikit-learn"),
     "KNearest": ("modelwright.families.nearest", "scipy", "scipy"),
     "Forest": ("modelwright.families.forest", "sklearn", "scikit-learn"),
+    "Tree": ("modelwright.families.tree", "sklearn", "scikit-learn"),
     "LightGbm": ("modelwright.families.lightgbm", "lightgbm", "lightgbm"),
     "CatBoost": ("modelwright.families.catboost", "catboost", "catboost"),
 }
