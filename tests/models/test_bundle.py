@@ -18,6 +18,7 @@ from modelwright.data.prepare import Part
 from modelwright.families import family
 from modelwright.families.base import Examples
 from modelwright.families.inputs import inputs_of, places_of
+from modelwright.families.pipeline import fit_design
 from modelwright.models import load_model, save_bundle, verify_bundle
 from modelwright.models.bundle import seal_bundle
 from modelwright.models.calibration import Calibration
@@ -225,10 +226,12 @@ def test_dates_and_texts_come_through(tmp_path: Path) -> None:
     frame = pd.DataFrame({"day": days, "note": notes, "y": (which == 0) | (days.day_of_week == 6)})
     part, examples = made(tmp_path, frame, "y")
     assert [c.kind for c in part.schema.columns] == ["date", "text"]
-    assert places_of(part.schema)["note"] == ("numeric", range(5, 71))
+    assert places_of(part.schema)["note"] == ("texts", range(0, 1))
+    assert places_of(part.schema)["day"] == ("numeric", range(0, 8))
     weekday = examples.X.numeric[:, 3]
     assert np.array_equal(weekday, days.day_of_week.to_numpy()[np.asarray(part.rows)])
-    fitted = family("LightGbm")(min_leaf=5).fit(examples, rounds=40)  # type: ignore[call-arg]
+    design = family("LightGbm")(min_leaf=5)  # type: ignore[call-arg]
+    fitted = fit_design(design, examples, rounds=40)
     model = load_model(save_bundle(tmp_path / "m", [(fitted, 1.0)], part.schema, Finish()))
     right = model.predict(frame.drop(columns="y")) == np.asarray(frame["y"].astype(str))
     assert right.mean() > 0.95

@@ -15,7 +15,8 @@ from modelwright.core.trial import Evidence, Progress, Trial
 from modelwright.data.prepare import load_part
 from modelwright.evaluators.keep import keep_array, keep_model, read_array
 from modelwright.evaluators.table import TableData, examples_of
-from modelwright.families.base import Examples, Fitted, Inputs
+from modelwright.families.base import Examples, Fitted
+from modelwright.families.pipeline import fit_design
 from modelwright.models.ensemble import blend
 
 if TYPE_CHECKING:
@@ -122,16 +123,12 @@ def _refit(
     design = evaluator.design(member["document"])
     seed = Key.of(int(member.get("seed", trial.seed))).child("refit", number).seed(31)
     rounds = member.get("facts", {}).get("rounds")
-    return design.fit(examples, threads=threads, seed=seed, rounds=rounds)
+    return fit_design(design, examples, threads=threads, seed=seed, rounds=rounds)
 
 
 def together(a: Examples, b: Examples) -> Examples:
     """The rows of both."""
-    X = Inputs(
-        np.concatenate([a.X.numeric, b.X.numeric]),
-        np.concatenate([a.X.codes, b.X.codes]),
-        a.X.levels,
-    )
+    X = a.X.joined(b.X)
     weights = None
     if a.weights is not None or b.weights is not None:
         weights = np.concatenate([a.weight, b.weight])

@@ -27,12 +27,13 @@ from modelwright.evaluators.latency import latency_ms
 from modelwright.evaluators.table import TableData, load_table
 from modelwright.families import FAMILIES, SEARCHED, family, table_model
 from modelwright.families.base import Family, Fitted, FloatArray, Task
+from modelwright.families.pipeline import fit_design
 from modelwright.models.crossfit import Validation, score_oof
 from modelwright.models.decision import parse_constraint
 from modelwright.models.metrics import METRICS, STANDARD, Metric, find_metric
 from modelwright.spaces import Space
 
-CODE = 1  # raise it when scores of equal designs change
+CODE = 2  # raise it when scores of equal designs change
 
 
 def load(
@@ -92,7 +93,7 @@ class FitAndScore:
 
     def evaluate(self, trial: Trial, tools: Tools) -> Iterator[Progress | Evidence]:
         """Progress after each fold (or member), then the evidence."""
-        table = load_table(Path(tools.data), self.metric.loss)
+        table = load_table(Path(tools.data), self.metric.loss, self.metric.quantile)
         document = json.loads(trial.candidate.document)
         kind = document.get("type", "")
         if kind == "Blend":
@@ -188,7 +189,8 @@ class Fits:
         rows = self.table.training_rows(fold, share, seed)
         examples = self.table.examples
         began = time.perf_counter()
-        fitted = self.design.fit(
+        fitted = fit_design(
+            self.design,
             examples.take(rows),
             threads=threads,
             seed=Key.of(seed).child("fit", fold).seed(31),

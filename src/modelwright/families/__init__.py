@@ -82,6 +82,11 @@ def table_model(names: Iterable[str] = SEARCHED) -> Any:
 
 
 def load_fitted(folder: Path) -> Fitted:
-    """The fitted model in a folder that some family's `export` wrote."""
+    """The fitted model in a folder that `export` wrote, with its feature work if it has some."""
     facts = json.loads((folder / "fitted.json").read_text(encoding="utf-8"))
-    return family(facts["family"]).load(folder)
+    fitted = family(facts["family"]).load(folder)
+    if not (folder / "features.json").exists():
+        return fitted
+    from modelwright.families.pipeline import with_features
+
+    return with_features(folder, fitted)

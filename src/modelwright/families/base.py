@@ -25,11 +25,13 @@ Loss = Literal["squared", "absolute", "quantile"]
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """Rows as numbers and category codes, the form in which every family sees a table.
+    """Rows as numbers, category codes and texts, the form in which a table is learned from.
 
-    `numeric` is `[n, p]`, NaN (or infinite) where a value is missing; dates and what is made of
-    texts are among them. `codes` is `[n, q]`, whole numbers: -1 is missing, `0..levels[j]-1` the
-    known categories of column j, anything else a category that was never seen.
+    `numeric` is `[n, p]`, NaN (or infinite) where a value is missing; the parts of dates are among
+    them. `codes` is `[n, q]`, whole numbers: -1 is missing, `0..levels[j]-1` the known categories
+    of column j, anything else a category that was never seen. `texts` has one object array `[n]`
+    of str or None for each text column; families look past it, feature work makes numbers of it
+    (`pipeline.fit_design`).
 
     >>> rows = Inputs.of([[1.0], [np.nan]], [[0], [-1]])
     >>> len(rows), rows.levels
@@ -39,6 +41,7 @@ class Inputs:
     numeric: FloatArray
     codes: IntArray
     levels: tuple[int, ...] = ()
+    texts: tuple[npt.NDArray[np.object_], ...] = ()
 
     def __post_init__(self) -> None:
         n, m = self.numeric.shape[0], self.codes.shape[0]
@@ -47,6 +50,8 @@ class Inputs:
                 f"numeric {self.numeric.shape}, codes {self.codes.shape} and {len(self.levels)} "
                 "levels do not describe the same rows."
             )
+        if self.texts and any(len(t) != n for t in self.texts):
+            raise InputError(f"texts {[len(t) for t in self.texts]} do not describe {n} rows.")
 
     @classmethod
     def of(cls, numeric: Any, codes: Any = None) -> Inputs:
@@ -60,7 +65,17 @@ class Inputs:
 
     def take(self, rows: Any) -> Inputs:
         """The rows at these positions (or of this slice or mask)."""
-        return Inputs(self.numeric[rows], self.codes[rows], self.levels)
+        texts = tuple(t[rows] for t in self.texts) if self.texts else ()
+        return Inputs(self.numeric[rows], self.codes[rows], self.levels, texts)
+
+    def joined(self, other: Inputs) -> Inputs:
+        """These rows, then those of the other, which has the same columns."""
+        return Inputs(
+            np.concatenate([self.numeric, other.numeric]),
+            np.concatenate([self.codes, other.codes]),
+            self.levels,
+            tuple(np.concatenate(pair) for pair in zip(self.texts, other.texts, strict=True)),
+        )
 
 
 @dataclass(frozen=True, slots=True)
