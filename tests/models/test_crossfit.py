@@ -13,7 +13,12 @@ from modelwright.models.calibration import Calibration, fit_calibration
 from modelwright.models.crossfit import Finish, Validation, calibrate, score_oof
 from modelwright.models.decision import COUNTED, Decision, choose_decision, parse_constraint
 from modelwright.models.ensemble import blend, choose_weights
-from modelwright.models.metrics import METRICS, costs_metric, score_predictions
+from modelwright.models.metrics import (
+    METRICS,
+    costs_metric,
+    find_metric,
+    score_predictions,
+)
 
 
 def folds(n: int, k: int = 5, repeats: int = 1, seed: int = 0) -> Any:
@@ -214,3 +219,46 @@ def test_a_single_good_member_stays_alone() -> None:
     bad = np.column_stack([1 - p, p])[None]
     weights = choose_weights(validation, [bad, truth], METRICS["log_loss"], np.arange(1000))
     assert weights[1] > 0.9
+
+
+def test_answers_among_several_classes_are_weighed_for_the_metric() -> None:
+    rng = np.random.default_rng(0)
+    truth = rng.dirichlet((8, 1, 1), 3000)
+    y = np.array([rng.choice(3, p=p) for p in truth])
+    metric = METRICS["balanced_accuracy"]
+    chosen = choose_decision(metric, y, truth)
+    plain = score_predictions(metric, y, truth)
+    weighed = score_predictions(metric, y, truth, labels=chosen.labels(truth))
+    assert weighed > plain + 0.05
+    assert Decision.from_json(chosen.to_json()) == chosen
+    # Accuracy is highest for the likeliest class, whatever the classes' sizes.
+    assert choose_decision(METRICS["accuracy"], y, truth) == Decision(None)
+
+
+def test_costs_of_several_classes_answer_what_is_cheapest() -> None:
+    rng = np.random.default_rng(0)
+    truth = rng.dirichlet((1, 1, 1), 2000)
+    y = np.array([rng.choice(3, p=p) for p in truth])
+    metric = costs_metric([[0, 1, 1], [1, 0, 1], [20, 20, 0]])
+    chosen = choose_decision(metric, y, truth)
+    cost = score_predictions(metric, y, truth, labels=chosen.labels(truth))
+    likeliest = score_predictions(metric, y, truth, labels=truth.argmax(axis=1))
+    assert cost < 0.5 * likeliest
+    assert (chosen.labels(truth) == 2).mean() > 0.8
+
+
+def test_kappa_and_f_beta_tune_the_threshold() -> None:
+    validation, truth = binary(2000)
+    f2, f1 = find_metric("f_beta@2", "binary"), METRICS["f1"]
+    eager = choose_decision(f2, validation.y, truth[0]).threshold
+    even = choose_decision(f1, validation.y, truth[0]).threshold
+    assert eager is not None
+    assert even is not None
+    assert eager < even - 0.05
+    for name in ("kappa", "f_beta@2"):
+        metric = find_metric(name, "binary")
+        chosen = choose_decision(metric, validation.y, truth[0])
+        best = score_predictions(metric, validation.y, truth[0], None, chosen.labels(truth[0]))
+        for t in np.linspace(0, 1, 41):
+            labels = Decision(t).labels(truth[0])
+            assert best >= score_predictions(metric, validation.y, truth[0], None, labels) - 1e-9

@@ -15,6 +15,7 @@ from modelwright.models.metrics import (
     costs_metric,
     costs_table,
     find_metric,
+    metric_tasks,
     score_predictions,
 )
 
@@ -51,6 +52,14 @@ REFERENCE: list[tuple[str, Any, Any, Any]] = [
     ("precision", Y2, S2, lambda w: sk.precision_score(Y2, L2, sample_weight=w)),
     ("sensitivity", Y2, S2, lambda w: sk.recall_score(Y2, L2, sample_weight=w)),
     ("specificity", Y2, S2, lambda w: sk.recall_score(1 - Y2, 1 - L2, sample_weight=w)),
+    ("weighted_f1", Y3, S3, lambda w: sk.f1_score(Y3, L3, average="weighted", sample_weight=w)),
+    ("kappa", Y3, S3, lambda w: sk.cohen_kappa_score(Y3, L3, sample_weight=w)),
+    ("qwk", Y3, S3, lambda w: sk.cohen_kappa_score(Y3, L3, weights="quadratic", sample_weight=w)),
+    ("mse", Y, V, lambda w: sk.mean_squared_error(Y, V, sample_weight=w)),
+    ("pinball@0.9", Y, V, lambda w: sk.mean_pinball_loss(Y, V, sample_weight=w, alpha=0.9)),
+    ("pinball@0.25", Y, V, lambda w: sk.mean_pinball_loss(Y, V, sample_weight=w, alpha=0.25)),
+    ("f_beta@2", Y2, S2, lambda w: sk.fbeta_score(Y2, L2, beta=2, sample_weight=w)),
+    ("smape", Y, V, lambda w: np.average(2 * np.abs(Y - V) / (Y + V), weights=w)),
     ("rmse", Y, V, lambda w: sk.root_mean_squared_error(Y, V, sample_weight=w)),
     ("mae", Y, V, lambda w: sk.mean_absolute_error(Y, V, sample_weight=w)),
     ("r2", Y, V, lambda w: sk.r2_score(Y, V, sample_weight=w)),
@@ -63,7 +72,9 @@ REFERENCE: list[tuple[str, Any, Any, Any]] = [
 @pytest.mark.parametrize(("name", "y", "p", "expected"), REFERENCE)
 def test_agrees_with_scikit_learn(name: str, y: Any, p: Any, expected: Any, weighted: bool) -> None:
     w = W if weighted else None
-    assert score_predictions(METRICS[name], y, p, w) == pytest.approx(expected(w), abs=1e-12)
+    task = "regression" if y is Y else "binary" if p.shape[1] == 2 else "multiclass"
+    metric = find_metric(name, task)
+    assert score_predictions(metric, y, p, w) == pytest.approx(expected(w), abs=1e-12)
 
 
 def test_median_and_auc_of_several_classes() -> None:
@@ -109,6 +120,34 @@ def test_names_aliases_and_defaults() -> None:
         find_metric("rmse", "binary")
     for task, names in STANDARD.items():
         assert all(task in METRICS[name].tasks for name in names)
+
+
+def test_lift_counts_the_highest_shares_and_ties_in_proportion() -> None:
+    y = np.array([1, 1, 0, 0, 1, 0, 0, 0, 0, 0])
+    p = np.array([0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0.05])
+    lift = find_metric("lift@0.2", "binary")
+    assert score_predictions(lift, y, np.column_stack([1 - p, p])) == pytest.approx(1 / 0.3)
+    equal = np.full((10, 2), 0.5)
+    assert score_predictions(lift, y, equal) == pytest.approx(1.0)
+    twice = score_predictions(lift, np.r_[y, y], np.tile(np.column_stack([1 - p, p]), (2, 1)))
+    assert twice == pytest.approx(1 / 0.3)
+
+
+def test_a_level_is_asked_for_and_kept_in_the_name() -> None:
+    metric = find_metric("pinball@0.90", "regression")
+    assert (metric.name, metric.loss, metric.level) == ("pinball@0.9", "quantile", 0.9)
+    assert metric.identity()["name"] == "pinball@0.9"
+    assert find_metric("quantile@0.1", "regression").name == "pinball@0.1"
+    with pytest.raises(
+        InputError, match=r"number between 0 and 1 after an @, such as pinball@0\.9"
+    ):
+        find_metric("pinball", "regression")
+    with pytest.raises(InputError, match="between 0 and 1"):
+        find_metric("pinball@90", "regression")
+    with pytest.raises(InputError, match=r"lift@0\.1 is for binary targets"):
+        find_metric("lift@0.1", "regression")
+    assert metric_tasks("r_squared") == ("regression",)
+    assert metric_tasks("mine:rmse") == metric_tasks("nothing") == ()
 
 
 def test_costs_choose_the_answer_and_are_its_score() -> None:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from modelwright.core.errors import InputError, did_you_mean
 from modelwright.core.problem import Limit
 from modelwright.families.base import FloatArray
-from modelwright.models.metrics import Metric
+from modelwright.models.metrics import Metric, score_predictions
 
 Labels = npt.NDArray[Any]
 
@@ -58,8 +58,10 @@ class Counts:
     fn: FloatArray
     tn: FloatArray
 
-    def score(self, name: str, costs: tuple[tuple[float, ...], ...] = ()) -> FloatArray:
-        """The metric of that name at each threshold."""
+    def score(
+        self, name: str, costs: tuple[tuple[float, ...], ...] = (), level: float = 1.0
+    ) -> FloatArray:
+        """The metric of that name at each threshold; `level` is the beta of `f_beta`."""
         tp, fp, fn, tn = self.tp, self.fp, self.fn, self.tn
         total = tp + fp + fn + tn
         found, left = _over(tp, tp + fn), _over(tn, tn + fp)
@@ -69,6 +71,11 @@ class Counts:
         if name == "mcc":
             under = (tp + fp) * (tp + fn) * (tn + fp) * (tn + fn)
             return _over(tp * tn - fp * fn, np.sqrt(np.maximum(under, 0)))
+        if name in ("kappa", "qwk"):  # with two classes they are one
+            chance = ((tp + fn) * (tp + fp) + (tn + fp) * (tn + fn)) / total**2
+            return _over((tp + tn) / total - chance, 1 - chance)
+        if name == "f_beta":
+            return _over((1 + level**2) * tp, (1 + level**2) * tp + level**2 * fn + fp)
         f1 = _over(2 * tp, 2 * tp + fp + fn)
         known: Mapping[str, FloatArray] = {
             "accuracy": (tp + tn) / total,
@@ -83,7 +90,7 @@ class Counts:
 
 
 COUNTED = ("accuracy", "balanced_accuracy", "f1", "macro_f1", "mcc", "precision", "sensitivity",
-           "specificity", "costs")  # fmt: skip
+           "specificity", "kappa", "qwk", "costs")  # fmt: skip
 
 
 def parse_constraint(text: str) -> Limit:
@@ -112,15 +119,18 @@ def choose_decision(
     Two classes: the threshold with the best score among those that keep the constraint (when none
     does, the one nearest to keeping it); for metrics that no threshold is tuned for, one half, or
     under a constraint the threshold with the best balanced accuracy. Of equally good ones that
-    nearest one half. More classes: by costs where there are any, else the likeliest class.
+    nearest one half. More classes: by costs where there are any; for metrics that answers are tuned
+    for, the best of a few ways to weigh the classes; else the likeliest class.
     """
     if shares.shape[1] != 2:
-        return Decision(None, metric.costs)
+        return _weighed(metric, y, shares, weights)
     if not metric.tuned and constraint is None:
         return Decision(0.5)
     thresholds, counts = _counts(y, shares[:, 1], weights)
-    name = metric.name if metric.name in COUNTED and (metric.tuned) else "balanced_accuracy"
-    score = counts.score(name, metric.costs)
+    plain = metric.name.partition("@")[0]
+    counted = metric.tuned and plain in (*COUNTED, "f_beta")
+    name = plain if counted else "balanced_accuracy"
+    score = counts.score(name, metric.costs, metric.level)
     score = score if metric.direction == "maximise" or name == "balanced_accuracy" else -score
     if constraint is not None:
         bounded = counts.score(constraint.metric)
@@ -129,6 +139,33 @@ def choose_decision(
         score = np.where(outside <= outside.min() + 1e-12, score, -np.inf)
     best = np.flatnonzero(score >= score.max() - 1e-12)
     return Decision(float(thresholds[best[np.argmin(np.abs(thresholds[best] - 0.5))]]))
+
+
+def _weighed(metric: Metric, y: Labels, shares: FloatArray, weights: FloatArray | None) -> Decision:
+    """The best decision among several classes, of those that costs can express.
+
+    Balanced accuracy is highest when each share is divided by how often its class occurs; F1 and
+    the correlations want something between that and the likeliest class. Quadratic kappa wants
+    answers near the middle of what is likely.
+    """
+    if metric.costs or not metric.tuned:
+        return Decision(None, metric.costs)
+    k = shares.shape[1]
+    w = np.ones(len(y)) if weights is None else np.asarray(weights, float)
+    often = np.maximum(np.bincount(y.astype(int), w, minlength=k) / w.sum(), 1e-9)
+    tables = [(1 - np.eye(k)) / often[:, None] ** power for power in (0.25, 0.5, 0.75, 1.0)]
+    if metric.name == "qwk":
+        place = np.arange(k)
+        tables = [((place[:, None] - place[None, :]) / (k - 1.0)) ** 2]
+    best = Decision(None)
+    top = score_predictions(metric, y, shares, weights, best.labels(shares))
+    for table in tables:
+        rows = tuple(tuple(float(f"{x:.6g}") for x in row) for row in table)
+        trial = Decision(None, rows)
+        score = score_predictions(metric, y, shares, weights, trial.labels(shares))
+        if metric.better(score, top):
+            best, top = trial, score
+    return best
 
 
 def _counts(y: Labels, p: FloatArray, weights: FloatArray | None) -> tuple[FloatArray, Counts]:

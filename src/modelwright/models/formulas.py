@@ -95,6 +95,54 @@ def f1(y: Array, labels: Array, w: Array) -> float:
     return 2 * hits / (rows + answers) if rows + answers > 0 else 0.0
 
 
+def weighted_f1(y: Array, labels: Array, w: Array) -> float:
+    """Mean F1 over the classes, each counted by its rows."""
+    hits, rows, answers = _counts(y, labels, w)
+    each = np.divide(2 * hits, rows + answers, out=np.zeros_like(hits), where=rows + answers > 0)
+    return float(np.average(each, weights=rows))
+
+
+def f_beta(y: Array, labels: Array, w: Array, beta: float) -> float:
+    """F measure in which sensitivity counts `beta` times as much as precision (van Rijsbergen)."""
+    hits, rows, answers = _positive(y, labels, w)
+    under = beta**2 * rows + answers
+    return (1 + beta**2) * hits / under if under > 0 else 0.0
+
+
+def kappa(y: Array, labels: Array, w: Array) -> float:
+    """Agreement beyond that of chance (Cohen 1960); 0 where chance alone agrees everywhere."""
+    hits, rows, answers = _counts(y, labels, w)
+    n = rows.sum()
+    chance = float((rows * answers).sum() / n**2)
+    return float((hits.sum() / n - chance) / (1 - chance)) if chance < 1 else 0.0
+
+
+def qwk(y: Array, labels: Array, w: Array) -> float:
+    """Kappa of classes in an order, errors counted by the square of their distance (Cohen 1968)."""
+    _, rows, answers = _counts(y, labels, w)
+    place, n = np.arange(len(rows)), rows.sum()
+    apart = (place[:, None] - place[None, :]) ** 2
+    chance = float(rows @ apart @ answers) / n
+    found = float((w * (y.astype(float) - labels) ** 2).sum())
+    return 1 - found / chance if chance > 0 else 0.0
+
+
+def lift(y: Array, shares: Array, w: Array, part: float) -> float:
+    """How often the positive class is among the `part` of rows with the highest shares.
+
+    As a multiple of how often it is among all; 1 when it is absent. Rows of equal shares count in
+    proportion.
+    """
+    score, positive = shares[:, 1], y == 1
+    order = np.argsort(-score, kind="stable")
+    ends = np.append(np.flatnonzero(np.diff(score[order])), len(score) - 1)
+    seen = np.concatenate([[0.0], np.cumsum(w[order])[ends]])
+    hits = np.concatenate([[0.0], np.cumsum(w[order] * positive[order])[ends]])
+    if hits[-1] <= 0:
+        return 1.0
+    return float(np.interp(part * seen[-1], seen, hits) / hits[-1] / part)
+
+
 def precision(y: Array, labels: Array, w: Array) -> float:
     """Share of the positive answers that are right; 0 when there are none."""
     hits, _, answers = _positive(y, labels, w)
@@ -115,6 +163,20 @@ def specificity(y: Array, labels: Array, w: Array) -> float:
 def rmse(y: Array, values: Array, w: Array) -> float:
     """Root of the mean squared error, in the unit of the target."""
     return float(np.sqrt(np.average((y - values) ** 2, weights=w)))
+
+
+def mse(y: Array, values: Array, w: Array) -> float:
+    """Mean squared error, in the squared unit of the target."""
+    return float(np.average((y - values) ** 2, weights=w))
+
+
+def pinball(y: Array, values: Array, w: Array, level: float) -> float:
+    """Mean pinball loss of a quantile at `level` (Koenker and Bassett 1978).
+
+    A value too low costs `level` for each unit, one too high the rest to 1.
+    """
+    error = y - values
+    return float(np.average(np.maximum(level * error, (level - 1) * error), weights=w))
 
 
 def mae(y: Array, values: Array, w: Array) -> float:
@@ -150,6 +212,15 @@ def mape(y: Array, values: Array, w: Array) -> float:
     if not some.any():
         return 0.0
     return float(np.average(np.abs((y - values)[some] / y[some]), weights=w[some]))
+
+
+def smape(y: Array, values: Array, w: Array) -> float:
+    """Mean size of the error as a share of the mean size of both values, from 0 to 2."""
+    size = (np.abs(y) + np.abs(values)) / 2
+    error = np.abs(y - values)
+    return float(
+        np.average(np.divide(error, size, out=np.zeros(len(y)), where=size > 0), weights=w)
+    )
 
 
 def _counts(y: Array, labels: Array, w: Array) -> tuple[Array, Array, Array]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -24,6 +24,7 @@ from modelwright.core.reference import resolve
 from modelwright.families.base import FloatArray, Loss, Task
 from modelwright.models import formulas as f
 
+ASK = "ask"  # among costs: what it costs to leave a row to a person
 Needs = Literal["shares", "labels", "values"]
 Labels = npt.NDArray[Any]
 CLASSES: tuple[Task, ...] = ("binary", "multiclass")
@@ -38,8 +39,9 @@ class Metric:
     `function(y, predictions, weights)` gets what `needs` says: `shares` `[n, k]`, `labels` `[n]`
     class numbers, or `values` `[n]`. `tuned` tells that, with two classes, the threshold that turns
     shares into labels is chosen for this metric (else it is one half). `loss` is what regression
-    models should minimise for it. `code` names a formula of the user's own by its hash. `costs`
-    `[true class][answer]` belong to the metric `costs`.
+    models should minimise for it. `level` is what follows the @ of a name such as `pinball@0.9`.
+    `code` names a formula of the user's own by its hash. `costs` `[true class][answer]` belong to
+    the metric `costs`.
     """
 
     name: str
@@ -51,6 +53,7 @@ class Metric:
     high: float = 1.0
     tuned: bool = False
     loss: Loss = "squared"
+    level: float = 0.5
     code: str = ""
     costs: tuple[tuple[float, ...], ...] = ()
 
@@ -58,6 +61,11 @@ class Metric:
     def range(self) -> list[float | None]:
         """Lowest and highest score as plain data, None where there is no bound."""
         return [bound if math.isfinite(bound) else None for bound in (self.low, self.high)]
+
+    @property
+    def quantile(self) -> float:
+        """The level of the quantile that models should learn; a half where it is none."""
+        return self.level if self.loss == "quantile" else 0.5
 
     @property
     def goal(self) -> Goal:
@@ -99,11 +107,15 @@ METRICS: Mapping[str, Metric] = dict(
         _of("balanced_accuracy", "maximise", "labels", CLASSES, f.balanced_accuracy, tuned=True),
         _of("f1", "maximise", "labels", BINARY, f.f1, tuned=True),
         _of("macro_f1", "maximise", "labels", CLASSES, f.macro_f1, tuned=True),
+        _of("weighted_f1", "maximise", "labels", CLASSES, f.weighted_f1),
         _of("mcc", "maximise", "labels", CLASSES, f.mcc, low=-1.0, tuned=True),
+        _of("kappa", "maximise", "labels", CLASSES, f.kappa, low=-1.0, tuned=True),
+        _of("qwk", "maximise", "labels", CLASSES, f.qwk, low=-1.0, tuned=True),
         _of("precision", "maximise", "labels", BINARY, f.precision),
         _of("sensitivity", "maximise", "labels", BINARY, f.sensitivity),
         _of("specificity", "maximise", "labels", BINARY, f.specificity),
         _of("rmse", "minimise", "values", REGRESSION, f.rmse, high=math.inf),
+        _of("mse", "minimise", "values", REGRESSION, f.mse, high=math.inf),
         _of("mae", "minimise", "values", REGRESSION, f.mae, high=math.inf, loss="absolute"),
         _of(
             "median_ae", "minimise", "values", REGRESSION, f.median_ae, high=math.inf,
@@ -112,6 +124,19 @@ METRICS: Mapping[str, Metric] = dict(
         _of("r2", "maximise", "values", REGRESSION, f.r2, low=-math.inf),
         _of("rmsle", "minimise", "values", REGRESSION, f.rmsle, high=math.inf),
         _of("mape", "minimise", "values", REGRESSION, f.mape, high=math.inf, loss="absolute"),
+        _of("smape", "minimise", "values", REGRESSION, f.smape, high=2.0, loss="absolute"),
+    ]
+)  # fmt: skip
+
+# Metrics that need a number, written after an @, and an example of it.
+LEVELLED: Mapping[str, Metric] = dict(
+    [
+        _of(
+            "pinball", "minimise", "values", REGRESSION, f.pinball, high=math.inf, loss="quantile",
+            level=0.9,
+        ),
+        _of("lift", "maximise", "shares", BINARY, f.lift, high=math.inf, level=0.1),
+        _of("f_beta", "maximise", "labels", BINARY, f.f_beta, tuned=True, level=2.0),
     ]
 )  # fmt: skip
 
@@ -120,6 +145,9 @@ ALIASES: Mapping[str, str] = {
     "acc": "accuracy", "f1_macro": "macro_f1", "recall": "sensitivity", "ap": "average_precision",
     "pr_auc": "average_precision", "r_squared": "r2", "median_absolute_error": "median_ae",
     "mean_absolute_error": "mae", "root_mean_squared_error": "rmse", "brier_score": "brier",
+    "mean_squared_error": "mse", "cohen_kappa": "kappa", "quadratic_weighted_kappa": "qwk",
+    "quadratic_kappa": "qwk", "f1_weighted": "weighted_f1", "f1_micro": "accuracy",
+    "micro_f1": "accuracy", "quantile": "pinball", "quantile_loss": "pinball",
 }  # fmt: skip
 
 DEFAULT: Mapping[Task, str] = {
@@ -141,11 +169,13 @@ def find_metric(spec: str | Mapping[str, Any] | None, task: Task) -> Metric:
 
     None is the task's default: `roc_auc`, `log_loss` or `rmse`. `"minimise mine:error"` gives the
     direction of a function of one's own; see `own_metric`. A mapping `{"costs": [[...], ...]}` has
-    one row per true class and one column per answer; see `costs_metric`. Raises InputError for an
-    unknown name and for a metric of another task.
+    one row per true class and one column per answer; see `costs_metric`. `"pinball@0.9"` has a
+    level. Raises InputError for an unknown name and for a metric of another task.
 
     >>> find_metric("auc", "binary").name, find_metric(None, "regression").direction
     ('roc_auc', 'minimise')
+    >>> find_metric("pinball@0.9", "regression").level
+    0.9
     """
     if isinstance(spec, Mapping):
         return costs_metric(spec["costs"])
@@ -154,12 +184,13 @@ def find_metric(spec: str | Mapping[str, Any] | None, task: Task) -> Metric:
     if ":" in text:
         goal = Goal.parse(text) if len(words) == 2 else None
         return own_metric(words[-1], task, goal.direction if goal else None)
-    name = words[-1].lower().replace("-", "_")
-    metric = METRICS.get(ALIASES.get(name, name))
+    name = _plain(text)
+    metric = _levelled(text) if name in LEVELLED else METRICS.get(name)
     fitting = [m.name for m in METRICS.values() if task in m.tasks]
+    fitting += [f"{m.name}@{m.level:g}" for m in LEVELLED.values() if task in m.tasks]
     if metric is None:
         raise InputError(
-            f"unknown metric {text!r}.{did_you_mean(name, [*METRICS, *ALIASES])} "
+            f"unknown metric {text!r}.{did_you_mean(name, [*METRICS, *LEVELLED, *ALIASES])} "
             f"For a {task} target: {', '.join(fitting)}, or your own as module:function."
         )
     if task not in metric.tasks:
@@ -168,6 +199,45 @@ def find_metric(spec: str | Mapping[str, Any] | None, task: Task) -> Metric:
             f"{task}. Choose one of {', '.join(fitting)}."
         )
     return metric
+
+
+def metric_tasks(text: str) -> tuple[Task, ...]:
+    """The tasks of the metric of that name; none where no metric of ours is called so.
+
+    >>> metric_tasks("pinball@0.9"), metric_tasks("mine:profit")
+    (('regression',), ())
+    """
+    name = _plain(text)
+    known = LEVELLED.get(name) or METRICS.get(name)
+    return () if known is None or ":" in text else known.tasks
+
+
+def _plain(text: str) -> str:
+    """A metric's name without direction and level, aliases resolved."""
+    name = text.split()[-1].lower().replace("-", "_").partition("@")[0] if text.split() else ""
+    return ALIASES.get(name, name)
+
+
+def _levelled(text: str) -> Metric:
+    """The metric of a name with a level, such as `pinball@0.9`."""
+    metric = LEVELLED[_plain(text)]
+    given = text.partition("@")[2]
+    try:
+        level = float(given)
+    except ValueError:
+        level = math.nan
+    if not 0 < level < (math.inf if metric.name == "f_beta" else 1):
+        wanted = "a number above 0" if metric.name == "f_beta" else "a number between 0 and 1"
+        raise InputError(
+            f"the metric {metric.name} takes {wanted} after an @, such as "
+            f"{metric.name}@{metric.level:g}; got {text!r}."
+        )
+    function: Any = metric.function
+
+    def score(y: Labels, predictions: Any, weights: FloatArray) -> float:
+        return float(function(y, predictions, weights, level))
+
+    return replace(metric, name=f"{metric.name}@{level:g}", level=level, function=score)
 
 
 def own_metric(text: str, task: Task, direction: Direction | None = None) -> Metric:
@@ -229,6 +299,8 @@ def costs_table(costs: Mapping[str, float], classes: Sequence[str]) -> list[list
     """
     table = [[0.0] * len(classes) for _ in classes]
     for pair, cost in costs.items():
+        if pair == ASK:  # what it costs to leave a row to a person is no cost of an answer
+            continue
         # A label may hold the sign itself, so every place to cut is tried.
         cuts = [i for i, letter in enumerate(pair) if letter == ">"]
         named = [(pair[:i].strip(), pair[i + 1 :].strip()) for i in cuts]

@@ -31,7 +31,10 @@ TRIVIAL = '{"type":"Dummy"}'
 
 @dataclass(frozen=True)
 class BuildPlan:
-    """A build that is ready to run: the data is prepared, nothing was tried."""
+    """A build that is ready to run: the data is prepared, nothing was tried.
+
+    `inline` runs the trials in this process, one by one.
+    """
 
     run: RunFolder
     study: Study
@@ -40,6 +43,7 @@ class BuildPlan:
     dev: Path
     notes: tuple[str, ...]
     began: float
+    inline: bool = False
 
 
 def study_plan(
@@ -127,13 +131,13 @@ def _families(policy: RulePolicy) -> tuple[list[Any], list[str]]:
 
 def check_metric(question: Question) -> None:
     """Refuses an unknown metric, or one that cannot be imported, before a file is opened."""
-    from modelwright.models.metrics import METRICS, find_metric
+    from modelwright.models.metrics import find_metric, metric_tasks
 
     if question.metric is None or question.costs:
         return
     tasks = TASKS if question.task is None else (question.task,)
-    fitting = [m.tasks for m in METRICS.values() if m.name == question.metric]
-    task: Any = next((t for t in tasks if any(t in f for f in fitting)), tasks[0])
+    fitting = metric_tasks(question.metric)
+    task: Any = next((t for t in tasks if t in fitting), tasks[0])
     find_metric(question.metric, task)
 
 
