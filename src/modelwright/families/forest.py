@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +22,9 @@ from modelwright.families.base import (
 )
 from modelwright.families.matrix import Matrix
 from modelwright.spaces import Log
+
+if TYPE_CHECKING:
+    from modelwright.families.onnx_graph import Graph
 
 MAX_ROWS = 20_000
 _PLACES = 2_000_000
@@ -143,6 +146,12 @@ class FittedForest:
     def with_rounds(self, rounds: int) -> FittedForest:
         """Itself: there are no rounds."""
         return self
+
+    def add_to(self, graph: Graph, numeric: str, codes: str) -> str:
+        """The same trees as ONNX nodes; what comes back is the name of their answers."""
+        from modelwright.families.onnx_trees import add_forest
+
+        return add_forest(self, graph, numeric, codes)
 
     def export(self, folder: Path) -> None:
         """Writes one JSON file and one file of arrays."""

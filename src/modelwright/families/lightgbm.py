@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import numpy as np
 from annotated_types import Interval
@@ -23,6 +23,9 @@ from modelwright.families.base import (
 )
 from modelwright.families.dummy import Dummy, FittedDummy
 from modelwright.spaces import Log
+
+if TYPE_CHECKING:
+    from modelwright.families.onnx_graph import Graph
 
 MAX_ROUNDS = 2000
 _PATIENCE = 50
@@ -153,6 +156,12 @@ class FittedLightGbm:
     def trained_rounds(self) -> int:
         """How many rounds the booster holds."""
         return int(self.booster.current_iteration())
+
+    def add_to(self, graph: Graph, numeric: str, codes: str) -> str:
+        """The same trees as ONNX nodes; what comes back is the name of their answers."""
+        from modelwright.families.onnx_trees import add_lightgbm
+
+        return add_lightgbm(self, graph, numeric, codes)
 
     def export(self, folder: Path) -> None:
         """Writes one JSON file and LightGBM's own text format, cut to the rounds that count."""

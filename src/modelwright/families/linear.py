@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import numpy as np
 
@@ -25,6 +25,9 @@ from modelwright.families.base import (
 from modelwright.families.dummy import Dummy
 from modelwright.families.matrix import Matrix
 from modelwright.spaces import Log
+
+if TYPE_CHECKING:
+    from modelwright.families.onnx_graph import Graph
 
 
 @dataclass(frozen=True)
@@ -140,6 +143,12 @@ class FittedLinear:
     def with_rounds(self, rounds: int) -> FittedLinear:
         """Itself: there are no rounds."""
         return self
+
+    def add_to(self, graph: Graph, numeric: str, codes: str) -> str:
+        """The same model as ONNX nodes; what comes back is the name of its answers."""
+        from modelwright.families.onnx_matrix import add_linear
+
+        return add_linear(self, graph, numeric, codes)
 
     def export(self, folder: Path) -> None:
         """Writes one JSON file and one file of arrays."""

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from modelwright.families.base import FloatArray, Inputs, IntArray
+
+if TYPE_CHECKING:
+    from modelwright.families.onnx_graph import Graph
 
 Scaling = Literal["plain", "standard", "robust", "quantile"]
 MAX_LEVELS = 64
@@ -97,6 +100,12 @@ class Matrix:
             return out
         z = (numeric - self.centre) / self.scale
         return z / np.sqrt(1 + (z / 3) ** 2) if self.scaling == "robust" else z
+
+    def add_to(self, graph: Graph, numeric: str, codes: str) -> str:
+        """The same as ONNX nodes: the name of a float64 tensor `[n, width]`."""
+        from modelwright.families.onnx_matrix import add_matrix
+
+        return add_matrix(self, graph, numeric, codes)
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """What must be stored, by name; `from_arrays` reads it back."""

@@ -157,9 +157,16 @@ class Graph:
         """Probabilities of the classes seen as `[n, n_classes]`, zero for the others."""
         if len(classes) == n_classes:
             return shares
-        places = np.zeros((len(classes), n_classes))
-        places[np.arange(len(classes)), classes] = 1.0
-        return self.node("MatMul", shares, self.constant(places))
+        places = np.full(n_classes, len(classes))
+        places[classes] = np.arange(len(classes))
+        return self.columns(self.concat([shares, self.repeated([0.0], shares)]), places)
+
+    def weighted(self, x: str, weights: Any, constants: Any) -> str:
+        """`x @ weights + constants`, `[n, k]`, in the kind of number of the weights.
+
+        Not as MatMul: onnxruntime fuses that with a scalar product before it, in single precision.
+        """
+        return self.node("Gemm", x, self.constant(weights), self.constant(constants))
 
     def repeated(self, row: Any, like: str) -> str:
         """One row `[k]` for each row of `like`, `[n, k]`."""
