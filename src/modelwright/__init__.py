@@ -14,7 +14,9 @@ _FRONT = {
     "AskTell": "modelwright.recipes.asking",
     "Budget": "modelwright.core.problem",
     "BuildResult": "modelwright.recipes.outcome",
+    "ModelwrightClassifier": "modelwright.recipes.estimators",
     "ModelwrightError": "modelwright.core.errors",
+    "ModelwrightRegressor": "modelwright.recipes.estimators",
     "Rungs": "modelwright.core.problem",
     "SearchResult": "modelwright.recipes.result",
     "Space": "modelwright.spaces",
@@ -27,7 +29,9 @@ __all__ = [
     "AskTell",
     "Budget",
     "BuildResult",
+    "ModelwrightClassifier",
     "ModelwrightError",
+    "ModelwrightRegressor",
     "Rungs",
     "SearchResult",
     "Space",
@@ -44,6 +48,8 @@ if TYPE_CHECKING:
     from modelwright.models import load_model as load_model
     from modelwright.recipes.asking import AskTell as AskTell
     from modelwright.recipes.automl import build as build
+    from modelwright.recipes.estimators import ModelwrightClassifier as ModelwrightClassifier
+    from modelwright.recipes.estimators import ModelwrightRegressor as ModelwrightRegressor
     from modelwright.recipes.outcome import BuildResult as BuildResult
     from modelwright.recipes.result import SearchResult as SearchResult
     from modelwright.recipes.search import search as search

@@ -25,6 +25,10 @@ from modelwright.study import run
 if TYPE_CHECKING:
     import pandas as pd
 
+    from modelwright.core.roles import Executor
+    from modelwright.data import Table
+    from modelwright.executors import ToolBox
+
 
 def build(
     data: str | Path | pd.DataFrame | Question,
@@ -42,7 +46,8 @@ def build(
     `data` is a file (CSV of any dialect, gz, Parquet, Excel), a data frame, or a `Question`; the
     other fields of `Question` are keywords: `metric`, `limits`, `test`, `group`, `time`, `seed`...
     `budget` is wall time (`"5m"`) or trials. The run is a new folder in `workspace`. Trials run in
-    `slots` worker processes (default: the cores of this machine, at most 4).
+    `slots` worker processes (default: the cores of this machine, at most 4); with 0 slots they run
+    one by one in this process, which starts at once and cannot stop one that hangs.
 
     Returns what came of it, also when no model met the limits. With a budget in trials, and no
     limit on a measured value, equal seeds give equal results.
@@ -68,7 +73,7 @@ def _asked(data: Any, target: str | None, fields: Mapping[str, Any]) -> Question
 
 def plan_build(
     question: Question,
-    frame: pd.DataFrame | None = None,
+    frame: pd.DataFrame | Table | None = None,
     *,
     budget: str | int | Budget,
     workspace: str | Path = DEFAULT_WORKSPACE,
@@ -97,21 +102,22 @@ def plan_build(
     except BaseException:
         _remove(path)
         raise
-    return study_plan(RunFolder(path), question, table.info, prepared, wanted, policy, slots, began)
+    at_once = 1 if slots == 0 else slots
+    run_folder = RunFolder(path)
+    plan = study_plan(run_folder, question, table.info, prepared, wanted, policy, at_once, began)
+    return replace(plan, inline=slots == 0)
 
 
 def play(plan: BuildPlan) -> BuildResult:
     """Runs a planned build to its end, ships, and writes the report."""
-    from modelwright.executors import EvaluatorSpec, FileStore, Processes, ToolBox
+    from modelwright.executors import FileStore, ToolBox
     from modelwright.recipes.ship import ship_winner
 
     store = FileStore(plan.run.path / "artefacts")
     tools = ToolBox(plan.dev, store, threads=1)
     ledger = open_ledger(plan.run.ledger_path)
     try:
-        spec = EvaluatorSpec(EVALUATOR, plan.arguments)
-        # Libraries are loaded by the first trial that needs them: the first baseline comes sooner.
-        workers = Processes(spec, tools, slots=plan.study.slots, spares=1)
+        workers = _workers(plan, tools)
         try:
             executor = Tidy(workers, store, View(plan.study.brief))
             record = run(plan.study, ledger, executor, plan.description, plan.began)
@@ -122,6 +128,17 @@ def play(plan: BuildPlan) -> BuildResult:
     finally:
         ledger.close()
     return BuildResult(plan.run, record, shipped, plan.notes, time.monotonic() - plan.began)
+
+
+def _workers(plan: BuildPlan, tools: ToolBox) -> Executor:
+    """Worker processes, or this process where the plan says so."""
+    from modelwright.executors import EvaluatorSpec, Inline, Processes
+
+    spec = EvaluatorSpec(EVALUATOR, plan.arguments)
+    if plan.inline:
+        return Inline(spec.build(), tools)
+    # Libraries are loaded by the first trial that needs them: the first baseline comes sooner.
+    return Processes(spec, tools, slots=plan.study.slots, spares=1)
 
 
 def resume_build(run_folder: RunFolder, add: Budget | None = None) -> BuildResult:
@@ -184,7 +201,7 @@ def _read(question: Question, frame: Any, folder: Path) -> tuple[Any, Any]:
     from modelwright.data import Table, read_limited, read_rows_limited, read_table
 
     if frame is not None:
-        table = read_table(frame, question.target)
+        table = frame if isinstance(frame, Table) else read_table(frame, question.target)
         folder.mkdir(parents=True, exist_ok=True)
         table.save(folder)
     else:
