@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from modelwright.core.errors import InputError
-from modelwright.models.conformal import Intervals, Ranked, Sets, conformal_from_json
 from modelwright.models.conform import choose_conformal
+from modelwright.models.conformal import Intervals, Ranked, Sets, conformal_from_json
 from modelwright.models.crossfit import Validation
 
 
