@@ -19,6 +19,7 @@ from modelwright.policy import LAPTOP, RulePolicy, read_policy
 from modelwright.readers.runs import DEFAULT_WORKSPACE, find_run
 from modelwright.recipes.question import Question, read_question
 
+REPORT_SECONDS = 0.3  # kept for writing the report
 SETTINGS = {"budget": "5m", "policy": None, "name": None, "workspace": DEFAULT_WORKSPACE}
 
 
@@ -119,6 +120,7 @@ def _say_plan(plan: Any, budget: Budget) -> None:
 
 
 def _tell(result: Any, as_json: bool) -> int:
+    _explain(result)
     write_report(result.run, result.record)
     if as_json:
         emit_json(result.to_json())
@@ -143,6 +145,16 @@ def _tell(result: Any, as_json: bool) -> int:
         more = "" if facts["status"] in ("paused", "stopped") else " --add-budget 5m"
         say(f"continue: modelwright resume {run}{more}")
     return int(result.exit_code)
+
+
+def _explain(result: Any) -> None:
+    """Explains the winner in what is left of a budget in seconds, at most two."""
+    from modelwright.recipes.explaining import QUICK_SECONDS, explain_quickly
+
+    seconds = result.record.view.budget.seconds
+    left = QUICK_SECONDS if seconds is None else seconds - result.seconds - REPORT_SECONDS
+    if result.shipped is not None and left > 0:
+        explain_quickly(result.run, result.record, left)
 
 
 def _scores(facts: dict[str, Any]) -> str:

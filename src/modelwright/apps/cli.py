@@ -155,13 +155,16 @@ def explain(
     candidate: Annotated[
         str | None, typer.Argument(metavar="[CANDIDATE]", help="A candidate's id or trial.")
     ] = None,
+    full: Annotated[
+        bool, typer.Option("--full", help="Compute all explanations (a minute at most).")
+    ] = False,
     workspace: Workspace = DEFAULT,
     as_json: AsJson = False,
 ) -> None:
     """Why: a run, or one of its candidates, in words."""
     from modelwright.apps import inspecting
 
-    raise typer.Exit(inspecting.explain(run, candidate, workspace, as_json))
+    raise typer.Exit(inspecting.explain(run, candidate, full, workspace, as_json))
 
 
 @app.command()

@@ -9,6 +9,7 @@ from modelwright.apps.words import emit_json, say, table
 from modelwright.core.errors import InputError, ModelwrightError
 from modelwright.core.record import Record
 from modelwright.readers.explain import explain_candidate, explain_run, find_outcome
+from modelwright.readers.explained import explained_lines, read_explanation
 from modelwright.readers.leaderboard import as_csv, leaderboard
 from modelwright.readers.runs import RunFolder, all_runs, find_run, process_of, read_record
 
@@ -115,18 +116,31 @@ def show_leaderboard(name: str | None, top: int, workspace: str, as_json: bool) 
     return 0
 
 
-def explain(name: str | None, candidate: str | None, workspace: str, as_json: bool) -> int:
-    """Prints the run, or one candidate, in words. `explain CANDIDATE` means the newest run's."""
+def explain(
+    name: str | None, candidate: str | None, full: bool, workspace: str, as_json: bool
+) -> int:
+    """Prints the run, or one candidate, in words. `explain CANDIDATE` means the newest run's.
+
+    With `full` all explanations of the winner are computed, kept, and written into the report.
+    """
     if candidate is None and name is not None and not _is_run(name, workspace):
         name, candidate = None, name
     run = find_run(name, workspace)
     record = read_record(run)
     found = None if candidate is None else find_outcome(record.view, candidate)
-    lines = explain_run(record) if found is None else explain_candidate(record, found)
+    if full:
+        from modelwright.recipes.explaining import explain_winner
+
+        explain_winner(run, record)
+        write_report(run, record)
+    if found is None:
+        lines = [*explain_run(record), *explained_lines(run, record)]
+    else:
+        lines = explain_candidate(record, found)
     if as_json:
         about = None if found is None else found.trial.candidate.id
         emit_json({"schema": "modelwright.explain/1", "run": run.name, "candidate": about,
-                   "lines": lines})  # fmt: skip
+                   "lines": lines, "explanation": read_explanation(run)})  # fmt: skip
     else:
         say("\n".join(lines))
     return 0

@@ -49,10 +49,15 @@ class Judge:
 
     def loss(self, fold: HeldOut, out: FloatArray) -> float:
         """The loss of predictions for the rows of a fold; smaller is better."""
+        return self.loss_of(fold.y, out, fold.weights)
+
+    def loss_of(
+        self, y: npt.NDArray[Any], out: FloatArray, weights: FloatArray | None = None
+    ) -> float:
+        """The loss of predictions `out` for labels or values `y`."""
         labels = None if self.schema.task == "regression" else self.decision.labels(out)
         given = labels if self.metric.needs == "labels" else None
-        score = score_predictions(self.metric, fold.y, out, fold.weights, given)
-        return self.metric.goal.loss(score)
+        return self.metric.goal.loss(score_predictions(self.metric, y, out, weights, given))
 
 
 def sampled(folds: Sequence[HeldOut], n_rows: int, rng: np.random.Generator) -> list[HeldOut]:

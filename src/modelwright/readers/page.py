@@ -30,6 +30,7 @@ padding:.8rem 1.1rem;margin:1.3rem 0}.verdict.bad{border-color:var(--warn)}
 color:var(--soft)}
 .card b{display:block;font-size:1.35rem;line-height:1.3;color:var(--ink);
 font-variant-numeric:tabular-nums}
+.grid{display:flex;flex-wrap:wrap;gap:.6rem 1.2rem}
 .wide{overflow-x:auto}table{border-collapse:collapse;font-size:.86rem;width:100%}
 th{text-align:left;font-weight:600;color:var(--soft);white-space:nowrap}
 th,td{padding:.32rem .6rem;border-bottom:1px solid var(--line);vertical-align:top}

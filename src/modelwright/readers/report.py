@@ -10,6 +10,7 @@ from typing import Any
 from modelwright.core.record import Record
 from modelwright.core.view import Outcome
 from modelwright.readers.explain import explain_run
+from modelwright.readers.explained import explained_sections, read_explanation
 from modelwright.readers.leaderboard import (
     described,
     family_of,
@@ -50,7 +51,8 @@ def report_html(run: RunFolder, record: Record) -> str:
         _commands(run),
         _progress(record),
         _best(record),
-        _look(record),
+        _look(record, run),
+        explained_sections(run, record),
         _limits(record),
         _leaderboard(record),
         _families(record),
@@ -159,7 +161,7 @@ def _best(record: Record) -> str:
     return section("The best of each family", figure(picture, caption))
 
 
-def _look(record: Record) -> str:
+def _look(record: Record, run: RunFolder) -> str:
     if not record.looks:
         return ""
     look = record.looks[-1]
@@ -167,6 +169,8 @@ def _look(record: Record) -> str:
     if "confusion" in look:
         picture = matrix_picture(look["labels"], look["confusion"])
         body += figure(picture, "Sealed rows by true class (down) and answer (across).")
+    if (read_explanation(run) or {}).get("importance"):  # told there over folds, with intervals
+        return section("The sealed part", body)
     shown = [(name, value) for name, value in look.get("importance", [])[:15]]
     title = f"loss of {look['metric']} when a column is shuffled"
     caption = f"How much worse {look['metric']} gets when a column of the sealed rows is shuffled."

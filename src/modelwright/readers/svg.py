@@ -109,15 +109,18 @@ def progress_picture(
     return _frame(WIDTH, HEIGHT, f"{metric} of each trial and the best so far", body)
 
 
-def intervals_picture(rows: Sequence[tuple[str, float, float, float]], metric: str) -> str:
+def intervals_picture(
+    rows: Sequence[tuple[str, float, float, float]], metric: str, zero: bool = False
+) -> str:
     """Named estimates with their intervals, the best on top: `(name, low, estimate, high)`.
 
-    A dashed line leads down from the first, against which the eye compares the others.
+    A dashed line leads down from the first, or with `zero` from nothing at all, against which the
+    eye compares the others.
     """
     finite = [row for row in rows if all(math.isfinite(v) for v in row[1:])]
     if not finite:
         return ""
-    ends = [v for row in finite for v in row[1:]]
+    ends = [v for row in finite for v in row[1:]] + [0.0] * zero
     low, high = min(ends), max(ends)
     pad = (high - low) * 0.05 or abs(high) * 0.05 or 1.0
     left, height = 170, 34 + 26 * len(finite)
@@ -127,12 +130,14 @@ def intervals_picture(rows: Sequence[tuple[str, float, float, float]], metric: s
         x = tick * k + o
         body.append(f'<path class="faint" d="M{x:.1f} 6V{height - 24}"/>')
         body.append(_text(x, height - 8, f"{tick:.6g}", "middle"))
-    x = finite[0][2] * k + o
+    x = (0.0 if zero else finite[0][2]) * k + o
     body.append(f'<path class="warn dashed" d="M{x:.1f} 6V{height - 24}"/>')
     for i, (name, a, centre, b) in enumerate(finite):
         y = 20 + 26 * i
-        line, dot = ("accent", "solid") if i == 0 else ("quiet", "grey")
-        body.append(_text(left - 10, y + 4, name, "end", "label strong" if i == 0 else "label"))
+        line, dot = ("accent", "solid") if i == 0 and not zero else ("quiet", "grey")
+        body.append(
+            _text(left - 10, y + 4, name, "end", "label strong" if i == 0 and not zero else "label")
+        )
         body.append(f'<path class="{line}" d="M{a * k + o:.1f} {y}H{b * k + o:.1f}"/>')
         body.append(f'<circle class="{dot}" cx="{centre * k + o:.1f}" cy="{y}" r="4.5"/>')
     return _frame(WIDTH, height, f"{metric} with 95 % intervals", body)
