@@ -26,6 +26,8 @@ DESIGNS: list[tuple[str, dict[str, Any]]] = [
     ("Forest", {"trees": 50, "kind": "random", "min_leaf": 1}),
     ("LightGbm", {}),
     ("LightGbm", {"random_cuts": True, "min_leaf": 2, "category_smooth": 0.1}),
+    ("CatBoost", {}),
+    ("CatBoost", {"one_hot": 64, "depth": 3}),
 ]
 
 
@@ -55,7 +57,7 @@ def test_onnx_answers_as_the_model_does(name: str, fields: dict[str, Any], task:
     same(fitted, strange(examples.X), rtol)
 
 
-@pytest.mark.parametrize("name", ["Linear", "Forest", "LightGbm"])
+@pytest.mark.parametrize("name", ["Linear", "Forest", "LightGbm", "CatBoost"])
 @pytest.mark.parametrize("task", TASKS)
 def test_odd_tables(name: str, task: Any) -> None:
     full = toy(task, 30)
@@ -68,6 +70,22 @@ def test_odd_tables(name: str, task: Any) -> None:
     if k:
         first = Examples(X, np.where(y == 1, 0, y), task, k)
         same(family(name)().fit(first, rounds=3), X, 1e-6)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_the_statistics_of_catboost_are_tables(task: Any) -> None:
+    rng = np.random.default_rng(0)
+    codes = np.column_stack([rng.integers(-1, 40, 2000), rng.integers(0, 5, 2000)]).astype(np.int32)
+    numeric = rng.normal(size=(2000, 2))
+    numeric[::9, 0] = np.nan
+    signal = 2 * rng.normal(size=41)[codes[:, 0]] + numeric[:, 1] + (codes[:, 1] == 2)
+    y = {"binary": signal > 0, "multiclass": np.digitize(signal, [-1, 1]), "regression": signal}
+    k = {"binary": 2, "multiclass": 3, "regression": 0}[task]
+    X = Inputs(numeric, codes, (42, 6))
+    fitted = family("CatBoost")().fit(Examples(X, y[task] * 1, task, k), rounds=30)
+    same(fitted, X, 1e-6)
+    new = Inputs(numeric[:3], np.array([[41, 5], [-1, -1], [41, 0]], np.int32), X.levels)
+    same(fitted, new, 1e-6)
 
 
 def test_many_categories_keep_their_sides() -> None:
@@ -112,9 +130,8 @@ def test_matrix_with_ties_and_far_values(scaling: Any) -> None:
         [rng.integers(0, 5, 500), rng.gamma(1, 1, 500), np.repeat([0, 1], 250)]
     )
     matrix = Matrix.fit(Inputs.of(numeric), scaling)
-    asked = np.vstack([numeric[:50], [[-9, -9, -9], [99, 1e120, 99], [2.5, 0.1, 0.5]]]).astype(
-        float
-    )
+    far = np.array([[-9, -9, -9], [99, 1e120, 99], [2.5, 0.1, 0.5]])
+    asked = np.concatenate([numeric[:50], far])
     graph = Graph()
     numeric_name = graph.input("numeric", "double", 3)
     codes_name = graph.input("codes", "int64", 0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +23,11 @@ from modelwright.families.base import (
     write_fitted,
 )
 from modelwright.families.dummy import Dummy, FittedDummy
+from modelwright.families.feature_work import FeatureWork
 from modelwright.spaces import Log
+
+if TYPE_CHECKING:
+    from modelwright.families.onnx_graph import Graph
 
 MAX_ROUNDS = 1000
 _PATIENCE = 30
@@ -49,6 +53,7 @@ class CatBoost:
     randomness: Annotated[float, Log(0.01, 10.0)] = 1.0
     rows: Annotated[float, Interval(ge=0.4, le=1.0)] = 0.8
     one_hot: Annotated[int, Log(2, 64)] = 10
+    features: FeatureWork = FeatureWork()
 
     name: ClassVar[str] = "CatBoost"
     contains_rows: ClassVar[bool] = False
@@ -159,6 +164,12 @@ class FittedCatBoost:
     def trained_rounds(self) -> int:
         """How many rounds the model holds."""
         return int(self.model.tree_count_)
+
+    def add_to(self, graph: Graph, numeric: str, codes: str) -> str:
+        """The same trees as ONNX nodes; what comes back is the name of their answers."""
+        from modelwright.families.onnx_trees import add_catboost
+
+        return add_catboost(self, graph, numeric, codes)
 
     def export(self, folder: Path) -> None:
         """Writes one JSON file and CatBoost's own binary format, cut to the rounds that count."""

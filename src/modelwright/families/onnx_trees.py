@@ -1,4 +1,4 @@
-"""Trees as nodes of an ONNX graph: forests of flat arrays, and LightGBM's own trees."""
+"""Trees as nodes of an ONNX graph: forests of flat arrays, LightGBM's and CatBoost's."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from modelwright.families.base import FloatArray, IntArray
+from modelwright.families.oblivious import Oblivious, read_oblivious
 from modelwright.families.onnx_graph import ML, Graph, NotExpressibleError
 
 if TYPE_CHECKING:
+    from modelwright.families.catboost import FittedCatBoost
     from modelwright.families.forest import FittedForest
     from modelwright.families.lightgbm import FittedLightGbm
 
@@ -140,6 +142,46 @@ def add_lightgbm(fitted: FittedLightGbm, graph: Graph, numeric: str, codes: str)
     if fitted.task == "binary":
         return graph.both_classes(graph.node("Sigmoid", scores))
     return graph.node("Softmax", scores, axis=1) if fitted.task == "multiclass" else scores
+
+
+def add_catboost(fitted: FittedCatBoost, graph: Graph, numeric: str, codes: str) -> str:
+    """CatBoost's symmetric trees: all splits at once, then the leaf that their bits name."""
+    trees = read_oblivious(fitted.model, fitted.rounds)
+    width = trees.column.shape[1]
+    Z = graph.node("Gather", _columns(trees, graph, numeric, codes),
+                   graph.constant(trees.column.ravel()), axis=1)  # fmt: skip
+    above = graph.node("Greater", Z, graph.constant(trees.border.ravel()))
+    shape = graph.constant(np.array([-1, len(trees.column), width]))
+    bits = graph.cast(graph.node("Reshape", above, shape), "int64")
+    powers = graph.constant(1 << np.arange(width))
+    which = graph.node("Add", graph.summed(graph.node("Mul", bits, powers), 2),
+                       graph.constant(trees.start))  # fmt: skip
+    leaves = graph.node("Gather", graph.constant(trees.leaf), which, axis=0)
+    scaled = graph.node("Mul", graph.summed(leaves), graph.constant(np.float64(trees.scale)))
+    raw = graph.node("Add", scaled, graph.constant(trees.bias))
+    if not fitted.n_classes:
+        return raw
+    if len(trees.bias) == 1:
+        shares = graph.both_classes(graph.node("Sigmoid", raw))
+    else:
+        shares = graph.node("Softmax", raw, axis=1)
+    return graph.spread(shares, fitted.classes, fitted.n_classes)
+
+
+def _columns(trees: Oblivious, graph: Graph, numeric: str, codes: str) -> str:
+    """What the splits look at, in single precision as CatBoost does."""
+    parts = []
+    if len(trees.high):
+        x = graph.cast(graph.clip(numeric, -3e38, 3e38), "float")
+        edge = np.where(trees.high, np.float32(np.inf), np.float32(-np.inf)).astype(np.float32)
+        parts.append(graph.where(graph.node("IsNaN", x), graph.constant(edge), x))
+    for feature, values in trees.tables:
+        last = graph.constant(np.int64(len(values) - 1))
+        place = graph.node("Add", graph.columns(codes, [feature]), graph.constant(np.int64(1)))
+        low = graph.node("Less", place, graph.constant(np.int64(0)))
+        place = graph.where(low, last, graph.node("Min", place, last))
+        parts.append(graph.node("Gather", graph.constant(values), place))
+    return graph.concat(parts)
 
 
 def read_lightgbm(text: str) -> tuple[Trees, int]:
