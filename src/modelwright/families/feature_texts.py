@@ -106,7 +106,7 @@ class Tfidf:
     @property
     def width(self) -> int:
         """How many columns `apply` gives."""
-        return 2 + self.directions.shape[1]
+        return 2 + int(self.directions.shape[1])
 
     def apply(self, X: Inputs) -> FloatArray:
         """`[n, width]` numbers, from the lengths on; a row depends on its own text alone."""

@@ -20,6 +20,7 @@ from modelwright.families.base import (
     spread,
     write_fitted,
 )
+from modelwright.families.feature_work import FeatureWork
 from modelwright.families.matrix import Matrix
 from modelwright.spaces import Log
 
@@ -48,6 +49,7 @@ class Forest:
     trees: Annotated[int, Log(50, 400)] = 100
     columns: Annotated[float, Interval(ge=0.05, le=1.0)] = 0.4
     min_leaf: Annotated[int, Log(1, 50)] = 3
+    features: FeatureWork = FeatureWork()
 
     name: ClassVar[str] = "Forest"
     contains_rows: ClassVar[bool] = False

@@ -22,6 +22,7 @@ from modelwright.families.base import (
     write_fitted,
 )
 from modelwright.families.dummy import Dummy, FittedDummy
+from modelwright.families.feature_work import FeatureWork
 from modelwright.spaces import Log
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ class LightGbm:
     l2: Annotated[float, Log(1e-6, 100.0)] = 1e-2
     category_smooth: Annotated[float, Log(0.1, 100.0)] = 10.0
     random_cuts: bool = False
+    features: FeatureWork = FeatureWork()
 
     name: ClassVar[str] = "LightGbm"
     contains_rows: ClassVar[bool] = False

@@ -23,6 +23,7 @@ from modelwright.families.base import (
     write_fitted,
 )
 from modelwright.families.dummy import Dummy
+from modelwright.families.feature_work import FeatureWork
 from modelwright.families.matrix import Matrix
 from modelwright.spaces import Log
 
@@ -48,6 +49,7 @@ class Linear:
     scaling: Literal["standard", "robust", "quantile"] = "standard"
     penalty: Literal["l2", "elastic"] = "l2"
     min_count: Annotated[int, Log(2, 50)] = 5
+    features: FeatureWork = FeatureWork()
 
     name: ClassVar[str] = "Linear"
     contains_rows: ClassVar[bool] = False

@@ -19,6 +19,7 @@ from modelwright.families.base import (
     weighted_quantile,
     write_fitted,
 )
+from modelwright.families.feature_work import FeatureWork
 from modelwright.families.matrix import Matrix
 from modelwright.spaces import Log
 
@@ -41,6 +42,7 @@ class KNearest:
     neighbours: Annotated[int, Log(1, 100)] = 15
     near: bool = True
     scaling: Literal["standard", "robust", "quantile"] = "standard"
+    features: FeatureWork = FeatureWork()
 
     name: ClassVar[str] = "KNearest"
     contains_rows: ClassVar[bool] = True
