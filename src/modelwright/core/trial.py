@@ -105,12 +105,17 @@ class Failure:
 
 @dataclass(frozen=True)
 class Progress:
-    """A message from a running trial; `step` counts in the objective's unit."""
+    """A message from a running trial; `step` counts in the objective's unit.
+
+    `done` is the share of the trial's work that is behind it, where the trial knows: a study with a
+    budget in seconds drops a trial that would end too late.
+    """
 
     trial: int
     step: float
     scores: Mapping[str, float] = field(default_factory=dict)
     message: str = ""
+    done: float | None = None
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from modelwright.data.columns import ColumnInfo
 from modelwright.data.parts import Part, load_part, write_part
 from modelwright.data.read import Raw
 from modelwright.data.schema import Schema, Task, encode_rows
-from modelwright.data.split import Rows, split_rows
+from modelwright.data.split import Rows, folds_for, split_rows
 from modelwright.data.table import Table
 from modelwright.data.target import Target, read_target
 
@@ -36,7 +36,8 @@ class Question:
     """What is asked of a table. Columns for group, weight and `drop` are no features.
 
     `group`: rows of one group stay on one side of every split. `time`: the past predicts the
-    future. One of the two at most. `seal` false keeps no sealed part.
+    future. One of the two at most. `seal` false keeps no sealed part. `seconds` is the budget of
+    the search in wall time, by which the number of folds is chosen.
     """
 
     target: str
@@ -48,6 +49,7 @@ class Question:
     drop: tuple[str, ...] = ()
     seal: bool = True
     seed: int = 0
+    seconds: float | None = None
 
     def __post_init__(self) -> None:
         if self.group is not None and self.time is not None:
@@ -98,6 +100,7 @@ def prepare(
         times=_times(table, question.time),
         seal=question.seal and test is None,
         seed=question.seed,
+        folds=folds_for(len(target.y), len(schema.columns), len(target.classes), question.seconds),
     )
     weights = _weights(table, question.weight)
     dev, sealed = folder / "dev", folder / "sealed"

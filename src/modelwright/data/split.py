@@ -21,11 +21,31 @@ SEALED_MAX = 10_000
 SEALED_FROM = 1000
 FOLDS = 5
 REPEATS = 3
+# What `folds_for` reckons with.
+FIT_SECONDS, CELL_SECONDS, SEARCH_SHARE, DESIGNS = 0.3, 1.2e-5, 0.7, 12
 # From this many rows one held-out part is as telling as folds, and five times cheaper.
 HOLDOUT_FROM = 100_000
 HOLDOUT_MAX = 20_000
 # Groups beyond this number are dealt at random: the balance comes by itself.
 _GREEDY_GROUPS = 5000
+
+
+def folds_for(n_rows: int, n_columns: int, n_classes: int, seconds: float | None) -> int:
+    """How many folds a budget of that many seconds allows: 5, 3, or 1 for a held-out part.
+
+    Some dozen designs should be judged on all folds. A fit is taken to cost what it costs on the
+    average over families (docs/notebook.md has the figures), on two cores; it is an estimate, made
+    from the table's size alone so that the split does not depend on the machine. Without a clock
+    there are 5.
+
+    >>> folds_for(1000, 14, 2, 60.0), folds_for(40_000, 14, 2, 60.0)
+    (5, 1)
+    """
+    if seconds is None:
+        return FOLDS
+    fit = FIT_SECONDS + CELL_SECONDS * n_rows * n_columns * max(1.0, n_classes / 2)
+    affordable = 2 * SEARCH_SHARE * seconds / (DESIGNS * fit)
+    return next((k for k in (FOLDS, 3) if affordable >= k), 1)
 
 
 @dataclass(frozen=True)
@@ -64,13 +84,15 @@ def split_rows(
     times: npt.NDArray[np.float64] | None = None,
     seal: bool = True,
     seed: int = 0,
+    folds: int = FOLDS,
 ) -> Split:
     """Splits the rows of a table; equal arguments give equal splits.
 
     `y` is `[n]`, class codes when `classes` is true, else values, which are balanced by quantile.
     With `groups` (codes) no group is on two sides. With `times` the sealed part is the last one,
     folds train on the past of what they validate, and equal times stay together. `seal` false
-    keeps all rows for development (the test rows are a file of their own). Random in `seed` only.
+    keeps all rows for development (the test rows are a file of their own). `folds` of 1 is one
+    held-out part, also taken from 100,000 rows on. Random in `seed` only.
     """
     key = Key.of(seed).child("split")
     n = len(y)
@@ -78,19 +100,20 @@ def split_rows(
     n_sealed = min(SEALED_MAX, round(SEALED_SHARE * n)) if seal else 0
     strata = y.astype(np.int64) if classes else _quantiles(y)
     if times is not None:
-        return _by_time(times, n_sealed)
+        return _by_time(times, n_sealed, folds)
     rng = np.random.default_rng(key.seed(128))
     if groups is not None:
-        return _by_group(strata, np.unique(groups, return_inverse=True)[1], n_sealed, rng)
+        codes = np.unique(groups, return_inverse=True)[1]
+        return _by_group(strata, codes, n_sealed, rng, max(2, folds))
     sealed = _draw(strata, n_sealed, rng)
     dev = np.setdiff1d(np.arange(n), sealed)
-    if len(dev) >= HOLDOUT_FROM:
+    if len(dev) >= HOLDOUT_FROM or folds < 2:
         valid = _draw(strata[dev], min(HOLDOUT_MAX, round(SEALED_SHARE * len(dev))), rng)
         parts = np.ones((1, len(dev)), dtype=np.int8)
         parts[0, valid] = 2
         return Split("stratified", dev, sealed, parts, notes=_notes(sealed, 1, 1, n))
     repeats = REPEATS if n < SEALED_FROM else 1
-    k = min(FOLDS, len(dev) // 2)
+    k = min(folds, len(dev) // 2)
     dealt = [_deal(strata[dev], k, rng) for _ in range(repeats)]
     parts = np.concatenate([_parts(fold, k) for fold in dealt])
     return Split("stratified", dev, sealed, parts, repeats, _notes(sealed, k, repeats, n))
@@ -153,7 +176,11 @@ def _notes(sealed: Rows, k: int, repeats: int, n: int) -> tuple[str, ...]:
 
 
 def _by_group(
-    strata: npt.NDArray[np.int64], groups: Rows, n_sealed: int, rng: np.random.Generator
+    strata: npt.NDArray[np.int64],
+    groups: Rows,
+    n_sealed: int,
+    rng: np.random.Generator,
+    folds: int,
 ) -> Split:
     n, n_groups = len(strata), int(groups.max()) + 1
     if n_groups < 2:
@@ -166,7 +193,7 @@ def _by_group(
         sealed = np.flatnonzero(side == 1)
     dev = np.setdiff1d(np.arange(n), sealed)
     inner = np.unique(groups[dev], return_inverse=True)[1]
-    k = min(FOLDS, int(inner.max()) + 1)
+    k = min(folds, int(inner.max()) + 1)
     repeats = REPEATS if n < SEALED_FROM else 1
     dealt = [_assign(strata[dev], inner, np.full(k, 1 / k), rng) for _ in range(repeats)]
     parts = np.concatenate([_parts(fold, k) for fold in dealt])
@@ -226,8 +253,11 @@ def _assign_at_random(
 # -- time ----------------------------------------------------------------------------------------
 
 
-def _by_time(times: npt.NDArray[np.float64], n_sealed: int) -> Split:
-    """Sealed is the end; the rest is cut into blocks, each validated by a model of those before."""
+def _by_time(times: npt.NDArray[np.float64], n_sealed: int, folds: int) -> Split:
+    """Sealed is the end; the rest is cut into blocks, each validated by a model of those before.
+
+    With `folds` of 1 the last fifth is validated by a model of all that came before.
+    """
     order = np.argsort(times, kind="stable")
     n = len(order)
     ordered = times[order]
@@ -236,7 +266,8 @@ def _by_time(times: npt.NDArray[np.float64], n_sealed: int) -> Split:
     dev_order = order[:cut]
     dev = np.sort(dev_order)
     place = np.searchsorted(dev, dev_order)
-    edges = [_boundary(ordered[:cut], round(cut * i / (FOLDS + 1))) for i in range(1, FOLDS + 1)]
+    marks = [i / (folds + 1) for i in range(1, folds + 1)] if folds > 1 else [1 - SEALED_SHARE]
+    edges = [_boundary(ordered[:cut], round(cut * mark)) for mark in marks]
     edges = sorted({e for e in edges if 0 < e < cut})
     if not edges:
         raise InputError(

@@ -1,7 +1,7 @@
 """Fits a design on the folds of a table and scores it: what `modelwright build` evaluates.
 
 The documents it knows, by their `type`: a family's name (role `search` or `rival`), `Blend`,
-`Refit`, and `Rival` for the person's present model.
+`Refit`, `Student`, and `Rival` for the person's present model.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -21,13 +21,15 @@ from modelwright.core.keys import Key
 from modelwright.core.problem import Limit
 from modelwright.core.roles import Tools
 from modelwright.core.trial import Evidence, Progress, Trial
-from modelwright.evaluators import closing, rival
+from modelwright.evaluators import closing, rival, student
+from modelwright.evaluators.behave import asked_of, measure, predict_of_fitted
 from modelwright.evaluators.keep import keep_array, keep_folds
 from modelwright.evaluators.latency import latency_ms
 from modelwright.evaluators.table import TableData, load_table
 from modelwright.families import FAMILIES, SEARCHED, family, table_model
 from modelwright.families.base import Family, Fitted, FloatArray, Task
 from modelwright.families.pipeline import fit_design
+from modelwright.models.behaviour import Asked
 from modelwright.models.crossfit import Validation, score_oof
 from modelwright.models.decision import parse_constraint
 from modelwright.models.metrics import METRICS, STANDARD, Metric, find_metric
@@ -43,11 +45,13 @@ def load(
     constraint: str | None = None,
     sealed: str | None = None,
     path: str | None = None,
+    behaviour: Mapping[str, Any] | None = None,
 ) -> FitAndScore:
     """The evaluator from plain data: a worker's entry point.
 
     `sealed` is the folder of the sealed part, read only by a `Refit` on all rows. `path` is put on
-    the path of imports, for a metric or model of the user's own.
+    the path of imports, for a metric or model of the user's own. `behaviour` has the `names` to
+    measure and the columns declared `monotone` and `invariant` (see `behave.asked_of`).
     """
     if path is not None and path not in sys.path:
         sys.path.append(path)
@@ -57,6 +61,7 @@ def load(
         Space(table_model(families)),
         None if constraint is None else parse_constraint(constraint),
         None if sealed is None else Path(sealed),
+        asked_of(behaviour),
     )
 
 
@@ -69,7 +74,8 @@ class FitAndScore:
     `fit_seconds` (median of one fit), `latency_ms` (with noise) and `size_kb`; artefacts `oof`
     (float32 `[repeats, n, k]`, NaN where not validated) and `model` (those of all folds, packed) at
     the full rung; facts `family`, `n_folds`, `n_train`, `rounds` (of boosting), `finish` (the
-    calibration and decision to ship) and `contains_rows`.
+    calibration and decision to ship) and `contains_rows`. Behaviour that is `asked` for is
+    among the scores, with noise.
 
     A boosted model watches the validation rows to know when to stop, but no fold is scored at its
     own best round: all use the median of the folds' best.
@@ -80,6 +86,7 @@ class FitAndScore:
     space: Space
     constraint: Limit | None = None
     sealed: Path | None = None
+    asked: Asked = Asked()
 
     def protocol(self) -> Mapping[str, Any]:
         """Metric, constraint and version of this code; the data is named by who prepared it."""
@@ -102,6 +109,8 @@ class FitAndScore:
             yield from closing.refit_members(self, table, document, trial, tools)
         elif kind == "Rival":
             yield rival.score_rival(self, table, document, trial, tools)
+        elif kind == "Student":
+            yield from student.score_student(self, table, document, trial, tools)
         else:
             yield from self._fit_folds(table, self.design(trial.candidate.document), trial, tools)
 
@@ -132,17 +141,24 @@ class FitAndScore:
         fits = Fits(design, table, validation)
         for fold in range(len(validation.parts)):
             fits.add(fold, share, trial.seed, tools.threads)
-            yield Progress(trial.number, float(fold + 1), message=f"fold {fold + 1}")
-        yield self._evidence(fits, trial, tools)
+            done = (fold + 1) / len(validation.parts)
+            yield Progress(trial.number, float(fold + 1), message=f"fold {fold + 1}", done=done)
+        yield self.evidence(fits, trial, tools)
 
-    def _evidence(self, fits: Fits, trial: Trial, tools: Tools) -> Evidence:
+    def evidence(self, fits: FoldFits, trial: Trial, tools: Tools) -> Evidence:
+        """The evidence of a design that was fitted on folds."""
         oof, models = fits.predictions(), fits.models()
         first = models[0]
         scored = score_oof(fits.validation, oof, self.metric, self.extra, self.constraint)
         kept, size = keep_folds(models if trial.fidelity >= 1 else models[:1], tools.store)
         median, noise = latency_ms(first, fits.table.part)
+        predicts = [predict_of_fitted(fitted, fits.table) for fitted in models]
+        behaves, noises = measure(
+            self.asked, self.metric, fits.table, fits.validation, predicts, scored.finish
+        )
         scores = {
             **scored.scores,
+            **behaves,
             "fit_seconds": float(np.median(fits.seconds)),
             "latency_ms": median,
             "size_kb": size / 1000,
@@ -166,10 +182,23 @@ class FitAndScore:
             trial.number,
             scores,
             scored.folds,
-            {"latency_ms": noise},
+            {**noises, "latency_ms": noise},
             artefacts=artefacts,
             facts=facts,
         )
+
+
+class FoldFits(Protocol):
+    """A design fitted fold by fold: its out-of-fold predictions, its models, what they took."""
+
+    design: Family
+    table: TableData
+    validation: Validation
+    seconds: list[float]
+    n_train: int
+
+    def predictions(self) -> FloatArray: ...  # noqa: D102
+    def models(self) -> list[Fitted]: ...  # noqa: D102
 
 
 class Fits:

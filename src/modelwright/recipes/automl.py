@@ -96,7 +96,7 @@ def plan_build(
     path = folder or new_folder(workspace, name or _stem(question))
     try:
         table, test = _read(question, frame, path / "data")
-        prepared = prepare(table, _split_question(question), path / "data", test)
+        prepared = prepare(table, _split_question(question, wanted), path / "data", test)
         if question.baseline is not None:
             check_rival(question.baseline, load_part(prepared.dev), prepared.dev)
     except BaseException:
@@ -188,12 +188,13 @@ def plan_again(run_folder: RunFolder, record: Record, began: float) -> BuildPlan
 # -- parts ---------------------------------------------------------------------------------------
 
 
-def _split_question(question: Question) -> Any:
+def _split_question(question: Question, budget: Budget) -> Any:
     from modelwright.data import Question as Split
 
     return Split(
         question.target, question.task, question.positive, question.group, question.time,  # type: ignore[arg-type]
         question.weight, question.drop, question.sealed and question.test is None, question.seed,
+        budget.seconds,
     )  # fmt: skip
 
 

@@ -23,6 +23,7 @@ from modelwright.core.version import VERSION
 from modelwright.core.view import View
 from modelwright.ledger import Ledger, Writer
 from modelwright.study.bounds import rule_budget, trouble_with, why_over
+from modelwright.study.pace import Pace
 from modelwright.study.rungs import promotable
 from modelwright.study.study import Study
 
@@ -52,6 +53,7 @@ class Session:
         self._folded = 0
         self._orders: list[Trial] = []
         self._inbox_at = float("-inf")
+        self._pace = Pace()
         self._base = record.view.elapsed - (time.monotonic() if began is None else began)
 
     # -- opening -----------------------------------------------------------------------------
@@ -173,9 +175,13 @@ class Session:
     # -- evaluate, record, judge -------------------------------------------------------------
 
     def take(self, message: Progress | Evidence) -> None:
-        """Records a trial's evidence; progress is not a row."""
-        if isinstance(message, Progress) or self.record.view.outcome(message.trial) is not None:
+        """Records a trial's evidence; progress is not a row, but tells when a trial would end."""
+        if isinstance(message, Progress):
+            self._pace.hear(message)
             return
+        if self.record.view.outcome(message.trial) is not None:
+            return
+        message = self._pace.explain(message)
         goals = tuple(goal.metric for goal in self.study.problem.goals)
         refit = self.record.view.trials[message.trial].role == "refit"  # fitted, not scored
         checked = message.checked(() if refit else goals)
@@ -365,6 +371,7 @@ class Session:
     def orders(self) -> Sequence[Trial]:
         """The trials ordered since the last call, durable by now."""
         orders, self._orders = self._orders, []
+        self._pace.start(orders)
         return orders
 
     def deadline(self) -> float | None:
@@ -384,8 +391,10 @@ class Session:
         return max(0.0, min(INBOX_SECONDS, left))
 
     def overdue(self) -> list[int]:
-        """Trials to cancel: they run past the end of what their phase may spend."""
+        """Trials to cancel: they run, or would run, past the end of what their phase may spend."""
         deadline = self.deadline()
-        if deadline is None or time.monotonic() < deadline:
+        if deadline is None:
             return []
+        if time.monotonic() < deadline:
+            return self._pace.too_long(deadline)
         return [trial.number for trial in self.record.view.pending]
