@@ -26,6 +26,8 @@ DESIGNS: list[tuple[str, dict[str, Any]]] = [
     ("Forest", {"trees": 50, "kind": "random", "min_leaf": 1}),
     ("LightGbm", {}),
     ("LightGbm", {"random_cuts": True, "min_leaf": 2, "category_smooth": 0.1}),
+    ("KNearest", {}),
+    ("KNearest", {"near": False, "neighbours": 40, "scaling": "quantile"}),
     ("CatBoost", {}),
     ("CatBoost", {"one_hot": 64, "depth": 3}),
 ]
@@ -147,3 +149,10 @@ def test_what_has_no_form_is_told() -> None:
 
     with pytest.raises(NotExpressibleError, match="Odd has no form"):
         predict_by_onnx(Odd(), Inputs.of([[1.0]]))
+
+
+def test_many_training_rows_are_refused() -> None:
+    rng = np.random.default_rng(0)
+    wide = Examples(Inputs.of(rng.normal(size=(5000, 300))), rng.normal(size=5000), "regression")
+    with pytest.raises(NotExpressibleError, match="5,000 rows of 300 columns"):
+        predict_by_onnx(family("KNearest")().fit(wide), wide.X)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +22,9 @@ from modelwright.families.base import (
 from modelwright.families.feature_work import FeatureWork
 from modelwright.families.matrix import Matrix
 from modelwright.spaces import Log
+
+if TYPE_CHECKING:
+    from modelwright.families.onnx_graph import Graph
 
 MAX_ROWS = 10_000
 _CELLS = 4_000_000
@@ -138,6 +141,12 @@ class FittedNearest:
     def with_rounds(self, rounds: int) -> FittedNearest:
         """Itself: there are no rounds."""
         return self
+
+    def add_to(self, graph: Graph, numeric: str, codes: str) -> str:
+        """The same search as ONNX nodes, the training rows among them; the name of its answers."""
+        from modelwright.families.onnx_matrix import add_nearest
+
+        return add_nearest(self, graph, numeric, codes)
 
     def export(self, folder: Path) -> None:
         """Writes one JSON file and one file of arrays, the training rows among them."""

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from modelwright.families.base import FloatArray
-from modelwright.families.onnx_graph import Graph
+from modelwright.families.onnx_graph import Graph, NotExpressibleError
 
 if TYPE_CHECKING:
     from modelwright.families.linear import FittedLinear
     from modelwright.families.matrix import Matrix
+    from modelwright.families.nearest import FittedNearest
 
+MAX_CELLS = 1_000_000  # of training rows in a file
 _HUGE = 1e100
 # Wichura 1988, algorithm AS 241: the normal quantile, |q - 1/2| <= 0.425, and beyond it.
 _MIDDLE = (
@@ -146,3 +148,45 @@ def add_linear(linear: FittedLinear, graph: Graph, numeric: str, codes: str) -> 
     else:
         shares = graph.node("Softmax", scores, axis=1)
     return graph.spread(shares, linear.classes, linear.n_classes)
+
+
+def add_nearest(nearest: FittedNearest, graph: Graph, numeric: str, codes: str) -> str:
+    """Nearest neighbours: first more than enough by a matrix product, then of these exactly."""
+    rows, width = np.asarray(nearest.rows, float), nearest.matrix.width
+    if rows.size > MAX_CELLS:
+        raise NotExpressibleError(
+            f"KNearest holds {len(rows):,} rows of {width} columns; an ONNX file takes up to "
+            f"{MAX_CELLS:,} numbers of them."
+        )
+    if nearest.level is not None or not width:
+        raise NotExpressibleError("KNearest is written only for means over at least one column.")
+    A = nearest.matrix.add_to(graph, numeric, codes)
+    k = min(nearest.design.neighbours, len(rows))
+    more = min(2 * k + 8, len(rows))
+    rough = graph.weighted(A, -2 * rows.T, (rows**2).sum(axis=1))
+    few = _least(graph, _least(graph, rough, more)[1], more)[0]  # in the order of the rows
+    found = graph.node("Gather", graph.constant(rows), few, axis=0)
+    apart = graph.node("Sub", found, graph.node("Unsqueeze", A, graph.constant([1])))
+    far = graph.node("Sqrt", graph.summed(graph.node("Mul", apart, apart), 2))
+    distance, place = _least(graph, far, k)
+    near = graph.node("GatherElements", few, place, axis=1)
+    votes = graph.node("Gather", graph.constant(np.asarray(nearest.weights, float)), near)
+    if nearest.design.near:
+        least = graph.constant(np.float64(1e-9))
+        votes = graph.node("Div", votes, graph.node("Max", distance, least))
+    none = graph.node("LessOrEqual", graph.summed(votes, keep=True), graph.constant(np.float64(0)))
+    votes = graph.where(none, graph.constant(np.float64(1)), votes)
+    votes = graph.node("Div", votes, graph.summed(votes, keep=True))
+    if not nearest.n_classes:
+        y = graph.node("Gather", graph.constant(np.asarray(nearest.y, float)), near)
+        return graph.summed(graph.node("Mul", votes, y), keep=True)
+    classes = np.eye(nearest.n_classes)[nearest.y.astype(int)]
+    theirs = graph.node("Gather", graph.constant(classes), near, axis=0)
+    return graph.summed(
+        graph.node("Mul", theirs, graph.node("Unsqueeze", votes, graph.constant([2])))
+    )
+
+
+def _least(graph: Graph, x: str, k: int) -> list[str]:
+    """The k smallest of each row, rising, and where they stand; of equal ones the first."""
+    return graph.nodes("TopK", [x, graph.constant([k])], 2, largest=0, axis=1)
