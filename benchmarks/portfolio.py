@@ -1,0 +1,179 @@
+"""Learns the portfolio: an order of designs, from measured fits on many sets.
+
+    python benchmarks/portfolio.py --budget-minutes 30        # resumable cells: one design, one set
+    python benchmarks/portfolio.py --choose                   # writes recipes/portfolio.json
+    python benchmarks/portfolio.py --report                   # what the order is worth, set by set
+
+Greedy selection in the spirit of TabRepo (Salinas and Erickson 2023, arXiv:2311.02971): next comes
+the design whose addition lowers the mean loss of the ensemble most for its cost, over all sets.
+Differs: the loss is on rows that the ensemble's weights did not see, scaled per set between the
+constant answer (1) and the best ensemble of all designs (0), and a step's gain is divided by the
+square root of its cost, so that cheap ones come early.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+from argparse import Namespace
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import environments
+from cells import Bench, Method, Row, arguments, main, newest, read
+from portfolio_designs import LABELS, SETS
+from tabular_data import catalogue
+
+KEPT = environments.ROOT / "portfolio"
+OUT = Path(__file__).resolve().parents[1] / "src" / "modelwright" / "recipes" / "portfolio.json"
+PROBLEMS = tuple(f"{name}:{label}" for label in LABELS for name in SETS)
+BENCH = Bench(
+    "portfolio",
+    (Method("modelwright", "modelwright", "portfolio_cell.py"),),
+    PROBLEMS,
+    (0,),
+    cell_seconds=600,
+)
+STEPS, LENGTH = 12, 16
+Floats = NDArray[np.float64]
+
+
+class Measured:
+    """One set: predictions of every design on validation and test rows, and what each cost."""
+
+    def __init__(self, name: str, rows: Sequence[Row]) -> None:
+        self.task = catalogue()[name]["problem_type"]
+        self.labels = [r["problem"].partition(":")[2] for r in rows]
+        files = [np.load(KEPT / f"{name}-{label}-{rows[0]['seed']}.npz") for label in self.labels]
+        self.y, self.y_test = files[0]["y_valid"], files[0]["y_test"]
+        self.valid = [f["valid"].astype(float) for f in files]
+        self.test = [f["test"].astype(float) for f in files]
+        unit = next(r for r in rows if r["problem"].endswith(":LightGbm-0"))
+        self.cost = {
+            label: r["result"]["fit_cpu_s"] / unit["result"]["fit_cpu_s"]
+            for label, r in zip(self.labels, rows, strict=True)
+        }
+        self.trivial = self._loss(self.y_test, [_constant(self.y, self.y_test, self.task)], [1.0])
+
+    def _loss(self, y: Any, predictions: Sequence[Floats], weights: Sequence[float]) -> float:
+        mean = sum(w * p for w, p in zip(weights, predictions, strict=True))
+        mean = mean / sum(weights)
+        if self.task == "regression":
+            return float(np.sqrt(np.mean((mean - y) ** 2)))
+        share = mean[np.arange(len(y)), y.astype(int)] / mean.sum(axis=1)
+        return float(-np.log(np.clip(share, 1e-4, 1)).mean())
+
+    def ensemble(self, chosen: Sequence[str]) -> float:
+        """Test loss of the greedy ensemble (Caruana et al. 2004) of these designs."""
+        have = [self.labels.index(c) for c in chosen if c in self.labels]
+        if not have:
+            return self.trivial
+        counts = np.zeros(len(have))
+        for _ in range(STEPS):
+            losses = []
+            for i in range(len(have)):
+                counts[i] += 1
+                losses.append(self._loss(self.y, [self.valid[j] for j in have], list(counts)))
+                counts[i] -= 1
+            counts[int(np.argmin(losses))] += 1
+        return self._loss(self.y_test, [self.test[j] for j in have], list(counts))
+
+
+def _constant(y: Any, test: Any, task: str) -> Floats:
+    if task == "regression":
+        return np.full(len(test), float(np.mean(y)))
+    shares = np.bincount(y.astype(int), minlength=int(max(y.max(), test.max())) + 1) + 1.0
+    return np.tile(shares / shares.sum(), (len(test), 1))
+
+
+def measured(rows: Sequence[Row]) -> dict[str, Measured]:
+    """The sets whose default design was measured, by name."""
+    groups: dict[str, list[Row]] = {}
+    for row in rows:
+        groups.setdefault(row["problem"].partition(":")[0], []).append(row)
+    whole = {n: g for n, g in groups.items() if any(":LightGbm-0" in r["problem"] for r in g)}
+    return {name: Measured(name, group) for name, group in whole.items()}
+
+
+def order(sets: dict[str, Measured], length: int = LENGTH) -> list[tuple[str, float, float]]:
+    """Labels in their order, with the mean scaled loss after each and its relative cost."""
+    labels = sorted({label for m in sets.values() for label in m.labels})
+    best = {n: min(m.ensemble(m.labels), m.ensemble(["LightGbm-0"])) for n, m in sets.items()}
+
+    def scaled(chosen: Sequence[str]) -> float:
+        return float(
+            np.mean(
+                [
+                    np.clip((m.ensemble(chosen) - best[n]) / (m.trivial - best[n] + 1e-12), -1, 2)
+                    for n, m in sets.items()
+                ]
+            )
+        )
+
+    cost = {
+        label: float(np.median([m.cost[label] for m in sets.values() if label in m.cost]))
+        for label in labels
+    }
+    out: list[tuple[str, float, float]] = []
+    now = 1.0
+    while len(out) < min(length, len(labels)):
+        chosen = [label for label, *_ in out]
+        after = {label: scaled([*chosen, label]) for label in labels if label not in chosen}
+        label = max(after, key=lambda x: (now - after[x]) / np.sqrt(cost[x] + 0.2))
+        now = after[label]
+        out.append((label, now, cost[label]))
+        print(f"{len(out):2d}. {label:14s} loss {now:.4f} cost {cost[label]:.2f}", flush=True)
+    return out
+
+
+def choose(rows: Sequence[Row]) -> None:
+    """Writes the package's portfolio from all sets."""
+    documents = {r["problem"].partition(":")[2]: r["result"]["document"] for r in rows}
+    sets = measured(rows)
+    listed = [
+        {"document": json.loads(documents[label]), "cost": round(cost, 3), "loss": round(loss, 5)}
+        for label, loss, cost in order(sets)
+    ]
+    about = {
+        "date": str(datetime.date.today()),
+        "sets": sorted(sets),
+        "what": "designs in the order in which a search tries them; cost is beside the first family's "
+        "default, loss the mean scaled test loss of the ensemble so far",
+        "designs": listed,
+    }
+    OUT.write_text(json.dumps(about, indent=1) + "\n")
+    print(f"wrote {OUT.name}: {len(listed)} designs from {len(sets)} sets")
+
+
+def report(rows: Sequence[Row], _: Namespace) -> str:
+    """The order learned on all sets but one, judged on that one: half of the sets in turn."""
+    sets = measured(rows)
+    names = sorted(sets)
+    lines = ["| order learned without | its first 5 | its first 10 | defaults of the families |"]
+    lines.append("|---|---|---|---|")
+    for part in (names[::2], names[1::2]):
+        rest = {n: sets[n] for n in names if n not in part}
+        learned = [label for label, *_ in order(rest, 10)]
+        defaults = [label for label in LABELS if label.endswith("-0")]
+
+        def mean(chosen: Sequence[str], part: Sequence[str] = part) -> float:
+            return float(np.mean([sets[n].ensemble(chosen) / sets[n].trivial for n in part]))
+
+        lines.append(
+            f"| {', '.join(part)} | {mean(learned[:5]):.4f} | {mean(learned):.4f} "
+            f"| {mean(defaults):.4f} |"
+        )
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    parser = arguments("Learn the portfolio.")
+    parser.add_argument("--choose", action="store_true", help="write the package's portfolio")
+    if parser.parse_known_args()[0].choose:
+        choose([r for r in read(newest("portfolio"))[0] if "result" in r])
+    else:
+        main(BENCH, report, parser)

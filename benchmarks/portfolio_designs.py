@@ -1,0 +1,45 @@
+"""The designs that the portfolio is chosen from: each family's default, and drawn ones."""
+
+from __future__ import annotations
+
+from typing import Any
+
+ROWS = 6000
+# How many drawn designs stand beside each default.
+DRAWN = {
+    "LightGbm": 8,
+    "CatBoost": 5,
+    "RealMlp": 4,
+    "TabM": 4,
+    "Forest": 3,
+    "Linear": 3,
+    "KNearest": 1,
+    "GlassBox": 1,
+}
+LABELS = tuple(f"{name}-{i}" for name, n in DRAWN.items() for i in range(n + 1))
+SETS = (
+    "adult_income", "german_credit", "compas_two_year", "bank_marketing", "credit_default",
+    "telco_churn", "titanic", "mammography", "pima_diabetes", "spambase", "horse_colic", "soybean",
+    "letter_recognition", "california_housing", "ames_housing", "abalone", "wine_quality_white",
+    "bike_sharing_hour", "diamonds", "hotel_rates", "concrete", "insurance_charges",
+)  # fmt: skip
+
+
+def design_of(label: str) -> tuple[str, Any]:
+    """The document and the design of a label: `LightGbm-0` is the default, others are drawn."""
+    import json
+
+    from modelwright.core.keys import Key
+    from modelwright.families import family
+    from modelwright.spaces import Space
+
+    name, _, number = label.partition("-")
+    space = Space(family(name))
+    if number == "0":
+        design = family(name)()
+    else:  # odd ones are drawn from the whole space, even ones are the default with parts redrawn
+        key = Key.of(2026).child("portfolio", name, int(number))
+        odd = int(number) % 2 == 1
+        design = space.sample(key) if odd else space.mutate(family(name)(), key, "large")
+    document = json.dumps({"type": name, **json.loads(space.dump(design))})
+    return document, design
