@@ -46,6 +46,12 @@ def build(
     limit: Annotated[
         list[str] | None, typer.Option(help='A hard limit, such as "latency_ms<=1".')
     ] = None,
+    behave: Annotated[
+        list[str] | None, typer.Option(help='How it must behave, such as "flip_rate<=0.02".')
+    ] = None,
+    invariant: Annotated[
+        list[str] | None, typer.Option(help="A column that may not change the answer.")
+    ] = None,
     test: Annotated[str | None, typer.Option(help="A test file, instead of sealed rows.")] = None,
     sealed: Annotated[
         bool | None,
@@ -75,7 +81,8 @@ def build(
     from modelwright.apps import building
 
     asked = {
-        "target": target, "task": task, "metric": metric, "positive": positive, "limits": limit,
+        "target": target, "task": task, "metric": metric, "positive": positive,
+        "limits": [*(limit or []), *(behave or [])] or None, "invariant": invariant,
         "test": test, "sealed": sealed, "group": group, "time": time, "weight": weight,
         "drop": drop, "baseline": baseline, "seed": seed,
     }  # fmt: skip

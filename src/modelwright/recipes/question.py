@@ -18,7 +18,16 @@ LIMITED = {
     "latency_ms": "median time of one prediction for one row, in milliseconds",
     "size_kb": "size of the exported model, in units of 1,000 bytes",
     "fit_seconds": "time to fit the model once on its training folds, in seconds",
+    # Behaviour, measured on rows that validate (models/behaviour.py); better small, all of it.
+    "flip_rate": "share of answers that change when numbers get a little noise",
+    "monotone_violations": "share of rows where a declared direction is not kept",
+    "invariance_gap": "largest change of an answer when an invariant column changes",
+    "missing_drop": "what the score loses when the most needed column is missing",
+    "broken_columns": "columns without which the model is worse than a constant answer",
+    "hardest_ratio": "mean loss in the hardest region of the data, over the mean loss",
 }
+BEHAVES = tuple(LIMITED)[3:]
+INVARIANT_UP_TO = 0.01  # how far an answer may move with an invariant column, where no limit says
 
 
 @dataclass(frozen=True)
@@ -29,7 +38,8 @@ class Question:
     `multiclass`, `regression` or None (inferred). `metric` is a metric's name or
     `module:function`. `sealed` False keeps no rows aside. `costs` gives the cost of each kind of
     error, `{"true label>answer": cost}`; `constraint` bounds a metric when the decision threshold
-    is chosen, `"sensitivity>=0.95"`.
+    is chosen, `"sensitivity>=0.95"`. `invariant` are columns whose change may not change an answer
+    by more than 0.01, or than a limit on `invariance_gap` says.
     """
 
     data: str
@@ -47,6 +57,7 @@ class Question:
     baseline: str | None = None
     costs: Mapping[str, float] = field(default_factory=dict)
     constraint: str | None = None
+    invariant: tuple[str, ...] = ()
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -61,12 +72,31 @@ class Question:
             raise InputError("--group and --time exclude each other: give the one that matters.")
         if isinstance(self.seed, bool) or not isinstance(self.seed, int) or self.seed < 0:
             raise InputError(f"a seed is a whole number from 0; got {self.seed!r}.")
-        for text in self.limits:
-            Limit.parse(text, LIMITED)
+        self._check_limits()
         if self.costs and self.metric is not None:
             raise InputError("costs are the metric; leave the metric out, or the costs.")
         if self.constraint is not None:
             Limit.parse(self.constraint)
+
+    def _check_limits(self) -> None:
+        named = {Limit.parse(text, LIMITED).metric for text in self.limits}
+        if "invariance_gap" in named and not self.invariant:
+            raise InputError("a limit on invariance_gap needs columns: --invariant COLUMN.")
+
+    @property
+    def bounds(self) -> tuple[Limit, ...]:
+        """The limits, with those that declared columns bring along."""
+        limits = [Limit.parse(text, LIMITED) for text in self.limits]
+        if self.invariant and all(limit.metric != "invariance_gap" for limit in limits):
+            limits.append(Limit("invariance_gap", "<=", INVARIANT_UP_TO))
+        return tuple(limits)
+
+    def behaviour(self) -> dict[str, Any]:
+        """What the evaluator is to measure of behaviour, as plain data; empty for nothing."""
+        names = sorted({x.metric for x in self.bounds if x.metric in BEHAVES})
+        if not names:
+            return {}
+        return {"names": names, "invariant": list(self.invariant)}
 
     def to_json(self) -> dict[str, Any]:
         """Plain data that `Question(**...)` takes back (lists become tuples)."""

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelwright.core.errors import InputError, did_you_mean
-from modelwright.core.problem import Budget, Limit, Problem, Rungs
+from modelwright.core.problem import Budget, Problem, Rungs
 from modelwright.core.trial import Candidate
 from modelwright.policy import RulePolicy
 from modelwright.readers.runs import RunFolder
 from modelwright.recipes.closing import BlendAndRefit
-from modelwright.recipes.question import LIMITED, TASKS, Question
+from modelwright.recipes.question import TASKS, Question
 from modelwright.study import Study
 
 if TYPE_CHECKING:
@@ -61,6 +61,7 @@ def study_plan(
     from modelwright.designers import designer_json
     from modelwright.families import table_model
     from modelwright.gates import Paired
+    from modelwright.models.behaviour import place_of
     from modelwright.models.metrics import find_metric
     from modelwright.spaces import Space
 
@@ -68,12 +69,13 @@ def study_plan(
     space = Space(table_model(t.__name__ for t in types))
     asked = _metric(question, prepared.schema.classes)
     metric = find_metric(asked, prepared.schema.task)
+    for name in question.invariant:
+        place_of(prepared.schema, name)
     part = load_part(prepared.dev)
     notes = (*info.notes, *prepared.notes, *left_out)
     about = _about(question, info, prepared, notes)
     problem = Problem(
-        "table", (metric.goal,), tuple(Limit.parse(x, LIMITED) for x in question.limits), about,
-        question.seed,
+        "table", (metric.goal,), question.bounds, about, question.seed,
     )  # fmt: skip
     arguments = {
         "task": prepared.schema.task,
@@ -82,6 +84,7 @@ def study_plan(
         "constraint": question.constraint,
         "sealed": None if prepared.sealed is None else str(prepared.sealed.absolute()),
         "path": str(Path.cwd()),
+        "behaviour": question.behaviour(),
     }
     n_folds = len(part.parts) // max(1, part.repeats)
     study = Study(
