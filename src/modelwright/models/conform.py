@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -13,6 +13,7 @@ import numpy.typing as npt
 from modelwright.core.errors import InputError
 from modelwright.families.base import FloatArray
 from modelwright.models.conformal import (
+    RULES,
     Conformal,
     Intervals,
     Rule,
@@ -22,7 +23,6 @@ from modelwright.models.conformal import (
 from modelwright.models.crossfit import Validation
 
 LEVELS = (0.8, 0.9, 0.95)
-RULES: tuple[Rule, ...] = ("least", "adaptive", "by_class")
 _MAIN = 0.9
 _MAX_ROWS = 50_000
 _LEAST_ROWS = 9  # below so many nine of ten cannot be promised
@@ -49,7 +49,8 @@ def choose_conformal(
     ones by more than a standard error. `how` is the split; groups and time bring a warning. At most
     50,000 rows, evenly spaced, are looked at. None when there are fewer than 9 rows.
     """
-    validation, oof = _thinned(validation, oof)
+    validation, rows = validation.thinned(_MAX_ROWS)
+    oof = oof[:, rows]
     if int((validation.blocks >= 0).sum()) < _LEAST_ROWS:
         return None
     if validation.task != "regression":
@@ -194,13 +195,3 @@ def _sentence(levels: list[dict[str, Any]], what: str, size: str, how: str) -> s
     if how == "time":
         told += " Later rows may differ from earlier ones, so that in time this may be missed."
     return told
-
-
-def _thinned(validation: Validation, oof: FloatArray) -> tuple[Validation, FloatArray]:
-    step = -(-len(validation.y) // _MAX_ROWS)
-    if step == 1:
-        return validation, oof
-    rows = np.arange(0, len(validation.y), step)
-    w = None if validation.weights is None else validation.weights[rows]
-    small = replace(validation, y=validation.y[rows], parts=validation.parts[:, rows], weights=w)
-    return small, oof[:, rows]

@@ -23,6 +23,7 @@ from modelwright.families.base import FloatArray
 
 Labels = npt.NDArray[Any]
 Rule = Literal["least", "adaptive", "by_class"]
+RULES: tuple[Rule, ...] = ("least", "adaptive", "by_class")
 _KEPT, _TAIL = 200, 100  # of many scores so many are kept, and all of the highest
 _RANK, _PENALTY = 2, 0.02  # adaptive sets: what each label after the second costs
 _EPS = 1e-9
@@ -94,14 +95,17 @@ class Difficulty:
         middle = float(np.average(errors, weights=weights))
         if n_parts < 2 or middle <= 0:
             return cls()
-        order = np.argsort(predictions, kind="stable")
+        edges = np.unique(np.quantile(predictions, np.linspace(0, 1, n_parts + 1)))
+        part = np.searchsorted(edges[1:-1], predictions, side="right")
         at, size = [], []
-        for rows in np.array_split(order, n_parts):
+        for rows in (np.flatnonzero(part == i) for i in range(len(edges) - 1)):
             w = weights[rows]
             kept = 10 * float(weights.mean())
             level = (float(w @ errors[rows]) + kept * middle) / (float(w.sum()) + kept)
             at.append(float(predictions[rows].mean()))
             size.append(max(level, 0.05 * middle))
+        if len(at) < 2:  # all predictions are one
+            return cls()
         return cls(tuple(at), tuple(size))
 
     def of(self, predictions: FloatArray) -> FloatArray:

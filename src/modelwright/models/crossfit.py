@@ -12,7 +12,9 @@ import numpy.typing as npt
 
 from modelwright.core.problem import Limit
 from modelwright.families.base import FloatArray, IntArray, Task
-from modelwright.models.calibration import NONE, Calibration, fit_calibration, kinds_for
+from modelwright.models.abstention import Abstention
+from modelwright.models.calibration import NONE, Calibration, Kind, fit_calibration, kinds_for
+from modelwright.models.conformal import Conformal, conformal_from_json
 from modelwright.models.decision import Decision, choose_decision
 from modelwright.models.metrics import Metric, score_predictions
 
@@ -92,6 +94,14 @@ class Validation:
         w = self.weight(rows)
         return y, p, None if w is None else np.concatenate([w[s] for s in seen])
 
+    def thinned(self, most: int) -> tuple[Validation, slice]:
+        """At most so many rows, evenly spaced, and which ones they are."""
+        rows = slice(0, None, -(-len(self.y) // most))
+        if rows.step == 1:
+            return self, rows
+        w = None if self.weights is None else self.weights[rows]
+        return replace(self, y=self.y[rows], parts=self.parts[:, rows], weights=w), rows
+
     def others(self, block: int) -> Rows:
         """Validated rows outside of a block."""
         return np.flatnonzero((self.blocks >= 0) & (self.blocks != block))
@@ -103,19 +113,38 @@ class Validation:
 
 @dataclass(frozen=True)
 class Finish:
-    """What is done to a model's shares before they are an answer."""
+    """What is done to a model's shares before they are an answer, and how sure it is.
+
+    `conformal` gives intervals or sets, `abstention` tells the rows that are better left to a
+    person; both are None where they were not worked out.
+    """
 
     calibration: Calibration = NONE
     decision: Decision = Decision(0.5)
+    conformal: Conformal | None = None
+    abstention: Abstention | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain data that `from_json` reads back."""
-        return {"calibration": self.calibration.to_json(), "decision": self.decision.to_json()}
+        out: dict[str, Any] = {
+            "calibration": self.calibration.to_json(),
+            "decision": self.decision.to_json(),
+        }
+        for name, part in (("conformal", self.conformal), ("abstention", self.abstention)):
+            if part is not None:
+                out[name] = part.to_json()
+        return out
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Finish:
         """The finish that `to_json` wrote."""
-        return cls(Calibration.from_json(data["calibration"]), Decision.from_json(data["decision"]))
+        abstention = data.get("abstention")
+        return cls(
+            Calibration.from_json(data["calibration"]),
+            Decision.from_json(data["decision"]),
+            conformal_from_json(data.get("conformal")),
+            None if abstention is None else Abstention.from_json(abstention),
+        )
 
 
 @dataclass(frozen=True)
@@ -149,17 +178,28 @@ def score_oof(
         return Scored(*_by_fold(validation, oof, None, metrics), plain)
     shares, calibration = calibrate(validation, oof)
     decision = _decide(validation, shares, metric, None, constraint)
-    labels = np.full(oof.shape[:2], -1, np.int64)
-    for block, rows in validation.split_blocks():
-        chosen = _decide(validation, shares, metric, block, constraint)
-        for r in range(len(shares)):
-            labels[r, rows] = chosen.labels(np.nan_to_num(shares[r][rows], nan=0.5))
+    labels = crossed_labels(validation, shares, metric, constraint)
     ranks = {n: m for n, m in metrics.items() if n in ("roc_auc", "average_precision")}
     rest = {n: m for n, m in metrics.items() if n not in ranks}
     scores, folds = _by_fold(validation, shares, labels, rest)
     more = _by_fold(validation, oof, None, ranks)
     final = Finish(calibration, decision)
     return Scored({**scores, **more[0]}, {**folds, **more[1]}, final)
+
+
+def crossed_labels(
+    validation: Validation, shares: FloatArray, metric: Metric, constraint: Limit | None = None
+) -> npt.NDArray[np.int64]:
+    """Class numbers `[repeats, n]` by decisions chosen on the other blocks, -1 where there is none.
+
+    Rows that a repeat did not validate get an answer that means nothing.
+    """
+    labels = np.full(shares.shape[:2], -1, np.int64)
+    for block, rows in validation.split_blocks():
+        chosen = _decide(validation, shares, metric, block, constraint)
+        for r in range(len(shares)):
+            labels[r, rows] = chosen.labels(np.nan_to_num(shares[r][rows], nan=0.5))
+    return labels
 
 
 def calibrate(validation: Validation, oof: FloatArray) -> tuple[FloatArray, Calibration]:
@@ -172,12 +212,7 @@ def calibrate(validation: Validation, oof: FloatArray) -> tuple[FloatArray, Cali
     raw, best, chosen = _losses(y, p), oof, NONE
     least = 0.0
     for kind in kinds_for(validation.n_classes, len(y)):
-        trial = oof.astype(float)
-        for block, rows in validation.split_blocks():
-            fitted = fit_calibration(kind, *validation.pooled(oof, validation.others(block)))
-            for r in range(len(oof)):
-                seen = rows[~np.isnan(oof[r, rows, 0])]
-                trial[r, seen] = fitted.apply(oof[r, seen].astype(float))
+        trial = crossed_shares(validation, oof, kind)
         gain = raw - _losses(y, validation.pooled(trial, validation.blocks >= 0)[1])
         weight = np.ones(len(y)) if w is None else w
         mean = float(np.average(gain, weights=weight))
@@ -185,6 +220,19 @@ def calibrate(validation: Validation, oof: FloatArray) -> tuple[FloatArray, Cali
         if mean > max(least, error):
             least, best, chosen = mean, trial, fit_calibration(kind, y, p, w)
     return best, chosen
+
+
+def crossed_shares(validation: Validation, oof: FloatArray, kind: Kind) -> FloatArray:
+    """Out-of-fold shares, each block calibrated by what was fitted on the others."""
+    out = oof.astype(float)
+    if kind == "none":
+        return out
+    for block, rows in validation.split_blocks():
+        fitted = fit_calibration(kind, *validation.pooled(oof, validation.others(block)))
+        for r in range(len(oof)):
+            seen = rows[~np.isnan(oof[r, rows, 0])]
+            out[r, seen] = fitted.apply(oof[r, seen].astype(float))
+    return out
 
 
 def _losses(y: npt.NDArray[Any], shares: FloatArray) -> FloatArray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,8 @@ from modelwright.data.schema import Encoded, Features, Schema, encode_rows
 from modelwright.families import family
 from modelwright.families.base import Fitted, FloatArray, Inputs
 from modelwright.families.inputs import inputs_of
+from modelwright.models.abstention import Abstention
+from modelwright.models.conformal import RULES, Intervals, Rule, Sets, check_coverage
 from modelwright.models.crossfit import Finish
 from modelwright.models.one_row import RowReader
 
@@ -22,6 +24,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 CONFIDENCE = 0.8
+_UNCALIBRATED = (
+    "this model was written without calibrated intervals or sets: fewer than 9 rows, an earlier "
+    "version, or no time; build it again."
+)
 
 
 @dataclass(frozen=True)
@@ -30,7 +36,9 @@ class Answers:
 
     `values` is `[n]`: class labels (numbers where the classes are whole numbers, else texts) or
     numbers. `shares` is `[n, k]` in the order of the model's classes, None for regression. `flags`
-    holds per row the sentences about it. `left` marks rows left to a person, `[n]`.
+    holds per row the sentences about it. `left` marks rows left to a person, `[n]`. Where a
+    coverage was asked for, `intervals` is `[n, 2]` for values, and `sets` has for each row the
+    labels of its set, likeliest first.
     """
 
     values: npt.NDArray[Any]
@@ -38,6 +46,8 @@ class Answers:
     flags: list[list[str]]
     left: npt.NDArray[np.bool_]
     notes: tuple[str, ...] = ()
+    intervals: FloatArray | None = None
+    sets: list[list[Any]] | None = None
 
 
 @dataclass(frozen=True)
@@ -78,10 +88,7 @@ class Model:
 
     def predict(self, rows: pd.DataFrame | Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> Any:
         """The answer for each row, `[n]`: labels, or numbers for regression."""
-        inputs = self._quick(rows)
-        if inputs is None:
-            inputs = inputs_of(self._encoded(rows).features, self.schema)
-        return self._values(self.combined(inputs))
+        return self._values(self._combined(rows))
 
     def predict_proba(
         self, rows: pd.DataFrame | Mapping[str, Any] | Sequence[Mapping[str, Any]]
@@ -92,10 +99,33 @@ class Model:
         """
         if self.task == "regression":
             raise InputError("a regression model gives numbers, no shares of classes.")
-        inputs = self._quick(rows)
-        if inputs is None:
-            inputs = inputs_of(self._encoded(rows).features, self.schema)
-        return self.combined(inputs)
+        return self._combined(rows)
+
+    def predict_interval(
+        self,
+        rows: pd.DataFrame | Mapping[str, Any] | Sequence[Mapping[str, Any]],
+        coverage: float = 0.9,
+    ) -> FloatArray:
+        """Lower and upper end for each row, `[n, 2]`: nine of ten hold the truth at 0.9.
+
+        Conformal, calibrated on out-of-fold errors; `card["coverage"]` says how many rows held out
+        they held. Raises InputError for a model of classes, a model without calibrated intervals,
+        and a coverage that cannot be had from so few rows.
+        """
+        return self._intervals(self._combined(rows), coverage)
+
+    def predict_set(
+        self,
+        rows: pd.DataFrame | Mapping[str, Any] | Sequence[Mapping[str, Any]],
+        coverage: float = 0.9,
+        rule: Rule = "least",
+    ) -> list[list[Any]]:
+        """The labels that may be true for each row, likeliest first; never empty.
+
+        `least` gives the smallest sets on average, `adaptive` larger ones for rows that are hard,
+        `by_class` keeps the coverage within each class. Raises InputError as `predict_interval`.
+        """
+        return self._sets(self._combined(rows), coverage, rule)
 
     def check(
         self, rows: pd.DataFrame | Mapping[str, Any] | Sequence[Mapping[str, Any]]
@@ -106,31 +136,73 @@ class Model:
     def answer(
         self,
         rows: pd.DataFrame | Mapping[str, Any] | Sequence[Mapping[str, Any]],
-        abstain: float | None = None,
+        abstain: float | Literal["auto"] | None = None,
         comma: bool | None = None,
+        coverage: float | None = None,
     ) -> Answers:
         """Answers with shares, flags, and the rows that are left to a person.
 
         With `abstain`, a confidence from 0 to 1 (0.8 is usual), a row is left when the share of
-        its likeliest class is below, or when it has a flag. A regression model, which tells no
-        confidence, leaves rows with a flag. `comma` tells how the file that the rows come from
-        writes decimals. Raises InputError for a confidence outside 0 to 1.
+        its likeliest class is below, or when it has a flag. A regression model leaves rows with a
+        flag and, where its intervals differ in width, the widest: with 0.8 a fifth. `"auto"` leaves
+        rows where asking costs less than answering. `coverage` adds intervals or sets. `comma`
+        tells how the file that the rows come from writes decimals. Raises InputError for a
+        confidence outside 0 to 1, and for `"auto"` where the cost of asking was not told.
         """
-        if abstain is not None and not 0 <= abstain <= 1:
+        if abstain is not None and abstain != "auto" and not 0 <= abstain <= 1:
             raise InputError(f"a confidence is between 0 and 1; got {abstain!r}.")
         encoded = self._encoded(rows, comma)
         out = self.combined(inputs_of(encoded.features, self.schema))
         shares = None if self.task == "regression" else out
         left = np.zeros(len(out), bool)
         if abstain is not None:
-            left = encoded.doubtful
-            if shares is not None:
-                left = left | (shares.max(axis=1) < abstain)
-        return Answers(self._values(out), shares, encoded.problems(), left, encoded.notes)
+            left = encoded.doubtful | self._left(out, abstain)
+        intervals = sets = None
+        if coverage is not None and shares is None:
+            intervals = self._intervals(out, coverage)
+        elif coverage is not None:
+            sets = self._sets(out, coverage)
+        problems = encoded.problems()
+        return Answers(self._values(out), shares, problems, left, encoded.notes, intervals, sets)
 
     def predict_features(self, features: Features) -> FloatArray:
         """What `combined` gives, for rows as `data.encode_rows` has them."""
         return self.combined(inputs_of(features, self.schema))
+
+    def _combined(self, rows: Any) -> FloatArray:
+        inputs = self._quick(rows)
+        if inputs is None:
+            inputs = inputs_of(self._encoded(rows).features, self.schema)
+        return self.combined(inputs)
+
+    def _left(self, out: FloatArray, abstain: float | Literal["auto"]) -> npt.NDArray[np.bool_]:
+        rule = self.finish.abstention
+        if abstain == "auto":
+            return (rule or Abstention("share")).left(out)
+        if self.task != "regression":
+            return np.asarray(out.max(axis=1) < abstain)
+        return np.zeros(len(out), bool) if rule is None else rule.left(out, abstain)
+
+    def _intervals(self, out: FloatArray, coverage: float) -> FloatArray:
+        check_coverage(coverage)
+        conformal = self.finish.conformal
+        if self.task != "regression":
+            raise InputError("intervals are for numbers; ask a model of classes for sets.")
+        if not isinstance(conformal, Intervals):
+            raise InputError(_UNCALIBRATED)
+        return conformal.around(out, coverage)
+
+    def _sets(self, out: FloatArray, coverage: float, rule: Rule = "least") -> list[list[Any]]:
+        check_coverage(coverage)
+        conformal = self.finish.conformal
+        if self.task == "regression":
+            raise InputError("sets are for classes; ask a model of numbers for intervals.")
+        if rule not in RULES:
+            raise InputError(f"a rule is {', '.join(RULES)}; got {rule!r}.")
+        if not isinstance(conformal, Sets):
+            raise InputError(_UNCALIBRATED)
+        labels = self.classes.tolist()
+        return [[labels[c] for c in row] for row in conformal.labels(out, coverage, rule)]
 
     def _quick(self, rows: Any) -> Inputs | None:
         """The inputs of a single row without trouble, made without a data frame."""
