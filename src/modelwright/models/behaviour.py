@@ -26,6 +26,7 @@ BEHAVIOUR: Mapping[str, str] = {
 }
 NOISE = 0.05  # of a column's standard deviation
 MOVED = 0.1  # of the answers' standard deviation: a number that moves further has flipped
+BROKEN = 0.1  # of a model's gain over one constant answer
 DRAWS = 3
 STEPS = 9
 ROUNDS = 100
@@ -56,12 +57,10 @@ class Asked:
                     f"no behaviour is called {name!r}.{did_you_mean(name, BEHAVIOUR)} "
                     f"Known: {', '.join(BEHAVIOUR)}."
                 )
-        for name, columns in (
-            ("monotone_violations", self.monotone), ("invariance_gap", self.invariant),
-        ):  # fmt: skip
-            if name in self.names and not columns:
-                word = "monotone" if columns is self.monotone else "invariant"
-                raise InputError(f"{name} needs columns that are declared {word}.")
+        if "monotone_violations" in self.names and not self.monotone:
+            raise InputError("monotone_violations needs columns that are declared monotone.")
+        if "invariance_gap" in self.names and not self.invariant:
+            raise InputError("invariance_gap needs columns that are declared invariant.")
 
 
 def measure_behaviour(
@@ -158,8 +157,8 @@ def _gap(folds: Sequence[HeldOut], judge: Judge, columns: tuple[str, ...], key: 
 def _missing(folds: Sequence[HeldOut], judge: Judge, key: Key) -> tuple[Noisy, int]:
     """The largest loss of score among columns that are missing everywhere, and how many break it.
 
-    A model breaks when it does worse than one constant answer, while with the column it does not,
-    or when it gives what is no number (which counts as that answer).
+    A model breaks when it does worse than one constant answer by over a tenth of what it gains on
+    that answer with the column, or when it gives what is no number (which counts as that answer).
     """
     y = np.concatenate([f.y for f in folds])
     before = np.concatenate([f.predict(f.features) for f in folds])
@@ -171,7 +170,7 @@ def _missing(folds: Sequence[HeldOut], judge: Judge, key: Key) -> tuple[Noisy, i
         no_number = not np.isfinite(after).all()
         after = same if no_number else after
         loss = judge.loss_of(y, after)
-        broken += no_number or bool(loss > constant >= base)
+        broken += no_number or bool(loss > constant + BROKEN * max(0.0, constant - base))
         if loss - base > worst:
             worst, at = loss - base, after
     rng = np.random.default_rng(key.seed(128))
