@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -13,10 +14,14 @@ from modelwright.core.keys import Key
 from modelwright.core.roles import Tools
 from modelwright.core.trial import Evidence, Progress, Trial
 from modelwright.data.prepare import load_part
+from modelwright.evaluators.behave import MAX_FOLDS, measure
 from modelwright.evaluators.keep import keep_array, keep_model, read_array
+from modelwright.evaluators.student import refit_student
 from modelwright.evaluators.table import TableData, examples_of
+from modelwright.evaluators.teacher import open_teacher
 from modelwright.families.base import Examples, Fitted
 from modelwright.families.pipeline import fit_design
+from modelwright.models.crossfit import Finish
 from modelwright.models.ensemble import blend
 
 if TYPE_CHECKING:
@@ -60,7 +65,36 @@ def blend_members(
         "summed": summed,
     }
     artefacts = {"oof": keep_array(out.astype(np.float32), tools.store)}
-    return Evidence(trial.number, scores, scored.folds, artefacts=artefacts, facts=facts)
+    weighed = [{**m, "weight": float(w)} for m, w in zip(members, weights, strict=True)]
+    told = {"oof": artefacts["oof"], "members": weighed}
+    behaves, noises = _behaviour(evaluator, table, told, scored.finish, tools)
+    scores |= behaves
+    return Evidence(trial.number, scores, scored.folds, noises, artefacts=artefacts, facts=facts)
+
+
+def _behaviour(
+    evaluator: FitAndScore,
+    table: TableData,
+    told: Mapping[str, Any],
+    finish: Finish,
+    tools: Tools,
+) -> tuple[dict[str, float], dict[str, float]]:
+    """How the ensembles of the folds' models behave; nothing where their files are not kept.
+
+    What was not measured meets no limit: an ensemble that cannot be looked at is not shipped.
+    """
+    if not evaluator.asked.names:
+        return {}, {}
+    try:
+        with open_teacher(evaluator, table, told, tools) as teacher:
+            if teacher.fold is None:
+                return {}, {}
+            predicts = [teacher.fold(f) for f in range(min(MAX_FOLDS, len(table.part.parts)))]
+            return measure(
+                evaluator.asked, evaluator.metric, table, table.validation, predicts, finish
+            )
+    except InputError:
+        return {}, {}
 
 
 def _all_have(members: Sequence[Mapping[str, Any]], name: str) -> bool:
@@ -90,10 +124,10 @@ def refit_members(
     total = sum(float(m["weight"]) for m in members)
     done: list[dict[str, Any]] = []
     for i, member in sorted(enumerate(members), key=lambda im: -float(im[1]["weight"])):
-        fitted = _refit(evaluator, member, examples, trial, i, tools.threads)
+        fitted = _refit(evaluator, table, member, examples, trial, i, tools)
         name, size = keep_model(fitted, tools.store, limit=1 << 40)
         weight = float(member["weight"]) / total
-        family = type(evaluator.design(member["document"])).__name__
+        family = _family(evaluator, member["document"])
         done.append({"artefact": name, "weight": weight, "family": family, "size": size})
         word = yield Progress(trial.number, float(len(done)), message=f"member {i + 1} is fitted")
         if word == "stop" and sum(m["weight"] for m in done) >= 0.5:
@@ -114,16 +148,26 @@ def refit_members(
 
 def _refit(
     evaluator: FitAndScore,
+    table: TableData,
     member: Mapping[str, Any],
     examples: Examples,
     trial: Trial,
     number: int,
-    threads: int,
+    tools: Tools,
 ) -> Fitted:
+    rounds = member.get("facts", {}).get("rounds")
+    document = json.loads(member["document"])
+    if document.get("type") == "Student":
+        return refit_student(evaluator, table, document, rounds, examples, tools)
     design = evaluator.design(member["document"])
     seed = Key.of(int(member.get("seed", trial.seed))).child("refit", number).seed(31)
-    rounds = member.get("facts", {}).get("rounds")
-    return fit_design(design, examples, threads=threads, seed=seed, rounds=rounds)
+    return fit_design(design, examples, threads=tools.threads, seed=seed, rounds=rounds)
+
+
+def _family(evaluator: FitAndScore, document: str) -> str:
+    found = json.loads(document)
+    inner = json.dumps(found["design"]) if found.get("type") == "Student" else document
+    return type(evaluator.design(inner)).__name__
 
 
 def together(a: Examples, b: Examples) -> Examples:

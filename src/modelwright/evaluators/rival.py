@@ -53,13 +53,9 @@ def score_rival(
     frame = raw_rows(table.part, folder)
     scores: dict[str, float] = {}
     noise: dict[str, float] = {}
-    if ":" in source and not Path(source).exists():
-        predict: Predict | None = resolve(source)
-    elif source.lower().endswith(".onnx"):
-        predict = onnx_model(Path(source))
+    predict = predict_of(source)
+    if source.lower().endswith(".onnx"):
         scores["size_kb"] = Path(source).stat().st_size / 1000
-    else:
-        predict = None
     if predict is None:
         answers: Any = predictions_file(Path(source), table.part, frame, folder)
     else:
@@ -82,6 +78,14 @@ def score_rival(
     artefacts = {"oof": keep_array(oof, tools.store)}
     scores = {**scored.scores, **scores}
     return Evidence(trial.number, scores, scored.folds, noise, artefacts=artefacts, facts=facts)
+
+
+def predict_of(source: str) -> Predict | None:
+    """The function or ONNX model of a source; None for a file of predictions."""
+    if ":" in source and not Path(source).exists():
+        predict: Predict = resolve(source)
+        return predict
+    return onnx_model(Path(source)) if source.lower().endswith(".onnx") else None
 
 
 def raw_rows(part: Part, folder: Path) -> pd.DataFrame:

@@ -1,0 +1,40 @@
+"""Soft labels for any family: a row of shares becomes weighted rows of its classes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from modelwright.families.base import Examples, FloatArray, Inputs
+
+LEAST = 0.01  # smaller shares are dropped; the row's other classes take them over
+
+
+def soft_examples(like: Examples, X: Inputs, labels: FloatArray, weights: FloatArray) -> Examples:
+    """Rows `X` whose labels are shares `[n, k]`, or values `[n]`, for any family to be fitted on.
+
+    A row with shares is repeated once for each class of which it has at least 1 %, with that share
+    of its weight; the weights of a row keep their sum. Values are labels as they are. What is
+    asked (task, loss, monotone columns) is that of `like`.
+
+    >>> like = Examples(Inputs.of([[0.0]]), np.array([1]), "binary", 2)
+    >>> out = soft_examples(like, like.X, np.array([[0.25, 0.75]]), np.ones(1))
+    >>> out.y.tolist(), out.weight.tolist()
+    ([0, 1], [0.25, 0.75])
+    """
+    if like.task == "regression":
+        return replace(like, X=X, y=labels.astype(float), weights=weights)
+    kept = np.where(labels >= LEAST, labels, 0.0)
+    kept = kept / kept.sum(axis=1, keepdims=True)
+    rows, classes = np.nonzero(kept)
+    return replace(like, X=X.take(rows), y=classes, weights=kept[rows, classes] * weights[rows])
+
+
+def mixed_labels(examples: Examples, teacher: FloatArray, share: float) -> FloatArray:
+    """`share` of the teacher's answers and the rest of the true labels, `[n, k]` or `[n]`."""
+    if examples.task == "regression":
+        return np.asarray(share * teacher + (1 - share) * examples.y)
+    truth = np.eye(examples.n_classes)[examples.y.astype(int)]
+    return np.asarray(share * teacher + (1 - share) * truth)
+
