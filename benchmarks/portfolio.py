@@ -141,7 +141,7 @@ def choose(rows: Sequence[Row]) -> None:
     about = {
         "date": str(datetime.date.today()),
         "sets": sorted(sets),
-        "what": "designs in the order in which a search tries them; cost is beside the first family's "
+        "what": "designs in the order in which a search tries them; cost is beside LightGbm's "
         "default, loss the mean scaled test loss of the ensemble so far",
         "designs": listed,
     }

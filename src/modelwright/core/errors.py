@@ -63,6 +63,8 @@ class StoppedError(ModelwrightError):
 class LedgerError(ModelwrightError):
     """The record is locked by another process, unreadable, or cannot be written."""
 
+    exit_code = 2
+
 
 class TamperedError(LedgerError):
     """The record does not agree with its own hash chain, or with a signed head.
@@ -70,6 +72,7 @@ class TamperedError(LedgerError):
     `row` is the number of the first row that is missing or does not agree, where that is known.
     """
 
+    exit_code = 1
     row: int | None = None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +12,8 @@ from modelwright.core.canonical import canonical
 from modelwright.core.trial import Candidate, Proposal
 from modelwright.core.view import Outcome, View
 
-MEMBERS = 12  # trials offered to an ensemble
+MEMBERS = 16  # trials offered to an ensemble, at most
+PER_FAMILY = 4  # and of each family
 SHARE = 0.4  # the closing steps never hold back more of the budget than this
 START_SECONDS = 3.0  # an ensemble, calibration, and the way to a worker and back
 
@@ -57,14 +59,7 @@ class BlendAndRefit:
         ]
 
     def _blend(self, view: View) -> Proposal | None:
-        fit = [
-            o
-            for o in view.best(3 * self.max_members)
-            if o.trial.role in ("search", "rival")
-            and o.trial.by != "yours"
-            and o.violation == 0
-            and "oof" in o.evidence.artefacts
-        ][: self.max_members]
+        fit = self._offered(view)
         if not self.blend or len(fit) < 2:
             return None
         members = [_member(outcome) for outcome in fit]
@@ -72,6 +67,25 @@ class BlendAndRefit:
         reason = f"an ensemble of up to {len(fit)} of the best trials, weighted on their folds"
         parents = tuple(o.trial.candidate.id for o in fit)
         return Proposal(Candidate(document, parents), reason, view.rungs.top, "blend", "closing")
+
+
+    def _offered(self, view: View) -> list[Outcome]:
+        """The best trials within the limits, a few of each family: an ensemble lives on difference.
+
+        Many near copies of one good design would only offer more of the same noise.
+        """
+        found: list[Outcome] = []
+        count: Counter[str] = Counter()
+        for o in view.best(view.n_ranked()):
+            usable = o.trial.role in ("search", "rival") and o.trial.by != "yours"
+            if usable and o.violation == 0 and "oof" in o.evidence.artefacts:
+                family = str(o.evidence.facts.get("family", ""))
+                count[family] += 1
+                if count[family] <= PER_FAMILY:
+                    found.append(o)
+            if len(found) == self.max_members:
+                break
+        return found
 
 
 def _member(outcome: Outcome) -> dict[str, Any]:

@@ -10,23 +10,24 @@ from typing import Any, Literal
 from modelwright.core.roles import Executor
 from modelwright.core.trial import Evidence, Progress, Trial
 from modelwright.core.view import View
-from modelwright.recipes.closing import MEMBERS
+from modelwright.recipes.closing import PER_FAMILY
 
 
 @dataclass
 class Tidy:
     """An executor around another: passes everything on, and drops files nobody will ship.
 
-    Each search trial leaves a fitted model, so that a valid one exists at any moment. Only the
-    `keep` best are kept, those within the limits first; `view` tells losses and limits. Nothing is
+    Each search trial leaves fitted models, so that a valid one exists at any moment. Only those of
+    the `keep` best of each family are kept, which an ensemble may be made of, those within the
+    limits first; `view` tells losses and limits. Nothing is
     decided here that a row would have to tell: which files are there follows from the scores.
     """
 
     inner: Executor
     store: Any
     view: View
-    keep: int = MEMBERS
-    _kept: list[tuple[float, float, int, str]] = field(default_factory=list)
+    keep: int = PER_FAMILY
+    _kept: dict[str, list[tuple[float, float, int, str]]] = field(default_factory=dict)
 
     @property
     def slots(self) -> int:
@@ -67,8 +68,9 @@ class Tidy:
         if not losses:  # a refit: not one of many, and not compared
             return
         over = self.view.violation_of(evidence)
-        bisect.insort(self._kept, (over, losses[0], evidence.trial, evidence.artefacts["model"]))
-        while len(self._kept) > self.keep:
-            *_, name = self._kept.pop()
-            if all(name != other for *_, other in self._kept):
+        kept = self._kept.setdefault(str(evidence.facts.get("family", "")), [])
+        bisect.insort(kept, (over, losses[0], evidence.trial, evidence.artefacts["model"]))
+        while len(kept) > self.keep:
+            *_, name = kept.pop()
+            if all(name != other for *_, other in kept):
                 self.store.remove(name)
