@@ -175,6 +175,32 @@ def explain(
 
 
 @app.command()
+def question(
+    file: Annotated[
+        str, typer.Argument(metavar="FILE", help="CSV, gz, Parquet, Excel, or a problem.toml.")
+    ],
+    target: Annotated[str | None, typer.Option(help="The column to predict.")] = None,
+    metric: Annotated[str | None, typer.Option(help="A metric, or module:function.")] = None,
+    positive: Annotated[str | None, typer.Option(help="The label that counts as positive.")] = None,
+    group: Annotated[str | None, typer.Option(help="Rows of one group stay together.")] = None,
+    time: Annotated[str | None, typer.Option(help="Split by this column's order.")] = None,
+    drop: Annotated[list[str] | None, typer.Option(help="A column to leave out.")] = None,
+    protect: Annotated[
+        list[str] | None, typer.Option(help="A column that answers shall not depend on.")
+    ] = None,
+    budget: Annotated[str, typer.Option(help="60s, 5m, 200trials.")] = "5m",
+    out: Annotated[str | None, typer.Option("--out", "-o", help="Write a page (HTML).")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Questions the question before money is spent: metric, leaks, splits, proxies, budget."""
+    from modelwright.apps import questioning
+
+    asked = {"target": target, "metric": metric, "positive": positive, "group": group,
+             "time": time, "drop": drop}  # fmt: skip
+    raise typer.Exit(questioning.question(file, asked, budget, protect or [], out, as_json))
+
+
+@app.command()
 def report(run: Run = None, workspace: Workspace = DEFAULT, as_json: AsJson = False) -> None:
     """Writes the run's report again and says where it is."""
     from modelwright.apps import inspecting

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from modelwright.core.keys import Key
 from modelwright.data.one_column import column_of, feature_columns
 from modelwright.data.schema import Features, Schema
+from modelwright.models.association import alike_groups
 from modelwright.models.groups import groups_of, shown
 
 RARE, EXPECTED, FEW, PAIRS = 10, 20.0, 5, 8
@@ -90,8 +91,11 @@ def _pairs(features: Features, schema: Schema, names: Sequence[str]) -> list[str
         for name in names:
             if words.startswith((f"{name} is ", f"{name} from ")) and mask.any():
                 masks[name].append((words, mask))
+    alike = alike_groups(features, schema)  # of these, empty combinations are no news
     found = []
     for a, b in combinations(names, 2):
+        if any(a in group and b in group for group in alike):
+            continue
         for words_a, mask_a in masks[a]:
             for words_b, mask_b in masks[b]:
                 expected = float(mask_a.mean() * mask_b.mean() * len(mask_a))

@@ -162,6 +162,11 @@ def _groups(found: Facts | None, facts: Facts) -> str:
     if not lines:
         return ""
     more = "Intervals hold for all groups at once (95 %). Predictions are out of fold."
+    if facts["metric"] in ("roc_auc", "average_precision"):
+        more += (
+            " A ranking within a group cannot use what tells the groups apart, so that it is often "
+            "lower than over all rows."
+        )
     return paragraph(lines[0]) + bullets(lines[1:]) + paragraph(more, "soft")
 
 
