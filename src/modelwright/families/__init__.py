@@ -24,6 +24,7 @@ FAMILIES: Mapping[str, tuple[str, str, str]] = {
     "KNearest": ("modelwright.families.nearest", "scipy", "scipy"),
     "Forest": ("modelwright.families.forest", "sklearn", "scikit-learn"),
     "Tree": ("modelwright.families.tree", "sklearn", "scikit-learn"),
+    "GlassBox": ("modelwright.families.glass_box", "lightgbm", "lightgbm"),
     "LightGbm": ("modelwright.families.lightgbm", "lightgbm", "lightgbm"),
     "CatBoost": ("modelwright.families.catboost", "catboost", "catboost"),
 }
