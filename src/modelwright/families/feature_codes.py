@@ -40,7 +40,8 @@ class Lookup:
     def apply(self, X: Inputs) -> FloatArray:
         """`[n, m * k]` numbers."""
         keys = self.keys(X) + self.starts
-        return np.asarray(self.values[keys].reshape(len(X), -1))
+        width = len(self.first) * self.values.shape[1]
+        return np.asarray(self.values[keys].reshape(len(X), width))
 
     def keys(self, X: Inputs) -> IntArray:
         """The cell of each row in each column, `[n, m]`, counted from the column's own start."""
@@ -86,7 +87,7 @@ def fit_targets(
             left = np.maximum(held - mine, 0)[key]
             out[part, i] = prior + (sums - own)[key] / (left + smoothing)[:, None]
     lookup = _filled(lookup, blocks)
-    return lookup, out.reshape(len(X), -1)
+    return lookup, out.reshape(len(X), len(columns) * T.shape[1])
 
 
 def fit_shares(X: Inputs, columns: Sequence[Pair], w: FloatArray) -> Lookup:

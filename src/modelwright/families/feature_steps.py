@@ -61,12 +61,14 @@ class Features:
     """Fitted feature work: made columns stand after the numbers that were there.
 
     `kept` are the places of the made columns that say something, None for all; `recode` changes
-    the codes, None when they stay.
+    the codes, None when they stay. `single`: the training rows came in single precision, and rows
+    to predict do too.
     """
 
     steps: tuple[Step, ...]
     kept: IntArray | None = None
     recode: Recode | None = None
+    single: bool = False
 
     def apply(self, X: Inputs) -> Inputs:
         """The rows with their made columns and without texts; `X` is not changed."""
@@ -78,8 +80,8 @@ class Features:
             columns = made[0] if len(made) == 1 else np.concatenate(made, axis=1)
             if self.kept is not None:
                 columns = columns[:, self.kept]
-            if numeric.shape[1]:  # single precision stays single: half the memory
-                columns = columns.astype(numeric.dtype, copy=False)
+            # Single precision stays single: half the memory.
+            columns = columns.astype(numeric.dtype, copy=False)
             numeric = np.concatenate([numeric, columns], axis=1)
         if self.recode is not None:
             codes, levels = self.recode.apply(X), self.recode.new_levels
@@ -95,7 +97,7 @@ class Features:
         parts["recode"] = {} if self.recode is None else self.recode.arrays()
         parts["kept"] = {} if self.kept is None else {"kept": self.kept}
         listed = [{"kind": step.kind, **step.facts()} for step in self.steps]
-        text = json.dumps({"steps": listed}, sort_keys=True)
+        text = json.dumps({"steps": listed, "single": self.single}, sort_keys=True)
         (folder / FILE).write_text(text, encoding="utf-8")
         arrays = {
             f"{part}.{name}": np.ascontiguousarray(array)
@@ -122,7 +124,7 @@ class Features:
         ]
         recode = Recode.from_arrays(parts["recode"]) if "recode" in parts else None
         kept = parts["kept"]["kept"] if "kept" in parts else None
-        return cls(tuple(steps), kept, recode)
+        return cls(tuple(steps), kept, recode, told["single"])
 
 
 def fit_features(work: FeatureWork, examples: Examples, seed: int) -> tuple[Features, Inputs]:
@@ -168,7 +170,8 @@ def fit_features(work: FeatureWork, examples: Examples, seed: int) -> tuple[Feat
         after = sum(m.shape[1] for m in made)
         kept = np.concatenate([kept, np.arange(before, after)])
         kept = None if len(kept) == after else kept
-    features = Features(tuple(steps), kept, _recode(work, X, encoded))
+    single = X.numeric.dtype == np.float32
+    features = Features(tuple(steps), kept, _recode(work, X, encoded), single)
     return features, features._beside(X, made)
 
 

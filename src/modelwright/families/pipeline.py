@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from modelwright.core.keys import Key
 from modelwright.families.base import Examples, Family, Fitted, FloatArray, Inputs
 from modelwright.families.feature_steps import Features, fit_features
 from modelwright.families.feature_work import FeatureWork
+
+if TYPE_CHECKING:
+    from modelwright.families.onnx_graph import Graph
 
 
 def fit_design(
@@ -72,6 +75,15 @@ class FittedPipeline:
     def with_rounds(self, rounds: int) -> Fitted:
         """The same with the model cut after that many rounds."""
         return replace(self, fitted=self.fitted.with_rounds(rounds))
+
+    def add_to(self, graph: Graph, numeric: str, codes: str) -> str:
+        """Both as ONNX nodes; raises NotExpressibleError where either has no form there."""
+        from modelwright.families.onnx_features import add_features
+        from modelwright.families.onnx_graph import Expressible, NotExpressibleError
+
+        if not isinstance(self.fitted, Expressible):
+            raise NotExpressibleError(f"{type(self.fitted).__name__} has no form in ONNX.")
+        return self.fitted.add_to(graph, *add_features(self.features, graph, numeric, codes))
 
     def export(self, folder: Path) -> None:
         """Writes the model's own files and the feature work beside them.
