@@ -20,6 +20,7 @@ from modelwright.families.base import (
     present_classes,
     read_fitted,
     spread,
+    weighted_quantile,
     write_fitted,
 )
 from modelwright.families.dummy import Dummy, FittedDummy
@@ -38,7 +39,8 @@ class CatBoost:
     """Boosted symmetric trees; the number of rounds is found, not searched.
 
     `one_hot` is the largest number of categories that get a 0/1 column each; above it CatBoost
-    encodes a category by the answers of earlier rows.
+    encodes a category by the answers of earlier rows. With monotone columns, losses other than the
+    square are fitted on squares and moved to the asked quantile of the residuals.
 
     >>> rng = np.random.default_rng(0)
     >>> x = rng.normal(size=(200, 1))
@@ -57,7 +59,7 @@ class CatBoost:
 
     name: ClassVar[str] = "CatBoost"
     contains_rows: ClassVar[bool] = False
-    keeps_monotone: ClassVar[bool] = False
+    keeps_monotone: ClassVar[bool] = True
 
     def fit(
         self,
@@ -87,6 +89,11 @@ class CatBoost:
             early_stopping_rounds=None if held_out is None else _PATIENCE,
             use_best_model=False,
         )
+        if any(examples.monotone) and examples.loss != "squared":
+            left = examples.y - model.predict(_data(examples.X), thread_count=threads)
+            scale, bias = model.get_scale_and_bias()
+            by = weighted_quantile(left, examples.weight, examples.level)
+            model.set_scale_and_bias(scale, bias + by)
         best = rounds or (model.tree_count_ if held_out is None else model.get_best_iteration() + 1)
         n_numeric = examples.X.numeric.shape[1]
         return FittedCatBoost(model, int(best), classes, examples.n_classes, n_numeric)
@@ -98,11 +105,13 @@ class CatBoost:
 
         loss = {
             "squared": "RMSE", "absolute": "MAE", "quantile": f"Quantile:alpha={examples.quantile}"
-        }[examples.loss]  # fmt: skip
+        }["squared" if any(examples.monotone) else examples.loss]  # fmt: skip
         if examples.n_classes:
             loss = "Logloss" if len(classes) == 2 else "MultiClass"
+        signs = [*examples.monotone, *[0] * len(examples.X.levels)]
         return catboost.CatBoost(
             {
+                **({"monotone_constraints": signs} if any(examples.monotone) else {}),
                 "loss_function": loss,
                 "iterations": rounds or MAX_ROUNDS,
                 "learning_rate": self.learning_rate,

@@ -19,6 +19,7 @@ from modelwright.families.base import (
     inner_split,
     present_classes,
     read_fitted,
+    weighted_quantile,
     write_fitted,
 )
 from modelwright.families.dummy import Dummy, FittedDummy
@@ -37,6 +38,8 @@ class LightGbm:
     """Boosted trees grown leaf by leaf; the number of rounds is found, not searched.
 
     `rows` and `columns` are the shares that each tree sees; `l2` and `min_leaf` hold leaves back.
+    With monotone columns, losses other than the square are fitted on squares and moved to the asked
+    quantile of the residuals.
 
     >>> rng = np.random.default_rng(0)
     >>> x = rng.normal(size=(300, 1))
@@ -58,7 +61,7 @@ class LightGbm:
 
     name: ClassVar[str] = "LightGbm"
     contains_rows: ClassVar[bool] = False
-    keeps_monotone: ClassVar[bool] = False
+    keeps_monotone: ClassVar[bool] = True
 
     def fit(
         self,
@@ -91,12 +94,17 @@ class LightGbm:
             settings, train, rounds or MAX_ROUNDS, valid_sets=held_out, callbacks=stop
         )
         best = rounds or booster.best_iteration or booster.current_iteration()
+        if any(examples.monotone) and examples.loss != "squared":
+            left = examples.y - booster.predict(_matrix(examples.X), num_iteration=best)
+            _move(booster, weighted_quantile(left, examples.weight, examples.level))
         return FittedLightGbm(booster, int(best), examples.task, examples.X.numeric.shape[1])
 
     def _settings(self, examples: Examples, threads: int, seed: int) -> dict[str, Any]:
         objective = "binary" if examples.task == "binary" else "multiclass"
         if examples.task == "regression":
-            objective = {"squared": "l2", "absolute": "l1"}.get(examples.loss, "quantile")
+            # Leaves set to a quantile of their rows, as LightGBM does it, would not stay monotone.
+            loss = "squared" if any(examples.monotone) else examples.loss
+            objective = {"squared": "l2", "absolute": "l1"}.get(loss, "quantile")
         settings: dict[str, Any] = {
             "objective": objective,
             "learning_rate": self.learning_rate,
@@ -120,6 +128,12 @@ class LightGbm:
             settings["num_class"] = examples.n_classes
         if objective == "quantile":
             settings["alpha"] = examples.quantile
+        if any(examples.monotone):
+            signs = [*examples.monotone, *[0] * len(examples.X.levels)]
+            settings |= {
+                "monotone_constraints": signs,
+                "monotone_constraints_method": "intermediate",
+            }
         return settings
 
     @staticmethod
@@ -171,6 +185,13 @@ class FittedLightGbm:
         write_fitted(folder, "LightGbm", facts, {})
         text = self.booster.model_to_string(num_iteration=self.rounds)
         (folder / "model.txt").write_text(text, encoding="utf-8")
+
+
+def _move(booster: Any, by: float) -> None:
+    """Adds a constant to every answer, in the leaves of the first tree."""
+    leaves = booster.dump_model(num_iteration=1)["tree_info"][0]["num_leaves"]
+    for leaf in range(leaves):
+        booster.set_leaf_output(0, leaf, booster.get_leaf_output(0, leaf) + by)
 
 
 def _nothing_to_learn(examples: Examples) -> bool:
