@@ -52,6 +52,10 @@ def build(
     invariant: Annotated[
         list[str] | None, typer.Option(help="A column that may not change the answer.")
     ] = None,
+    monotone: Annotated[
+        list[str] | None,
+        typer.Option(help="age:+ or income:-, the answer may only rise (fall) with it."),
+    ] = None,
     test: Annotated[str | None, typer.Option(help="A test file, instead of sealed rows.")] = None,
     sealed: Annotated[
         bool | None,
@@ -83,6 +87,7 @@ def build(
     asked = {
         "target": target, "task": task, "metric": metric, "positive": positive,
         "limits": [*(limit or []), *(behave or [])] or None, "invariant": invariant,
+        "monotone": monotone,
         "test": test, "sealed": sealed, "group": group, "time": time, "weight": weight,
         "drop": drop, "baseline": baseline, "seed": seed,
     }  # fmt: skip
@@ -118,13 +123,16 @@ def predict(
     strict: Annotated[
         bool, typer.Option("--strict", help="End with code 2 when any row is flagged.")
     ] = False,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Add what each column adds to the answer.")
+    ] = False,
     workspace: Workspace = DEFAULT,
     as_json: AsJson = False,
 ) -> None:
     """Predicts the rows of a file; unusual rows are flagged."""
     from modelwright.apps import using
 
-    raise typer.Exit(using.predict(model, file, out, abstain, strict, workspace, as_json))
+    raise typer.Exit(using.predict(model, file, out, abstain, strict, workspace, as_json, explain))
 
 
 @app.command()

@@ -39,8 +39,12 @@ def predict(
     strict: bool,
     workspace: str,
     as_json: bool,
+    explain: bool = False,
 ) -> int:
-    """Writes one line per row: the answer, its shares, whether it is left to a person, flags."""
+    """Writes one line per row: the answer, its shares, whether it is left to a person, flags.
+
+    With `explain` also what each column adds to the answer.
+    """
     from modelwright.data import read_rows_limited
     from modelwright.models import load_model
 
@@ -49,9 +53,12 @@ def predict(
     with tempfile.TemporaryDirectory() as folder:  # a hostile file cannot take this process down
         raw = read_rows_limited(file, Path(folder), expected)
         answers = loaded.answer(raw.frame, CONFIDENCE if abstain else None, raw.comma)
+        why = loaded.explain(raw.frame, comma=raw.comma) if explain else []
     for line in (*raw.notes, *answers.notes):
         note(f"  - {line}")
     rows = list(_rows(loaded, answers))
+    for row, attribution in zip(rows, why, strict=False):
+        row["explanation"] = attribution.to_json()
     flagged = sum(bool(row["flags"]) for row in rows)
     left = int(answers.left.sum())
     if as_json:
@@ -100,10 +107,20 @@ def _write(rows: list[dict[str, Any]], out: TextIO) -> None:
             **shares,
             "left_to_person": "yes" if row["left_to_person"] else "no",
             "flags": "; ".join(row["flags"]),
+            **_explained(row.get("explanation")),
         })  # fmt: skip
     writer = csv.DictWriter(out, list(flat[0]), lineterminator="\n")
     writer.writeheader()
     writer.writerows(flat)
+
+
+def _explained(found: Mapping[str, Any] | None) -> dict[str, Any]:
+    """An attribution as columns of a line: the base, and what each column adds to it."""
+    if found is None:
+        return {}
+    about = {"explained": f"{found['scale']} {found['label']}".strip(), "base": found["base"]}
+    parts = sorted(found["parts"], key=lambda part: str(part["column"]))
+    return about | {f"adds_{part['column']}": round(part["adds"], 6) for part in parts}
 
 
 def ship(

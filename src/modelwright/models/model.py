@@ -23,6 +23,8 @@ from modelwright.models.one_row import RowReader
 if TYPE_CHECKING:
     import pandas as pd
 
+    from modelwright.models.attribution import Attribution
+
 CONFIDENCE = 0.8
 _UNCALIBRATED = (
     "this model was written without calibrated intervals or sets: fewer than 9 rows, an earlier "
@@ -126,6 +128,14 @@ class Model:
         `by_class` keeps the coverage within each class. Raises InputError as `predict_interval`.
         """
         return self._sets(self._combined(rows), coverage, rule)
+
+    def explain(
+        self, rows: pd.DataFrame | Mapping[str, Any] | Sequence[Mapping[str, Any]], **how: Any
+    ) -> list[Attribution]:
+        """Per row what each column adds to its answer; see `attribution.explain_rows`."""
+        from modelwright.models.attribution import explain_rows
+
+        return explain_rows(self, rows, **how)
 
     def check(
         self, rows: pd.DataFrame | Mapping[str, Any] | Sequence[Mapping[str, Any]]
