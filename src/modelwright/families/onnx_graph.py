@@ -175,13 +175,13 @@ class Graph:
         return self.node("Expand", self.constant(np.atleast_2d(row)), shape)
 
     def output(self, x: str, name: str, kind: Kind = "double", width: int | None = -1) -> str:
-        """Gives a tensor to the outside under a name; a width of None means `[n]`."""
+        """Gives a tensor to the outside, `[n, width]` (-1 is not told), or `[n]` without a width.
+
+        What comes back is its name: another one where the wanted is taken.
+        """
         found = self.node("Identity", x)
+        name = self.name(name)
         self._nodes[-1].output[0] = name
-        self._taken.discard(found)
-        if name in self._taken:
-            raise InputError(f"the graph has a tensor {name!r} already; name the output otherwise.")
-        self._taken.add(name)
         shape = ["n"] if width is None else ["n", None if width == -1 else width]
         self._outputs.append(_info(name, kind, shape))
         return name

@@ -33,6 +33,8 @@ ROWS = {
     "fold": "the training rows of one fold; only the winner is fitted on all, if the budget allows",
 }
 
+ONNX_SECONDS = 1.0  # writing model.onnx may take that long although the budget is spent
+
 
 @dataclass(frozen=True)
 class Parts:
@@ -69,7 +71,9 @@ def ship_winner(
         append(ledger, name, record, [("ruling", body)])
         return None
     look_at_sealed(run, record, ledger, policy, best, store)
-    return write_model(run, record, ledger, best, parts, run.model_path)
+    seconds = record.view.budget.seconds
+    left = None if seconds is None else max(ONNX_SECONDS, seconds - record.view.elapsed)
+    return write_model(run, record, ledger, best, parts, run.model_path, left)
 
 
 def ship_candidate(
@@ -182,24 +186,35 @@ def append(
 
 
 def write_model(
-    run: RunFolder, record: Record, ledger: Ledger, outcome: Outcome, parts: Parts, out: Path
+    run: RunFolder,
+    record: Record,
+    ledger: Ledger,
+    outcome: Outcome,
+    parts: Parts,
+    out: Path,
+    seconds: float | None = None,
 ) -> Shipped:
     """Writes the bundle beside its place and moves it there, so that no half model is ever seen.
 
     The bundle's `head.json` is the signed head of the ledger, which proves where the record ended
-    when the model was made; the `ship` row after it names the bundle's hash.
+    when the model was made; the `ship` row after it names the bundle's hash. An ONNX file goes
+    with it where that can be written within `seconds`.
     """
     from modelwright.data import load_part
     from modelwright.models import save_bundle, seal_bundle
+    from modelwright.models.background import background_of
     from modelwright.models.crossfit import Finish
+    from modelwright.models.portable import add_portable
 
     name = record.settings["name"]
     draft = out.with_name(out.name + ".partial")
     shutil.rmtree(draft, ignore_errors=True)
-    schema = load_part(run.path / "data" / "dev").schema
+    part = load_part(run.path / "data" / "dev")
     finish = Finish.from_json(outcome.evidence.facts["finish"])
     card = card_of(record, outcome, parts)
-    save_bundle(draft, parts.members, schema, finish, card, all_folds=parts.rows != "fold")
+    card["background"] = background_of(part.features, part.schema)
+    save_bundle(draft, parts.members, part.schema, finish, card, all_folds=parts.rows != "fold")
+    add_portable(draft, part.features, seconds)
     key = load_or_make_key(run.key_path)
     head = sign_head(ledger.head(name), key).to_json()
     (draft / "head.json").write_text(json.dumps(head, indent=1) + "\n", "utf-8")
