@@ -2,6 +2,9 @@
 
 model.json       format, schema, members with weights, calibration and decision, card
 member0/ ...     each fitted model in its family's own plain files
+model.onnx       the whole model from raw columns to answers, where its members allow it
+predict.py       answers a CSV file with model.onnx; needs onnxruntime and numpy only
+Dockerfile       runs predict.py, or the model in a server where there is no model.onnx
 manifest.json    SHA-256 of every file, checked when the model is loaded
 """
 
@@ -23,7 +26,11 @@ from modelwright.models.crossfit import Finish
 from modelwright.models.model import Model
 from modelwright.models.pack import unpack_folds
 
-FORMAT = 1
+# Format 2: dates give eight numbers, texts are read by the members' feature work; with conformal
+# parts, and with model.onnx, predict.py and Dockerfile beside it. Format 1 had five numbers per
+# date and 66 per text, and is read as long as there are neither.
+FORMAT = 2
+READS = (1, 2)
 MANIFEST = "manifest.json"
 
 
@@ -40,8 +47,9 @@ def save_bundle(
 
     A member is a fitted model, or the file of a packed one (an artefact of `fit_and_score`), with
     its weight; weights are divided by their sum. Of a file that holds the models of several folds
-    the first counts, or with `all_folds` each with its part of the weight. `card` is plain data about the model: what it is
-    for, how it was made, what it scored. Raises InputError when the folder holds something.
+    the first counts, or with `all_folds` each with its part of the weight. `card` is plain data
+    about the model: what it is for, how it was made, what it scored. Raises InputError when the
+    folder holds something.
     """
     if not members or min(weight for _, weight in members) < 0 or not sum(w for _, w in members):
         raise InputError("a bundle needs members whose weights are positive.")
@@ -142,12 +150,18 @@ def load_model(folder: str | Path) -> Model:
         )
     facts = json.loads((where / "model.json").read_text("utf-8"))
     _check_format(facts, where)
+    schema = Schema.from_json(facts["schema"])
+    if facts["format"] == 1 and (schema.dates or schema.texts):
+        raise InputError(
+            f"the model in {str(where)!r} was written when dates and texts were read otherwise "
+            "(format 1); build it again, or use the version that wrote it."
+        )
     members = tuple(
         (load_fitted(where / m["folder"]), float(m["weight"])) for m in facts["members"]
     )
     families = tuple(m["family"] for m in facts["members"])
     return Model(
-        Schema.from_json(facts["schema"]),
+        schema,
         members,
         families,
         Finish.from_json(facts["finish"]),
@@ -168,10 +182,10 @@ def _manifest(folder: Path) -> dict[str, Any]:
 
 
 def _check_format(facts: Mapping[str, Any], folder: Path) -> None:
-    if facts.get("format") != FORMAT:
+    if facts.get("format") not in READS:
         raise InputError(
             f"the model in {str(folder)!r} has format {facts.get('format')!r} and this version "
-            f"reads {FORMAT}; install the version that wrote it."
+            f"reads {' and '.join(map(str, READS))}; install the version that wrote it."
         )
 
 
