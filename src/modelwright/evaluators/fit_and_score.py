@@ -25,7 +25,7 @@ from modelwright.evaluators import closing, rival, student
 from modelwright.evaluators.behave import asked_of, measure, predict_of_fitted
 from modelwright.evaluators.keep import keep_array, keep_folds
 from modelwright.evaluators.latency import latency_ms
-from modelwright.evaluators.table import TableData, load_table
+from modelwright.evaluators.table import Monotone, TableData, load_table
 from modelwright.families import FAMILIES, SEARCHED, family, table_model
 from modelwright.families.base import Family, Fitted, FloatArray, Task
 from modelwright.families.pipeline import fit_design
@@ -46,12 +46,14 @@ def load(
     sealed: str | None = None,
     path: str | None = None,
     behaviour: Mapping[str, Any] | None = None,
+    monotone: Sequence[tuple[str, int]] = (),
 ) -> FitAndScore:
     """The evaluator from plain data: a worker's entry point.
 
     `sealed` is the folder of the sealed part, read only by a `Refit` on all rows. `path` is put on
     the path of imports, for a metric or model of the user's own. `behaviour` has the `names` to
-    measure and the columns declared `monotone` and `invariant` (see `behave.asked_of`).
+    measure and the columns declared `monotone` and `invariant` (see `behave.asked_of`). `monotone`
+    has the columns with +1 or -1 that every model is to keep to.
     """
     if path is not None and path not in sys.path:
         sys.path.append(path)
@@ -62,6 +64,7 @@ def load(
         None if constraint is None else parse_constraint(constraint),
         None if sealed is None else Path(sealed),
         asked_of(behaviour),
+        tuple((str(name), int(sign)) for name, sign in monotone),
     )
 
 
@@ -87,6 +90,7 @@ class FitAndScore:
     constraint: Limit | None = None
     sealed: Path | None = None
     asked: Asked = Asked()
+    monotone: Monotone = ()
 
     def protocol(self) -> Mapping[str, Any]:
         """Metric, constraint and version of this code; the data is named by who prepared it."""
@@ -100,7 +104,7 @@ class FitAndScore:
 
     def evaluate(self, trial: Trial, tools: Tools) -> Iterator[Progress | Evidence]:
         """Progress after each fold (or member), then the evidence."""
-        table = load_table(Path(tools.data), self.metric.loss, self.metric.quantile)
+        table = load_table(Path(tools.data), self.metric.loss, self.metric.quantile, self.monotone)
         document = json.loads(trial.candidate.document)
         kind = document.get("type", "")
         if kind == "Blend":

@@ -10,6 +10,7 @@ from typing import Any
 
 from modelwright.core.errors import InputError, did_you_mean
 from modelwright.core.problem import Limit
+from modelwright.recipes.declared import Directions, parse_directions
 
 TASKS = ("binary", "multiclass", "regression")
 
@@ -39,7 +40,9 @@ class Question:
     `module:function`. `sealed` False keeps no rows aside. `costs` gives the cost of each kind of
     error, `{"true label>answer": cost}`; `constraint` bounds a metric when the decision threshold
     is chosen, `"sensitivity>=0.95"`. `invariant` are columns whose change may not change an answer
-    by more than 0.01, or than a limit on `invariance_gap` says.
+    by more than 0.01, or than a limit on `invariance_gap` says. `monotone` declares directions,
+    `("age:+", "income:-")`: the answer (the share of the positive class) may only rise with the
+    one, and only fall with the other.
     """
 
     data: str
@@ -58,6 +61,7 @@ class Question:
     costs: Mapping[str, float] = field(default_factory=dict)
     constraint: str | None = None
     invariant: tuple[str, ...] = ()
+    monotone: tuple[str, ...] = ()
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -82,6 +86,13 @@ class Question:
         named = {Limit.parse(text, LIMITED).metric for text in self.limits}
         if "invariance_gap" in named and not self.invariant:
             raise InputError("a limit on invariance_gap needs columns: --invariant COLUMN.")
+        if not self.directions and "monotone_violations" in named:
+            raise InputError("a limit on monotone_violations needs columns: --monotone COLUMN:+.")
+
+    @property
+    def directions(self) -> Directions:
+        """The declared directions as names with +1 or -1."""
+        return parse_directions(self.monotone)
 
     @property
     def bounds(self) -> tuple[Limit, ...]:
@@ -96,7 +107,8 @@ class Question:
         names = sorted({x.metric for x in self.bounds if x.metric in BEHAVES})
         if not names:
             return {}
-        return {"names": names, "invariant": list(self.invariant)}
+        directions = [list(pair) for pair in self.directions]
+        return {"names": names, "invariant": list(self.invariant), "monotone": directions}
 
     def to_json(self) -> dict[str, Any]:
         """Plain data that `Question(**...)` takes back (lists become tuples)."""

@@ -15,11 +15,13 @@ from modelwright.core.trial import Candidate
 from modelwright.policy import RulePolicy
 from modelwright.readers.runs import RunFolder
 from modelwright.recipes.closing import BlendAndRefit
+from modelwright.recipes.declared import check_directions, keeping
 from modelwright.recipes.question import TASKS, Question
 from modelwright.study import Study
 
 if TYPE_CHECKING:
     from modelwright.data import Part, Prepared, TableInfo
+    from modelwright.data.schema import Schema
 
 SHIP_SECONDS = 1.0  # of a budget in seconds, kept for writing the model and the report
 SHIP_SHARE = 0.25  # and never more than this share of it
@@ -65,7 +67,7 @@ def study_plan(
     from modelwright.models.metrics import find_metric
     from modelwright.spaces import Space
 
-    types, left_out = _families(policy)
+    types, left_out = _families(policy, question, prepared.schema)
     space = Space(table_model(t.__name__ for t in types))
     asked = _metric(question, prepared.schema.classes)
     metric = find_metric(asked, prepared.schema.task)
@@ -85,6 +87,7 @@ def study_plan(
         "sealed": None if prepared.sealed is None else str(prepared.sealed.absolute()),
         "path": str(Path.cwd()),
         "behaviour": question.behaviour(),
+        "monotone": [list(pair) for pair in question.directions],
     }
     n_folds = len(part.parts) // max(1, part.repeats)
     study = Study(
@@ -119,17 +122,24 @@ def _about(
     }
 
 
-def _families(policy: RulePolicy) -> tuple[list[Any], list[str]]:
+def _families(
+    policy: RulePolicy, question: Question, schema: Schema
+) -> tuple[list[Any], list[str]]:
     """The types to search that are allowed and installed, and a line for each left out."""
     from modelwright.families import FAMILIES, SEARCHED, available
 
+    check_directions(question.directions, schema)
     for name in policy.families:
         if name not in FAMILIES:
             raise InputError(
                 f"policy {policy.name!r} allows the unknown family {name!r}."
                 f"{did_you_mean(name, FAMILIES)} Known: {', '.join(FAMILIES)}."
             )
-    return available([n for n in SEARCHED if not policy.families or n in policy.families])
+    names = [n for n in SEARCHED if not policy.families or n in policy.families]
+    if not question.directions:
+        return available(names)
+    kept, left_out = keeping(names)
+    return available(kept)[0], left_out
 
 
 def check_metric(question: Question) -> None:
