@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from statistics import median
 from typing import Any, ClassVar
 
 from modelwright.core.keys import Key
@@ -21,6 +22,10 @@ class Portfolio:
     fixed before the first trial. Raises SpaceError at the start of a study for a document that is
     not of its space.
 
+    `costs` are what the designs cost beside one another, in any unit. With a budget in seconds the
+    finished trials tell how many seconds a unit takes here, and a design that would take longer
+    than is left is passed over.
+
     >>> from modelwright.designers import Random
     >>> Portfolio(('{"flag":true}',), then=Random()).block
     1
@@ -28,6 +33,7 @@ class Portfolio:
 
     documents: tuple[str, ...]
     then: Designer
+    costs: tuple[float, ...] = ()
 
     name: ClassVar[str] = "portfolio"
 
@@ -53,12 +59,28 @@ class Portfolio:
     def propose(self, state: Any, view: View, n: int, key: Key) -> Sequence[Proposal]:
         """The next of the list that were not tried, then those of `then`."""
         batch = Batch(view, n, self.name)
+        affordable = self._affordable(view)
         for i, design in enumerate(state[0]):
             if batch.full:
                 return batch.proposals
-            batch.offer(design, f"number {i + 1} of a portfolio of {len(state[0])}")
+            if affordable[i]:
+                batch.offer(design, f"number {i + 1} of a portfolio of {len(state[0])}")
         chosen = {p.candidate.id for p in batch.proposals}
         # `then` does not see what was just chosen, so it is asked for a few more.
         more = self.then.propose(state[1], view, n, key)
         rest = [p for p in more if p.candidate.id not in chosen]
         return [*batch.proposals, *rest][:n]
+
+    def _affordable(self, view: View) -> list[bool]:
+        """Whether each design of the list would end in time, as far as that can be told."""
+        seconds = view.budget.seconds
+        known = dict(zip(self.documents, self.costs, strict=False))
+        taken = [
+            (o.evidence.seconds or 0.0) / (known[o.trial.candidate.document] * o.trial.cost)
+            for o in view.finished
+            if o.ok and o.trial.candidate.document in known
+        ]
+        if seconds is None or not taken:
+            return [True] * len(self.documents)
+        left = seconds - view.elapsed
+        return [known.get(d, 0.0) * median(taken) <= left for d in self.documents]
