@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -19,6 +19,7 @@ MAX_ROWS = 5000
 LEAK_AUC, LEAK_SKILL = 0.998, 0.98  # measured on 40 honest tables, see docs/notebook.md
 STRONG_AUC, STRONG_SKILL = 0.98, 0.9
 CHANCE = 1e-6
+RECURRING = 0.2  # distinct values as a share of the rows, below which values recur
 
 Kind = Literal[
     "leak", "derived", "missing tells", "strong", "duplicate", "id", "constant", "near constant"
@@ -70,11 +71,27 @@ def suspects(
         # Text and words that hardly recur are told apart by their first appearance.
         known = col.distinct(column).codes if numbers is None else None
         found += _of_column(info, numbers, known, y, k, target)
-        whole = numbers if numbers is not None else known
-        assert whole is not None, "a column holds numbers or something distinct"
-        codes[info.name] = _by_appearance(whole)
+        codes[info.name] = _signature(numbers, known)
     found += _duplicates(codes)
     return sorted(found, key=lambda s: not s.warning)
+
+
+def suspect_notes(
+    table: Table, target: Target, aside: Sequence[str], known: Iterable[str]
+) -> list[str]:
+    """Sentences for the plan's notes; columns that `known` notes call a leak are not told twice.
+
+    What is left out, and what merely tells little, is not among them.
+    """
+    said = [note for note in known if "gives the target away" in note]
+    told = []
+    for suspect in suspects(table, target, aside):
+        if suspect.kind in ("id", "constant", "near constant"):
+            continue
+        if any(repr(suspect.column) in note for note in said):
+            continue
+        told.append(("warning: " if suspect.warning else "") + suspect.sentence.rstrip("."))
+    return told
 
 
 def _left_out(info: ColumnInfo) -> Suspect:
@@ -218,6 +235,27 @@ def _duplicates(codes: dict[str, npt.NDArray[Any]]) -> Iterator[Suspect]:
                 f"{name!r} and {first!r} tell exactly the same (each value of one goes with one "
                 "of the other): one of them is enough.",
             )  # fmt: skip
+
+
+def _signature(
+    numbers: npt.NDArray[np.float64] | None, known: npt.NDArray[Any] | None
+) -> npt.NDArray[Any]:
+    """What columns that tell the same have in common.
+
+    Columns whose values recur agree when one renames the other. Where nearly all values differ any
+    two columns rename one another, so there numbers agree when they lie on a line.
+    """
+    if numbers is None:
+        assert known is not None, "a column that holds no numbers has codes"
+        recurs = known.max(initial=0) < RECURRING * len(known)
+        return _by_appearance(known) if recurs else np.zeros(1, np.int64)
+    if len(np.unique(numbers[np.isfinite(numbers)])) < RECURRING * len(numbers):
+        return _by_appearance(numbers)
+    there = np.flatnonzero(np.isfinite(numbers))
+    low, high = there[np.argsort(numbers[there])[[0, -1]]]
+    first, last = min(low, high), max(low, high)  # the same rows whichever way the line goes
+    line = (numbers - numbers[first]) / (numbers[last] - numbers[first])
+    return np.asarray(np.round(line, 9))
 
 
 def _by_appearance(values: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
