@@ -97,6 +97,7 @@ def plan_build(
     try:
         table, test = _read(question, frame, path / "data")
         prepared = prepare(table, _split_question(question, wanted), path / "data", test)
+        prepared = replace(prepared, notes=(*prepared.notes, *_doubts(table, question)))
         if question.baseline is not None:
             check_rival(question.baseline, load_part(prepared.dev), prepared.dev)
     except BaseException:
@@ -196,6 +197,16 @@ def _split_question(question: Question, budget: Budget) -> Any:
         question.weight, question.drop, question.sealed and question.test is None, question.seed,
         budget.seconds,
     )  # fmt: skip
+
+
+def _doubts(table: Any, question: Question) -> list[str]:
+    """Columns that likely give the target away, or repeat another, in words."""
+    from modelwright.data import read_target
+    from modelwright.data.suspects import suspect_notes
+
+    target = read_target(table, question.target, question.task, question.positive)  # type: ignore[arg-type]
+    aside = [n for n in (question.group, question.weight, *question.drop) if n is not None]
+    return suspect_notes(table, target, aside, table.info.notes)
 
 
 def _read(question: Question, frame: Any, folder: Path) -> tuple[Any, Any]:
