@@ -17,7 +17,11 @@ NAMES = list(FAMILIES)
 
 
 def quick(name: str) -> suite.Make:
-    """The default design, but for a forest of fewer trees."""
+    """The default design, but for a forest of fewer trees and smaller nets."""
+    if name in ("TabM", "RealMlp"):
+        kind: Any = family(name)
+        size = {"members": 4} if name == "TabM" else {"depth": 2}
+        return lambda: kind(width=32, **size)
     if name == "Forest":
         from modelwright.families.forest import Forest
 

@@ -27,14 +27,21 @@ FAMILIES: Mapping[str, tuple[str, str, str]] = {
     "GlassBox": ("modelwright.families.glass_box", "lightgbm", "lightgbm"),
     "LightGbm": ("modelwright.families.lightgbm", "lightgbm", "lightgbm"),
     "CatBoost": ("modelwright.families.catboost", "catboost", "catboost"),
+    "TabM": ("modelwright.families.tabm", "torch", "'modelwright[nets]'"),
+    "RealMlp": ("modelwright.families.realmlp", "torch", "'modelwright[nets]'"),
+    "SmallMlp": ("modelwright.families.mlp", "torch", "'modelwright[nets]'"),
 }
+_ONLY_TO_FIT = ("torch",)  # libraries that a fitted model does without
 
 # In the order in which a search tries their defaults: cheap and strong first.
 SEARCHED = ("LightGbm", "Linear", "CatBoost", "Forest", "KNearest")
 
 
-def family(name: str) -> type[Family]:
+def family(name: str, to_fit: bool = True) -> type[Family]:
     """The type of that name. Raises InputError for an unknown one.
+
+    Raises MissingLibraryError without the library that it fits with, or, unless it is `to_fit`,
+    that its fitted models need to load and predict.
 
     >>> family("Linear")().strength
     1.0
@@ -44,7 +51,8 @@ def family(name: str) -> type[Family]:
             f"unknown family {name!r}.{did_you_mean(name, FAMILIES)} Known: {', '.join(FAMILIES)}."
         )
     module, library, package = FAMILIES[name]
-    if importlib.util.find_spec(library) is None:
+    needed = to_fit or library not in _ONLY_TO_FIT
+    if needed and importlib.util.find_spec(library) is None:
         raise MissingLibraryError(f"family {name} needs {library}: pip install {package}")
     found: type[Family] = getattr(importlib.import_module(module), name)
     return found
@@ -85,7 +93,7 @@ def table_model(names: Iterable[str] = SEARCHED) -> Any:
 def load_fitted(folder: Path) -> Fitted:
     """The fitted model in a folder that `export` wrote, with its feature work if it has some."""
     facts = json.loads((folder / "fitted.json").read_text(encoding="utf-8"))
-    fitted = family(facts["family"]).load(folder)
+    fitted = family(facts["family"], to_fit=False).load(folder)
     if not (folder / "features.json").exists():
         return fitted
     from modelwright.families.pipeline import with_features
