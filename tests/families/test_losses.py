@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from modelwright.core.errors import InputError
-from modelwright.evaluators.closing import together
 from modelwright.families import family
 from modelwright.families.base import Examples, Inputs, weighted_quantile
+from modelwright.families.soft import together
 
 
 def spread_rows(n: int = 1500) -> Examples:

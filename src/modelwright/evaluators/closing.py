@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +20,7 @@ from modelwright.evaluators.table import TableData, examples_of
 from modelwright.evaluators.teacher import open_teacher
 from modelwright.families.base import Examples, Fitted
 from modelwright.families.pipeline import fit_design
+from modelwright.families.soft import together
 from modelwright.models.crossfit import Finish
 from modelwright.models.ensemble import blend
 
@@ -155,25 +155,16 @@ def _refit(
     number: int,
     tools: Tools,
 ) -> Fitted:
-    rounds = member.get("facts", {}).get("rounds")
+    told = member.get("facts", {})
     document = json.loads(member["document"])
     if document.get("type") == "Student":
-        return refit_student(evaluator, table, document, rounds, examples, tools)
+        return refit_student(evaluator, table, document, told, examples, tools)
     design = evaluator.design(member["document"])
     seed = Key.of(int(member.get("seed", trial.seed))).child("refit", number).seed(31)
-    return fit_design(design, examples, threads=tools.threads, seed=seed, rounds=rounds)
+    return fit_design(design, examples, threads=tools.threads, seed=seed, rounds=told.get("rounds"))
 
 
 def _family(evaluator: FitAndScore, document: str) -> str:
     found = json.loads(document)
     inner = json.dumps(found["design"]) if found.get("type") == "Student" else document
     return type(evaluator.design(inner)).__name__
-
-
-def together(a: Examples, b: Examples) -> Examples:
-    """The rows of both."""
-    X = a.X.joined(b.X)
-    weights = None
-    if a.weights is not None or b.weights is not None:
-        weights = np.concatenate([a.weight, b.weight])
-    return replace(a, X=X, y=np.concatenate([a.y, b.y]), weights=weights)

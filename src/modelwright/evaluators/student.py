@@ -14,7 +14,6 @@ from modelwright.core.errors import InputError
 from modelwright.core.keys import Key
 from modelwright.core.roles import Tools
 from modelwright.core.trial import Evidence, Progress, Trial
-from modelwright.data.prepare import Part, load_part
 from modelwright.data.schema import Features
 from modelwright.evaluators import student_facts as facts
 from modelwright.evaluators.keep import read_array
@@ -24,7 +23,7 @@ from modelwright.families.augment import augment, joined
 from modelwright.families.base import Examples, Family, Fitted, FloatArray
 from modelwright.families.inputs import inputs_of
 from modelwright.families.pipeline import fit_design
-from modelwright.families.soft import mixed_labels, soft_examples
+from modelwright.families.soft import soft_examples, together
 from modelwright.models.crossfit import Validation
 from modelwright.models.metrics import score_predictions
 
@@ -32,6 +31,8 @@ if TYPE_CHECKING:
     from modelwright.evaluators.fit_and_score import FitAndScore
 
 MAX_BYTES = 64_000_000  # of made rows for one fold
+_WEIGHTS = (0.3, 0.1)  # of a made row: for classes, for values (docs/notebook.md, 2026-11-22)
+_PILOT = 500  # made rows that tell how long more of them take
 _CUTS = (0.125, 0.25, 0.5, 0.75, 1.0)
 
 
@@ -39,30 +40,24 @@ _CUTS = (0.125, 0.25, 0.5, 0.75, 1.0)
 class Plan:
     """What a `Student` document asks for.
 
-    `design` is the student's, with at most `rounds` of boosting. With `teach` it learns from
-    `teacher` (see `open_teacher`): `soft` is the teacher's part in the labels of real rows, and
-    `augment` how many made rows there are for each real one, at most `max_rows`, of which a share
-    `solo` differs in one column only. Without, it is a control: the true labels alone.
-    `control` (`{"oof", "folds"}`) is what it is compared with. All randomness is from `seed`.
+    `design` is the student's, with at most `rounds` of boosting. With `teach` it learns, beside the
+    true labels, what `teacher` (see `open_teacher`) says of `made` made rows for each real one, at
+    most `max_rows`. A made row weighs `weight` as much as a real one; None is 0.3 for classes and
+    0.1 for values. With `seconds` there are only as many as fit into that time, by the speed of a
+    few; else no clock is read. Without `teach` it is a control: the true labels alone. `control`
+    (`{"oof", "folds"}`) is what a student is compared with. All randomness is from `seed`.
     """
 
     design: Mapping[str, Any]
     teacher: Mapping[str, Any]
     teach: bool = True
     rounds: int | None = None
-    augment: float = 10.0
-    soft: float = 0.5
-    solo: float = 0.0
+    made: float = 10.0
+    weight: float | None = None
     max_rows: int = 100_000
+    seconds: float | None = None
     seed: int = 0
     control: Mapping[str, Any] | None = None
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.soft <= 1 or not 0 <= self.solo <= 1 or self.augment < 0:
-            raise InputError(
-                f"a student's soft and solo are shares and augment is not below 0; got "
-                f"{self.soft}, {self.solo} and {self.augment}."
-            )
 
     @classmethod
     def of(cls, document: Mapping[str, Any]) -> Plan:
@@ -83,10 +78,11 @@ def score_student(
 ) -> Iterator[Progress | Evidence]:
     """Progress after each fold, then the evidence of a `Student` (see `Plan`).
 
-    For each fold it learns from the fold's training rows and from rows made of them; these are
-    labelled by models that saw no row which the fold validates. The labels of the training rows
-    themselves are the teacher's out-of-fold answers, as in stacking. Beside what every trial has,
-    facts `student` tells what was kept of the teacher (docs/json.md).
+    For each fold it learns from the fold's training rows and from rows made of them, which are
+    labelled by models that saw no row which the fold validates. The teacher's out-of-fold answers
+    for the training rows are no labels: most of them come from models that did see these rows, and
+    a student that learned from them looked better than it was (docs/notebook.md, 2026-11-22).
+    Beside what every trial has, facts `student` tells what was kept of the teacher (docs/json.md).
     """
     plan = Plan.of(document)
     design = evaluator.design(json.dumps(dict(plan.design)))
@@ -94,11 +90,13 @@ def score_student(
         school = School(plan, design, table, teacher)
         for fold in range(len(table.validation.parts)):
             school.add(fold, tools.threads)
-            yield Progress(trial.number, float(fold + 1), message=f"fold {fold + 1}")
+            # The pilot before the first fold and the facts after the last take time, too.
+            done = (fold + 2) / (len(table.validation.parts) + 2)
+            yield Progress(trial.number, float(fold + 1), message=f"fold {fold + 1}", done=done)
         school.cut(evaluator)
         evidence = evaluator.evidence(school, trial, tools)
         about = _about(evaluator, school, evidence, tools)
-    about |= {"teach": plan.teach, "n_made": school.n_made}
+    about |= {"teach": plan.teach, "n_made": school.n_made, "per_fold": school.per_fold}
     yield replace(evidence, facts={**evidence.facts, "student": about})
 
 
@@ -110,11 +108,14 @@ class School:
         self.validation: Validation = table.validation
         self.seconds: list[float] = []
         self.n_train = self.n_made = 0
+        self.per_fold: int | None = None  # made rows; None: as many as the plan says
         self._models: list[Fitted] = []
 
     def add(self, fold: int, threads: int) -> None:
         """Fits on one fold's lesson."""
         rows = self.table.training_rows(fold, 1.0, self.plan.seed)
+        if self.per_fold is None:
+            self.per_fold = self._affordable(fold, rows, threads)
         lesson = self._lesson(fold, rows)
         began = time.perf_counter()
         self._models.append(self._fit(lesson, fold, threads))
@@ -134,36 +135,49 @@ class School:
             return real
         made, labels = self.made(fold, rows, 1.0)
         self.n_made = self.n_made or len(made)
-        return self._joined(real, self.teacher.labels(rows), made, labels)
+        return self._joined(real, made, labels)
+
+    def _affordable(self, fold: int, rows: Any, threads: int) -> int:
+        """How many made rows each fold gets: those of the plan, or what there is time for."""
+        plan = self.plan
+        planned = _count(plan, self.table.part.features.take(rows)) if plan.teach else 0
+        if plan.seconds is None or planned <= _PILOT or self.teacher.fold is None:
+            return planned
+        began = time.perf_counter()
+        made, labels = self.made(fold, rows, _PILOT / planned)
+        labelled = time.perf_counter()
+        self._fit(self._joined(self.table.examples.take(rows), made, labels), fold, threads)
+        fixed = time.perf_counter() - labelled
+        copies = 1.5 if self.validation.n_classes else 1.0  # a row for each class it may be of
+        each = (labelled - began) / _PILOT + copies * fixed / len(rows)
+        # A final fit on all rows comes on top of the folds.
+        left = (plan.seconds - (labelled - began) - fixed) / (len(self.validation.parts) + 1)
+        return int(min(planned, max(_PILOT, (left - fixed) / max(each, 1e-9))))
 
     def made(self, fold: int, rows: Any, share: float) -> tuple[Features, FloatArray]:
         """Rows made of the fold's training rows, and what its teacher says of them.
 
         `share` is the part of the planned number.
         """
-        plan, part = self.plan, self.table.part
-        base = part.features.take(rows)
-        n = 0 if self.teacher.fold is None else round(share * _count(plan, base))
+        plan, ask = self.plan, self.teacher.fold
+        base = self.table.part.features.take(rows)
+        planned = _count(plan, base) if self.per_fold is None else self.per_fold
         seed = Key.of(plan.seed).child("made", fold).seed(128)
-        made = augment(base, n, seed, solo=plan.solo)
-        if not len(made) or self.teacher.fold is None:
+        made = augment(base, 0 if ask is None else round(share * planned), seed)
+        if ask is None or not len(made):
             return made, np.zeros((0, max(1, self.validation.n_classes)))
-        return made, self.teacher.fold(fold)(made)
+        return made, ask(fold)(made)
 
-    def _joined(
-        self, real: Examples, told: FloatArray, made: Features, labels: FloatArray
-    ) -> Examples:
-        """Real rows with mixed labels, then made ones with the teacher's, all of like weight."""
-        known = ~np.isnan(told[:, 0])
-        answers = _as_labels(real, np.where(known[:, None], told, 0.0))
-        shape = known if real.task == "regression" else known[:, None]
-        hard = mixed_labels(real, answers, 0.0)
-        mixed = np.where(shape, mixed_labels(real, answers, self.plan.soft), hard)
-        weight = real.weight
-        everything = np.concatenate([mixed, _as_labels(real, labels)])
-        weights = np.concatenate([weight, np.full(len(made), weight.mean())])
-        X = real.X.joined(inputs_of(made, self.table.part.schema))
-        return soft_examples(real, X, everything, weights)
+    def _joined(self, real: Examples, made: Features, labels: FloatArray) -> Examples:
+        """Real rows with the true labels, then made ones with the teacher's."""
+        regression = real.task == "regression"
+        share = _WEIGHTS[regression] if self.plan.weight is None else self.plan.weight
+        X = inputs_of(made, self.table.part.schema)
+        if not len(made):
+            return real
+        weights = np.full(len(made), share * real.weight.mean())
+        said = labels[:, 0] if regression else labels
+        return together(real, soft_examples(real, X, said, weights))
 
     def cut(self, evaluator: FitAndScore) -> None:
         """Cuts boosted models at the number of rounds with the best mean score over the folds."""
@@ -196,52 +210,37 @@ class School:
         """The models fold by fold."""
         return self._models
 
-    def on_all(
-        self, sealed: Part | None, examples: Examples, rounds: int | None, threads: int
-    ) -> Fitted:
-        """The student fitted on all rows: `examples` are the development rows, then `sealed`.
-
-        Every fold's teacher labels its part of the made rows; sealed rows, which no fold model has
-        seen, have the mean answer of all.
-        """
+    def on_all(self, examples: Examples, rounds: int | None, threads: int) -> Fitted:
+        """The student fitted on all rows; the teachers of the folds share the made ones."""
         if not self.plan.teach:
             return self._fit(examples, -1, threads, rounds)
-        n, n_folds = len(self.table.part), len(self.validation.parts)
+        n_folds = len(self.validation.parts)
         parts = [
             self.made(f, self.table.training_rows(f, 1.0, self.plan.seed), 1 / n_folds)
             for f in range(n_folds)
         ]
-        told = [self.teacher.labels(slice(0, n))]
-        if sealed is not None:
-            told.append(self._outside(sealed, told[0].shape[1]))
         made, labels = joined([p[0] for p in parts]), np.concatenate([p[1] for p in parts])
-        lesson = self._joined(examples, np.concatenate(told), made, labels)
-        return self._fit(lesson, -1, threads, rounds)
-
-    def _outside(self, sealed: Part, width: int) -> FloatArray:
-        ask = self.teacher.fold
-        if ask is None:
-            return np.full((len(sealed), width), np.nan)
-        folds = range(len(self.validation.parts))
-        return np.asarray(np.mean([ask(f)(sealed.features) for f in folds], axis=0))
+        return self._fit(self._joined(examples, made, labels), -1, threads, rounds)
 
 
 def refit_student(
     evaluator: FitAndScore,
     table: TableData,
     document: Mapping[str, Any],
-    rounds: int | None,
+    told: Mapping[str, Any],
     examples: Examples,
     tools: Tools,
 ) -> Fitted:
-    """The model of a `Student` document fitted on all rows of `examples`, to be shipped."""
+    """The model of a `Student` document fitted on all rows of `examples`, to be shipped.
+
+    `told` are the facts of its trial: rounds and the number of made rows are taken from there.
+    """
     plan = Plan.of(document)
     design = evaluator.design(json.dumps(dict(plan.design)))
-    longer = len(examples.y) > len(table.part)
-    sealed = load_part(evaluator.sealed) if longer and evaluator.sealed is not None else None
     with open_teacher(evaluator, table, plan.teacher, tools) as teacher:
         school = School(plan, design, table, teacher)
-        return school.on_all(sealed, examples, rounds, tools.threads)
+        school.per_fold = told.get("student", {}).get("per_fold")
+        return school.on_all(examples, told.get("rounds"), tools.threads)
 
 
 def _about(
@@ -288,8 +287,4 @@ def _count(plan: Plan, base: Features) -> int:
     """How many rows are made: bounded by number and by bytes."""
     width = base.numeric.shape[1] + base.dates.shape[1] + base.codes.shape[1]
     bytes_each = 8 * max(1, width) + 100 * len(base.texts)
-    return int(min(plan.augment * len(base), plan.max_rows, MAX_BYTES // bytes_each))
-
-
-def _as_labels(examples: Examples, out: FloatArray) -> FloatArray:
-    return out[:, 0] if examples.task == "regression" else out
+    return int(min(plan.made * len(base), plan.max_rows, MAX_BYTES // bytes_each))

@@ -45,14 +45,6 @@ class Teacher:
     oof: FloatArray
     fold: Callable[[int], Answer] | None
 
-    def labels(self, training: Any) -> FloatArray:
-        """`[m, k]` answers for these rows: the mean over repeats, NaN where there is none."""
-        part = np.asarray(self.oof[:, training], float)
-        known = ~np.isnan(part)
-        total = np.where(known, part, 0.0).sum(axis=0)
-        count = known.sum(axis=0)
-        return np.where(count > 0, total / np.maximum(count, 1), np.nan)
-
 
 @contextmanager
 def open_teacher(

@@ -21,17 +21,15 @@ Mask = npt.NDArray[np.bool_]
 
 
 def augment(
-    features: Features, n: int, seed: int, *, swap: float = 0.5, blur: float = 4.0, solo: float = 0
+    features: Features, n: int, seed: int, *, swap: float = 0.5, blur: float = 4.0
 ) -> Features:
     """Up to `n` made rows: rows of the table that took some columns from rows near them.
 
-    Each column is taken with the probability `swap`, at least one; in a share `solo` of the rows it
-    is exactly one, so that a model which agrees on both rows agrees on what that column brings. A
-    number of many values is drawn around the neighbour's, with the distance of the two over `blur`
-    as its deviation, and stays within the column's range; whole numbers stay whole. Categories,
-    gaps, dates and texts are taken as they are. A made row that equals a row of the table is left
-    out, so fewer come back where columns have few values, and none for fewer than four rows. All
-    randomness comes from `seed`.
+    Each column is taken with the probability `swap`, at least one. A number of many values is drawn
+    around the neighbour's, with the distance of the two over `blur` as its deviation, and stays
+    within the column's range; whole numbers stay whole. Categories, gaps, dates and texts are taken
+    as they are. A made row that equals a row of the table is left out, so fewer come back where
+    columns have few values, and none for fewer than four rows. All randomness comes from `seed`.
 
     Source: MUNGE (Bucila, Caruana and Niculescu-Mizil, KDD 2006). Differs: rows are near when they
     share a leaf of a random projection tree with median cuts, a new one for each pass over the
@@ -52,7 +50,7 @@ def augment(
     for start in range(0, n, rows):
         base = rng.permutation(rows)[: n - start]
         partner = _partners(columns, rng)[base]
-        parts.append(columns.mixed(base, partner, _mask(len(base), columns.width, swap, solo, rng),
+        parts.append(columns.mixed(base, partner, _mask(len(base), columns.width, swap, rng),
                                    blur, rng))  # fmt: skip
     made = joined(parts)
     return made.take(~np.isin(_hashes(made), _hashes(features)))
@@ -143,13 +141,14 @@ def _halvings(n: int) -> Iterator[IntArray]:
         yield np.arange(n) * blocks // n
 
 
-def _mask(n: int, width: int, swap: float, solo: float, rng: Random) -> Mask:
+def _mask(n: int, width: int, swap: float, rng: Random) -> Mask:
     taken = rng.random((n, width)) < swap
     if not width:
         return taken
     one = np.arange(width) == rng.integers(0, width, n)[:, None]
-    alone = (rng.random(n) < solo) | ~taken.any(axis=1)
-    return np.where(alone[:, None], one, taken)
+    none = ~taken.any(axis=1)
+    taken[none] = one[none]
+    return taken
 
 
 def _ranks(numbers: FloatArray) -> FloatArray:

@@ -25,6 +25,8 @@ def first_checks(challenger: Outcome, champion: Outcome | None, view: View) -> V
         return Verdict(number, "hold", f"judged at the full rung only; this was rung {rung}")
     if champion is None:
         return Verdict(number, "promote", "first valid result")
+    if challenger.trial.role == "student" and not view.limits:
+        return Verdict(number, "hold", "a student: without limits it goes beside the champion")
     if challenger.violation > champion.violation:
         return Verdict(
             number,

@@ -1,7 +1,7 @@
 """Rules as data: which actions are allowed, which are asked about, what may be spent and tried.
 
 name = "team"
-allow = ["run", "evaluate", "blend", "refit", "look"]
+allow = ["run", "evaluate", "blend", "refit", "student", "look"]
 ask = ["ship"]
 
 [budget]
@@ -27,7 +27,7 @@ from modelwright.core.errors import InputError, did_you_mean
 from modelwright.core.trial import Action, Ruling
 from modelwright.core.view import View
 
-ACTIONS = ("run", "evaluate", "blend", "refit", "look", "ship")
+ACTIONS = ("run", "evaluate", "blend", "refit", "student", "look", "ship")
 
 
 @dataclass(frozen=True)

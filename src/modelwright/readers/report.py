@@ -29,6 +29,7 @@ from modelwright.readers.page import (
     table,
 )
 from modelwright.readers.runs import RunFolder, settings_of
+from modelwright.readers.student import student_section
 from modelwright.readers.svg import (
     bars_picture,
     beyond,
@@ -54,6 +55,7 @@ def report_html(run: RunFolder, record: Record) -> str:
         _look(record, run),
         explained_sections(run, record),
         _limits(record),
+        student_section(record),
         _leaderboard(record),
         _families(record),
         section("What happened, in words", bullets(line.strip() for line in explain_run(record))),

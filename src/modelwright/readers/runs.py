@@ -39,6 +39,11 @@ class RunFolder:
         return self.path / "model"
 
     @property
+    def student_path(self) -> Path:
+        """Where the best student lies, when it is not the shipped model itself."""
+        return self.path / "student"
+
+    @property
     def key_path(self) -> Path:
         """Where the workspace keeps the key that signs heads."""
         return self.path.parent / "keys" / "heads.pem"

@@ -112,6 +112,7 @@ def plan_build(
 def play(plan: BuildPlan) -> BuildResult:
     """Runs a planned build to its end, ships, and writes the report."""
     from modelwright.executors import FileStore, ToolBox
+    from modelwright.recipes.beside import ship_student
     from modelwright.recipes.ship import ship_winner
 
     store = FileStore(plan.run.path / "artefacts")
@@ -125,10 +126,12 @@ def play(plan: BuildPlan) -> BuildResult:
         finally:
             workers.close()
         shipped = ship_winner(plan.run, record, ledger, plan.study.policy, store)
+        student = ship_student(plan.run, record, ledger, plan.study.policy, store)
         record = record_of(ledger, plan.study.name, plan.study.space)
     finally:
         ledger.close()
-    return BuildResult(plan.run, record, shipped, plan.notes, time.monotonic() - plan.began)
+    seconds = time.monotonic() - plan.began
+    return BuildResult(plan.run, record, shipped, plan.notes, seconds, student)
 
 
 def _workers(plan: BuildPlan, tools: ToolBox) -> Executor:

@@ -11,6 +11,7 @@ from typing import Any
 from modelwright.core.canonical import canonical
 from modelwright.core.trial import Candidate, Proposal
 from modelwright.core.view import Outcome, View
+from modelwright.recipes.students import Students, best_student
 
 MEMBERS = 16  # trials offered to an ensemble, at most
 PER_FAMILY = 4  # and of each family
@@ -24,42 +25,60 @@ class BlendAndRefit:
 
     `n_folds` is how many fits a search trial stands for; `slots` members are fitted at a time.
     `max_members` bounds the trials offered to the ensemble. The look at the sealed part needs no
-    fit: the models of the folds are kept.
+    fit: the models of the folds are kept. With `students` small models learn from the best trial;
+    where there are limits, also from an ensemble that takes no notice of them.
     """
 
     n_folds: int
     slots: int = 1
     blend: bool = True
     max_members: int = MEMBERS
+    students: Students | None = None
 
     def reserve(self, view: View) -> float:
         """Seconds for an ensemble of the few best and a refit of each, from measured fits."""
         best = [o for o in view.best(3) if o.trial.role != "blend"]
         fits = sum((o.evidence.seconds or 0.0) / max(1, self.n_folds - 1) for o in best)
         needed = START_SECONDS + 1.25 * fits / min(self.slots, max(1, len(best)))
-        return min(needed, SHARE * (view.budget.seconds or needed))
+        needed = min(needed, SHARE * (view.budget.seconds or needed))
+        return needed + (self.students.seconds(view) if self.students else 0.0)
 
     def propose(self, view: View) -> Sequence[Proposal]:
         """The steps that can start now; none when all are done, or the next waits for one."""
-        blend = self._blend(view)
-        if blend is not None:
+        for blend in self._blends(view):
             known = view.tried(blend.candidate.id, view.rungs.top)
             if known is None:
                 return [blend]
             if view.outcome(known) is None:
                 return []
-        champion = winner(view)
-        if champion is None or champion.violation > 0:
+        lessons = list(self.students.propose(view)) if self.students else []
+        learning = self.students is not None and self.students.waiting(view)
+        if view.limits and (lessons or learning):
+            return lessons  # one of them may be the winner
+        best = best_student(view)
+        beside = [] if lessons or learning or best is None else self._refits(view, best)
+        return [*self._refits(view, winner(view)), *lessons, *beside]
+
+    def _refits(self, view: View, outcome: Outcome | None) -> list[Proposal]:
+        """The fits on all rows of an outcome within the limits."""
+        if outcome is None or outcome.violation > 0:
             return []
-        reason = f"fits a member of the champion, trial {champion.trial.number}, on all rows"
+        reason = f"fits a member of trial {outcome.trial.number} on all rows, to be shipped"
         return [
             Proposal(refit, reason, view.rungs.top, "refit", "closing")
-            for refit in refits_of(champion)
+            for refit in refits_of(outcome)
             if view.tried(refit.id, view.rungs.top) is None
         ]
 
-    def _blend(self, view: View) -> Proposal | None:
-        fit = self._offered(view)
+    def _blends(self, view: View) -> list[Proposal]:
+        """The ensemble within the limits, and the one that students learn from."""
+        found = [self._blend(view, within=True)]
+        if view.limits and self.students is not None and not self.students.why_none(view):
+            found.append(self._blend(view, within=False))
+        return [blend for blend in found if blend is not None]
+
+    def _blend(self, view: View, within: bool) -> Proposal | None:
+        fit = self._offered(view, within)
         if not self.blend or len(fit) < 2:
             return None
         members = [_member(outcome) for outcome in fit]
@@ -68,17 +87,18 @@ class BlendAndRefit:
         parents = tuple(o.trial.candidate.id for o in fit)
         return Proposal(Candidate(document, parents), reason, view.rungs.top, "blend", "closing")
 
+    def _offered(self, view: View, within: bool) -> list[Outcome]:
+        """The best trials (`within` the limits), a few of each family.
 
-    def _offered(self, view: View) -> list[Outcome]:
-        """The best trials within the limits, a few of each family: an ensemble lives on difference.
-
-        Many near copies of one good design would only offer more of the same noise.
+        An ensemble lives on difference. Many near copies of one good design would only offer more
+        of the same noise.
         """
         found: list[Outcome] = []
         count: Counter[str] = Counter()
-        for o in view.best(view.n_ranked()):
+        ranked = view.best(view.n_ranked())
+        for o in ranked if within else sorted(ranked, key=lambda o: (o.loss, o.trial.number)):
             usable = o.trial.role in ("search", "rival") and o.trial.by != "yours"
-            if usable and o.violation == 0 and "oof" in o.evidence.artefacts:
+            if usable and (o.violation == 0 or not within) and "oof" in o.evidence.artefacts:
                 family = str(o.evidence.facts.get("family", ""))
                 count[family] += 1
                 if count[family] <= PER_FAMILY:

@@ -20,6 +20,7 @@ from modelwright.readers.leaderboard import (
     trivial_outcome,
 )
 from modelwright.readers.runs import RunFolder
+from modelwright.readers.student import student_facts
 from modelwright.recipes.closing import winner
 
 
@@ -42,6 +43,7 @@ class BuildResult:
     shipped: Shipped | None
     notes: tuple[str, ...]
     seconds: float
+    student: Shipped | None = None
 
     @cached_property
     def model(self) -> Any:
@@ -164,6 +166,8 @@ class BuildResult:
             "failed": sum(o.failed for o in view.finished),
             "seconds": round(self.seconds, 3),
             "report": str(self.run.report_path),
+            "student": None if self.student is None else str(self.student.path),
+            "students": student_facts(self.record),
             "notes": list(self.notes),
         }
 

@@ -42,7 +42,7 @@ class Question:
     is chosen, `"sensitivity>=0.95"`. `invariant` are columns whose change may not change an answer
     by more than 0.01, or than a limit on `invariance_gap` says. `monotone` declares directions,
     `("age:+", "income:-")`: the answer (the share of the positive class) may only rise with the
-    one, and only fall with the other.
+    one, and only fall with the other. `student` False teaches no small model at the end.
     """
 
     data: str
@@ -62,6 +62,7 @@ class Question:
     constraint: str | None = None
     invariant: tuple[str, ...] = ()
     monotone: tuple[str, ...] = ()
+    student: bool = True
     seed: int = 0
 
     def __post_init__(self) -> None:

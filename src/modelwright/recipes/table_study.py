@@ -17,11 +17,11 @@ from modelwright.readers.runs import RunFolder
 from modelwright.recipes.closing import BlendAndRefit
 from modelwright.recipes.declared import check_directions, keeping
 from modelwright.recipes.question import TASKS, Question
+from modelwright.recipes.students import SKETCHES, Students
 from modelwright.study import Study
 
 if TYPE_CHECKING:
-    from modelwright.data import Part, Prepared, TableInfo
-    from modelwright.data.schema import Schema
+    from modelwright.data import Part, Prepared, Schema, TableInfo
 
 SHIP_SECONDS = 1.0  # of a budget in seconds, kept for writing the model and the report
 SHIP_SHARE = 0.25  # and never more than this share of it
@@ -90,13 +90,16 @@ def study_plan(
         "monotone": [list(pair) for pair in question.directions],
     }
     n_folds = len(part.parts) // max(1, part.repeats)
+    at_once = slots or max(1, min(4, os.cpu_count() or 1))
     study = Study(
         name=run_folder.name, problem=problem, space=space, designer=_designer(space, types),
         gate=Paired(), policy=policy, budget=budget,
-        rungs=_rungs(part, budget), slots=slots or max(1, min(4, os.cpu_count() or 1)),
+        rungs=_rungs(part, budget), slots=at_once,
         rivals=_rivals(question), rival_names=_rival_names(question),
         kept_seconds=_kept_seconds(budget, time.monotonic() - began),
-        closing=BlendAndRefit(max(2, n_folds), slots or max(1, min(4, os.cpu_count() or 1))),
+        closing=BlendAndRefit(
+            max(2, n_folds), at_once, students=_students(question, policy, prepared.schema, at_once)
+        ),
         protocol={"data": prepared.hash, "metric": metric.identity(), "evaluator": EVALUATOR},
         settings={"budget": asdict(budget), "arguments": arguments},
     )  # fmt: skip
@@ -140,6 +143,22 @@ def _families(
         return available(names)
     kept, left_out = keeping(names)
     return available(kept)[0], left_out
+
+
+def _students(
+    question: Question, policy: RulePolicy, schema: Schema, slots: int
+) -> Students | None:
+    """The small models that may be taught; None where nobody wants any."""
+    from modelwright.families import FAMILIES, available
+
+    if not question.student:
+        return None
+    wanted = [n for n in FAMILIES if n in {sketch.family for sketch in SKETCHES}]
+    allowed = [n for n in wanted if not policy.families or n in policy.families]
+    types, _ = available(keeping(allowed)[0] if question.directions else allowed)
+    n_models = len(schema.classes) if schema.task == "multiclass" else 1
+    names = tuple(t.__name__ for t in types)
+    return Students(names, slots, n_models, question.seed)
 
 
 def check_metric(question: Question) -> None:

@@ -68,9 +68,14 @@ class Tidy:
         if not losses:  # a refit: not one of many, and not compared
             return
         over = self.view.violation_of(evidence)
-        kept = self._kept.setdefault(str(evidence.facts.get("family", "")), [])
+        # A student is no member of an ensemble, and may not drive one out.
+        family = "Student" if "student" in evidence.facts else evidence.facts.get("family", "")
+        kept = self._kept.setdefault(str(family), [])
         bisect.insort(kept, (over, losses[0], evidence.trial, evidence.artefacts["model"]))
-        while len(kept) > self.keep:
-            *_, name = kept.pop()
+        # The best outside of the limits are kept too: a student within them may learn from them.
+        best = {entry[2] for entry in sorted(kept, key=lambda e: e[1:3])[: self.keep]}
+        gone = [entry for entry in kept[self.keep :] if entry[2] not in best]
+        kept[:] = [entry for entry in kept if entry not in gone]
+        for *_, name in gone:
             if all(name != other for *_, other in kept):
                 self.store.remove(name)

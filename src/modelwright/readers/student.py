@@ -1,0 +1,125 @@
+"""What students cost and kept, from the rows: for the report and for `--json`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from modelwright.core.record import Record
+from modelwright.core.view import Outcome, View
+from modelwright.readers.leaderboard import trivial_outcome
+from modelwright.readers.page import bullets, paragraph, section, table
+
+
+def student_facts(record: Record) -> list[dict[str, Any]]:
+    """One plain row per student, best first: see docs/json.md for the fields."""
+    view = record.view
+    found = [o for o in view.best(view.n_ranked()) if "student" in o.evidence.facts]
+    taught = [o for o in found if o.evidence.facts["student"]["teach"]]
+    return [_facts(view, outcome, _control(found, outcome)) for outcome in taught]
+
+
+def _control(found: list[Outcome], student: Outcome) -> Outcome | None:
+    """The control that a student was compared with: it is named by its out-of-fold answers."""
+    told = json.loads(student.trial.candidate.document).get("control") or {}
+    for outcome in found:
+        if outcome.evidence.artefacts.get("oof") == told.get("oof"):
+            return outcome
+    return None
+
+
+def _facts(view: View, outcome: Outcome, control: Outcome | None) -> dict[str, Any]:
+    evidence, metric = outcome.evidence, view.goals[0].metric
+    told: Mapping[str, Any] = evidence.facts["student"]
+    document = json.loads(outcome.trial.candidate.document)
+    teacher = view.outcome(int(document["teacher"]["trial"]))
+    scores = {} if teacher is None else teacher.evidence.scores
+    return {
+        "candidate": outcome.trial.candidate.id,
+        "trial": outcome.trial.number,
+        "family": str(document["design"]["type"]),
+        "teacher": document["teacher"]["candidate"],
+        "score": evidence.scores[metric],
+        "teacher_score": scores.get(metric),
+        "control_score": None if control is None else control.evidence.scores[metric],
+        "kept": kept_gain(view, outcome, teacher),
+        "within_limits": outcome.violation == 0,
+        "latency_ms": evidence.scores.get("latency_ms"),
+        "teacher_latency_ms": scores.get("latency_ms"),
+        "size_kb": evidence.scores.get("size_kb"),
+        "teacher_size_kb": scores.get("size_kb"),
+        "seconds": evidence.seconds,
+        "n_made": told["n_made"],
+        "fidelity": dict(told["fidelity"]),
+        "lost": dict(told["lost"]),
+        "gain": told.get("gain"),
+        "ece": told.get("ece"),
+        "teacher_ece": told.get("teacher_ece"),
+        "worst_group": told.get("worst_group"),
+        "attribution": told.get("attribution"),
+    }
+
+
+def kept_gain(view: View, student: Outcome, teacher: Outcome | None) -> float | None:
+    """The share of the teacher's gain over the trivial baseline that a student has kept."""
+    base = trivial_outcome(view)
+    if base is None or teacher is None or not teacher.ok or not base.loss - teacher.loss > 0:
+        return None
+    return (base.loss - student.loss) / (base.loss - teacher.loss)
+
+
+def student_section(record: Record) -> str:
+    """The report's section on students; empty when there are none."""
+    rows = student_facts(record)
+    if not rows:
+        return ""
+    metric = record.view.goals[0].metric
+    columns = {
+        "family": "student", "score": metric, "control_score": "the same without a teacher",
+        "teacher_score": "teacher", "kept_text": "gain kept", "latency_ms": "ms for one row",
+        "size_kb": "kB", "attribution": "looks at the same columns",
+    }  # fmt: skip
+    shown = [{**row, "kept_text": _percent(row["kept"])} for row in rows]
+    told = paragraph(
+        "A student is a small model that learns from the best one. Its control has the same design "
+        "and size and learns from the true labels alone. Of what the teacher gains over a model "
+        "that looks at no column, 'gain kept' is the student's share.",
+        "soft",
+    )
+    return section("Students", told + table(shown, columns) + bullets(_lines(rows[0], metric)))
+
+
+def _lines(row: Mapping[str, Any], metric: str) -> list[str]:
+    """The best student in words."""
+    lines = [
+        f"loss of {metric} against the teacher: {_difference(row['lost'])} (below 0 it is better)"
+    ]
+    if row["gain"] is not None:
+        lines.append(f"gain of {metric} over its control: {_difference(row['gain'])}")
+    fidelity = ", ".join(f"{k} {v:.4g}" for k, v in row["fidelity"].items())
+    lines.append(f"fidelity to the teacher on rows neither was fitted on: {fidelity}")
+    if row["ece"] is not None:
+        lines.append(
+            f"calibration error before calibration {row['ece']:.3g}, teacher "
+            f"{row['teacher_ece']:.3g}"
+        )
+    worst = row["worst_group"]
+    if worst is not None:
+        lines.append(
+            f"worst group: {worst['group']} ({worst['n_rows']} rows), {metric} "
+            f"{worst['score']:.4g}, teacher {worst['teacher']:.4g}"
+        )
+    return lines
+
+
+def _difference(told: Mapping[str, Any]) -> str:
+    parts = [f"{told['estimate']:.4g}"]
+    for name, bounds in (("folds", told["folds"]), ("rows", told["rows"])):
+        if bounds is not None:
+            parts.append(f"95 % interval over {name} {bounds[0]:.4g} to {bounds[1]:.4g}")
+    return ", ".join(parts)
+
+
+def _percent(share: float | None) -> str:
+    return "" if share is None else f"{share:.1%}"

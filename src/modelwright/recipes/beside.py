@@ -1,0 +1,46 @@
+"""The best student as a bundle of its own, beside the shipped model."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING
+
+from modelwright.core.record import Record
+from modelwright.core.roles import Policy
+from modelwright.core.trial import Action
+from modelwright.ledger import Ledger
+from modelwright.readers.runs import RunFolder
+from modelwright.recipes.closing import winner
+from modelwright.recipes.outcome import Shipped
+from modelwright.recipes.ship import ROWS, parts_of, write_model
+from modelwright.recipes.students import best_student
+
+if TYPE_CHECKING:
+    from modelwright.executors import FileStore
+
+
+def ship_student(
+    run: RunFolder, record: Record, ledger: Ledger, policy: Policy, store: FileStore
+) -> Shipped | None:
+    """Writes the best student into the run's `student` folder; None when there is none to write.
+
+    There is none beside a run without a winner within the limits, when the winner is the student
+    itself, or when the policy does not allow shipping. To be called after the winner is shipped.
+    """
+    best, student = winner(record.view), best_student(record.view)
+    if best is None or best.violation > 0 or student is None or record.status == "paused":
+        return None
+    candidate = student.trial.candidate.id
+    if candidate == best.trial.candidate.id:
+        shutil.rmtree(run.student_path, ignore_errors=True)  # of an earlier session
+        return None
+    parts = parts_of(record, student, store)
+    ruling = policy.rule(Action("ship", {"candidate": candidate}), record.view)
+    if parts is None or ruling.word != "allow" or record.status in ("refused", "waiting"):
+        return None
+    told = (student.trial.number, ROWS[parts.rows])
+    for row in record.ships:
+        same = row["candidate"] == candidate and row["rows"] == parts.rows
+        if same and row.get("folder") == run.student_path.name and run.student_path.exists():
+            return Shipped(run.student_path, candidate, *told)
+    return write_model(run, record, ledger, student, parts, run.student_path)
