@@ -25,6 +25,11 @@ def read_parquet(path: Path) -> tuple[pd.DataFrame, list[str]]:
     check_names(path.name, names)
     # What pandas wrote about its index is for pandas: an index column is a column here.
     table = table.rename_columns(names).replace_schema_metadata(None)
+    # Days come as Python objects otherwise: slow, and 30 times larger.
+    for i, field in enumerate(table.schema):
+        if pa.types.is_date(field.type):
+            days = table.column(i).cast(pa.timestamp("s"))
+            table = table.set_column(i, field.name, days)
     nested = [f.name for f in table.schema if pa.types.is_nested(f.type)]
     frame = table.to_pandas()
     notes = ["the file is Parquet"]

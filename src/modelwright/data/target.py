@@ -195,9 +195,9 @@ def _one_to_one(column: pd.Series[Any], classes: npt.NDArray[np.intp] | None) ->
     there = codes >= 0
     if classes is None or not there.any():
         return False
-    pairs = np.unique(np.stack([codes[there], classes[there]]), axis=1)
-    n = pairs.shape[1]
-    return bool(n > 1 and n == len(np.unique(pairs[0])) == len(np.unique(pairs[1])))
+    left, right = codes[there].astype(np.int64), classes[there].astype(np.int64)
+    n = len(np.unique(left * (int(right.max()) + 1) + right))  # pairs as one number: no sorting
+    return bool(n > 1 and n == len(np.unique(left)) == len(np.unique(right)))
 
 
 def _on_a_line(column: pd.Series[Any], values: npt.NDArray[np.float64] | None) -> bool:
