@@ -69,6 +69,10 @@ def build(
         str | None,
         typer.Option(help="Your present model: .onnx, predictions .csv, module:function."),
     ] = None,
+    student: Annotated[
+        bool | None,
+        typer.Option("--student/--no-student", help="Teach small models at the end (default)."),
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="The seed of everything random (0).")] = None,
     policy: Annotated[str | None, typer.Option(help="A policy.toml.")] = None,
     name: Annotated[str | None, typer.Option(help="The run's name.")] = None,
@@ -89,7 +93,7 @@ def build(
         "limits": [*(limit or []), *(behave or [])] or None, "invariant": invariant,
         "monotone": monotone,
         "test": test, "sealed": sealed, "group": group, "time": time, "weight": weight,
-        "drop": drop, "baseline": baseline, "seed": seed,
+        "drop": drop, "baseline": baseline, "student": student, "seed": seed,
     }  # fmt: skip
     wanted = {"budget": budget, "policy": policy, "name": name, "workspace": workspace}
     question, settings = building.question_from(file, asked, wanted)
@@ -126,13 +130,22 @@ def predict(
     explain: Annotated[
         bool, typer.Option("--explain", help="Add what each column adds to the answer.")
     ] = False,
+    coverage: Annotated[
+        float | None, typer.Option(help="Add intervals or sets that hold so many rows: 0.9.")
+    ] = None,
+    confidence: Annotated[
+        str | None, typer.Option(help="How sure an answer has to be, 0 to 1, or auto; abstains.")
+    ] = None,
     workspace: Workspace = DEFAULT,
     as_json: AsJson = False,
 ) -> None:
     """Predicts the rows of a file; unusual rows are flagged."""
     from modelwright.apps import using
 
-    raise typer.Exit(using.predict(model, file, out, abstain, strict, workspace, as_json, explain))
+    code = using.predict(
+        model, file, out, abstain, strict, workspace, as_json, explain, coverage, confidence
+    )
+    raise typer.Exit(code)
 
 
 @app.command()
@@ -259,6 +272,25 @@ def ship(
     from modelwright.apps import using
 
     raise typer.Exit(using.ship(run, candidate, out, workspace, as_json))
+
+
+@app.command()
+def serve(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="A model folder, or a run's name.")],
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="The port; 0 takes a free one.")] = 8000,
+    abstain: Annotated[
+        str | None, typer.Option(help="Leave doubtful rows to a person: a confidence, or auto.")
+    ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Refuse requests with a flagged row.")
+    ] = False,
+    workspace: Workspace = DEFAULT,
+) -> None:
+    """Answers rows over HTTP: POST /predict, GET /health, GET /schema."""
+    from modelwright.apps import serving
+
+    raise typer.Exit(serving.serve(model, host, port, abstain, strict, workspace))
 
 
 @app.command()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -40,10 +40,13 @@ def predict(
     workspace: str,
     as_json: bool,
     explain: bool = False,
+    coverage: float | None = None,
+    confidence: str | None = None,
 ) -> int:
     """Writes one line per row: the answer, its shares, whether it is left to a person, flags.
 
-    With `explain` also what each column adds to the answer.
+    With `explain` also what each column adds to the answer, with `coverage` an interval or a set.
+    `confidence` says how sure an answer has to be, or `auto`; it implies `abstain`.
     """
     from modelwright.data import read_rows_limited
     from modelwright.models import load_model
@@ -52,11 +55,13 @@ def predict(
     expected = tuple(c.name for c in loaded.schema.columns)
     with tempfile.TemporaryDirectory() as folder:  # a hostile file cannot take this process down
         raw = read_rows_limited(file, Path(folder), expected)
-        answers = loaded.answer(raw.frame, CONFIDENCE if abstain else None, raw.comma)
+        abstain = abstain or confidence is not None
+        sure = _confidence(loaded, confidence) if abstain else None
+        answers = loaded.answer(raw.frame, sure, raw.comma, coverage)
         why = loaded.explain(raw.frame, comma=raw.comma) if explain else []
     for line in (*raw.notes, *answers.notes):
         note(f"  - {line}")
-    rows = list(_rows(loaded, answers))
+    rows = [answer_row(loaded, answers, i) for i in range(len(answers.values))]
     for row, attribution in zip(rows, why, strict=False):
         row["explanation"] = attribution.to_json()
     flagged = sum(bool(row["flags"]) for row in rows)
@@ -77,21 +82,39 @@ def predict(
     return 2 if strict and flagged else 0
 
 
-def _rows(model: Any, answers: Any) -> Iterator[dict[str, Any]]:
-    for i, value in enumerate(answers.values):
-        left = bool(answers.left[i])
-        plain = value.item() if hasattr(value, "item") else value
-        shares = None
-        if answers.shares is not None:
-            named = zip(model.classes, answers.shares[i], strict=True)
-            shares = {str(label): round(float(share), 6) for label, share in named}
-        yield {
-            "row": i + 1,
-            "prediction": None if left else plain,
-            "shares": shares,
-            "left_to_person": left,
-            "flags": list(answers.flags[i]),
-        }
+def _confidence(model: Any, text: str | None) -> Any:
+    """What `--confidence` says; without it `auto` where the cost of asking is known, else 0.8."""
+    if text is None:
+        rule = model.finish.abstention
+        return CONFIDENCE if rule is None or rule.threshold is None else "auto"
+    if text == "auto":
+        return text
+    try:
+        return float(text)
+    except ValueError:
+        raise InputError(f"a confidence is a number from 0 to 1, or auto; got {text!r}.") from None
+
+
+def answer_row(model: Any, answers: Any, i: int) -> dict[str, Any]:
+    """The answer to row number `i` of some answers as plain data, rows counted from 1 on."""
+    value, left = answers.values[i], bool(answers.left[i])
+    shares = None
+    if answers.shares is not None:
+        named = zip(model.classes, answers.shares[i], strict=True)
+        shares = {str(label): round(float(share), 6) for label, share in named}
+    more: dict[str, Any] = {}
+    if answers.intervals is not None:
+        more["interval"] = [float(end) for end in answers.intervals[i]]
+    if answers.sets is not None:
+        more["set"] = [str(label) for label in answers.sets[i]]
+    return {
+        "row": i + 1,
+        "prediction": None if left else value.item() if hasattr(value, "item") else value,
+        "shares": shares,
+        **more,
+        "left_to_person": left,
+        "flags": list(answers.flags[i]),
+    }
 
 
 def _write(rows: list[dict[str, Any]], out: TextIO) -> None:
@@ -105,6 +128,7 @@ def _write(rows: list[dict[str, Any]], out: TextIO) -> None:
             "row": row["row"],
             "prediction": "" if row["prediction"] is None else row["prediction"],
             **shares,
+            **_sure(row),
             "left_to_person": "yes" if row["left_to_person"] else "no",
             "flags": "; ".join(row["flags"]),
             **_explained(row.get("explanation")),
@@ -112,6 +136,13 @@ def _write(rows: list[dict[str, Any]], out: TextIO) -> None:
     writer = csv.DictWriter(out, list(flat[0]), lineterminator="\n")
     writer.writeheader()
     writer.writerows(flat)
+
+
+def _sure(row: Mapping[str, Any]) -> dict[str, Any]:
+    """An interval as two columns, a set as one."""
+    if "interval" in row:
+        return {"low": row["interval"][0], "high": row["interval"][1]}
+    return {"set": " | ".join(row["set"])} if "set" in row else {}
 
 
 def _explained(found: Mapping[str, Any] | None) -> dict[str, Any]:

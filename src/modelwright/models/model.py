@@ -161,8 +161,9 @@ class Model:
         """
         if abstain is not None and abstain != "auto" and not 0 <= abstain <= 1:
             raise InputError(f"a confidence is between 0 and 1; got {abstain!r}.")
-        encoded = self._encoded(rows, comma)
-        out = self.combined(inputs_of(encoded.features, self.schema))
+        quick = self._quick(rows) if comma is None else None
+        encoded = self._encoded(rows, comma) if quick is None else Encoded(quick)
+        out = self.predict_features(encoded.features)
         shares = None if self.task == "regression" else out
         left = np.zeros(len(out), bool)
         if abstain is not None:
@@ -180,10 +181,10 @@ class Model:
         return self.combined(inputs_of(features, self.schema))
 
     def _combined(self, rows: Any) -> FloatArray:
-        inputs = self._quick(rows)
-        if inputs is None:
-            inputs = inputs_of(self._encoded(rows).features, self.schema)
-        return self.combined(inputs)
+        features = self._quick(rows)
+        if features is None:
+            features = self._encoded(rows).features
+        return self.predict_features(features)
 
     def _left(self, out: FloatArray, abstain: float | Literal["auto"]) -> npt.NDArray[np.bool_]:
         rule = self.finish.abstention
@@ -214,16 +215,15 @@ class Model:
         labels = self.classes.tolist()
         return [[labels[c] for c in row] for row in conformal.labels(out, coverage, rule)]
 
-    def _quick(self, rows: Any) -> Inputs | None:
-        """The inputs of a single row without trouble, made without a data frame."""
+    def _quick(self, rows: Any) -> Features | None:
+        """The features of a single row without trouble, made without a data frame."""
         if not isinstance(rows, Mapping):
             if len(rows) != 1:
                 return None
             rows = rows[0] if isinstance(rows, list) else None
         if rows is None:
             return None
-        features = self._reader.read(rows)
-        return None if features is None else inputs_of(features, self.schema)
+        return self._reader.read(rows)
 
     def _encoded(self, rows: Any, comma: bool | None = None) -> Encoded:
         if isinstance(rows, Mapping):
