@@ -32,6 +32,7 @@ from modelwright.families.feature_work import FeatureWork
 
 FILE = "features.json"
 ARRAYS = "features.safetensors"
+MAX_ENCODED = 200
 
 
 class Step(Protocol):
@@ -69,6 +70,13 @@ class Features:
     kept: IntArray | None = None
     recode: Recode | None = None
     single: bool = False
+
+    @property
+    def idle(self) -> bool:
+        """True when nothing was found worth making: rows stay as they are."""
+        return self.recode is None and (
+            not self.steps or (self.kept is not None and not len(self.kept))
+        )
 
     def apply(self, X: Inputs) -> Inputs:
         """The rows with their made columns and without texts; `X` is not changed."""
@@ -132,7 +140,8 @@ def fit_features(work: FeatureWork, examples: Examples, seed: int) -> tuple[Feat
 
     What rests on answers is out of fold for the training rows. Columns declared monotone are in no
     combination and no aggregate, which could turn with them. Made columns that are constant or
-    nearly one that is there already are dropped; texts' stay.
+    nearly one that is there already are dropped; texts' stay. Targets make 200 columns at most:
+    the categories with most levels come first.
     """
     X, w = examples.X, examples.weight
     steps: list[Step] = []
@@ -146,12 +155,13 @@ def fit_features(work: FeatureWork, examples: Examples, seed: int) -> tuple[Feat
             steps.append(step)
             made.append(step.apply(X) if columns is None else columns)
 
-    encoded = work.encoded(X)
+    T = targets_of(examples)
+    encoded = work.encoded(X, max(1, MAX_ENCODED // T.shape[1]))
     pairs = [(j, -1) for j in encoded] if work.targets != "none" else []
     if probe is not None and work.crosses:
         pairs += choose_crosses(probe, work.crosses)
     if pairs:
-        add(*fit_targets(X, pairs, targets_of(examples), w, work.smoothing, seed))
+        add(*fit_targets(X, pairs, T, w, work.smoothing, seed))
     if work.shares and encoded:
         add(fit_shares(X, [(j, -1) for j in encoded], w))
     if probe is not None:

@@ -115,7 +115,7 @@ class Tfidf:
         if not self.directions.shape[1]:
             return out
         matrix = self._weights(len(texts), *self._counts(_cut(texts, words)))
-        return np.concatenate([out, matrix @ self.directions], axis=1)
+        return np.concatenate([out, matrix @ self._double], axis=1)
 
     def _weights(self, n: int, rows: IntArray, places: IntArray, counts: IntArray) -> Any:
         """The rows of weights as a sparse matrix, each of length 1."""
@@ -144,6 +144,10 @@ class Tfidf:
         size = max(1, len(self.rarity))
         keys, counts = np.unique(rows * size + np.array(flat, np.int64), return_counts=True)
         return keys // size, keys % size, counts
+
+    @cached_property
+    def _double(self) -> FloatArray:
+        return self.directions.astype(float)
 
     @cached_property
     def _lookup(self) -> tuple[dict[str, int], dict[str, int]]:

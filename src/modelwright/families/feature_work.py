@@ -39,9 +39,10 @@ class FeatureWork:
     rare: Annotated[int, Log(1, 50)] = 1
     texts: Literal["hashed", "tfidf"] = "hashed"
 
-    def encoded(self, X: Inputs) -> list[int]:
-        """The code columns with more than `above` levels."""
-        return [j for j, levels in enumerate(X.levels) if levels > self.above]
+    def encoded(self, X: Inputs, limit: int) -> list[int]:
+        """The code columns with more than `above` levels: the `limit` that have most, in order."""
+        many = [j for j, levels in enumerate(X.levels) if levels > self.above]
+        return sorted(sorted(many, key=lambda j: -X.levels[j])[:limit])
 
     def idle(self, X: Inputs) -> bool:
         """True when there is nothing to do on such a table."""
@@ -49,7 +50,7 @@ class FeatureWork:
         return not (
             X.texts
             or self.gaps
-            or ((self.targets != "none" or self.shares) and self.encoded(X))
+            or ((self.targets != "none" or self.shares) and self.encoded(X, 1))
             or (self.crosses and codes > 1)
             or (self.combinations and numbers > 1)
             or (self.aggregates and codes and numbers)

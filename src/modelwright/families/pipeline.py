@@ -43,6 +43,8 @@ def fit_design(
     if work is None or work.idle(examples.X):
         return design.fit(examples, validation=validation, **how)
     features, X = fit_features(work, examples, Key.of(seed).child("features").seed(31))
+    if features.idle:
+        return design.fit(examples, validation=validation, **how)
     made = _on(X, examples)
     held = None if validation is None else _on(features.apply(validation.X), validation)
     return FittedPipeline(features, design.fit(made, validation=held, **how))
