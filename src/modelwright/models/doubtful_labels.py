@@ -34,9 +34,10 @@ def doubtful_labels(y: npt.NDArray[Any], shares: FloatArray, classes: Sequence[s
 
     A class's threshold is the mean share of the class among rows that carry it; a row counts for
     the likeliest class above its threshold (Northcutt, Jiang, Chuang, "Confident Learning", JAIR
-    2021, arXiv:1911.00068). A candidate is a row that counts for another class than its own. Of
-    each pair of classes as many are told as the joint distribution, calibrated to the class counts,
-    estimates ("prune by noise rate"), and only rows whose own class is not the likeliest.
+    2021, arXiv:1911.00068), which gives the joint distribution of given and true classes. Of each
+    pair of classes as many rows are told as that distribution, calibrated to the class counts, has
+    ("prune by noise rate"), those with the largest margin, and only where the other class is the
+    likeliest.
 
     >>> y = np.array([0] * 20 + [1] * 20)
     >>> sure = np.where(y == 0, 0.95, 0.05)
@@ -55,13 +56,13 @@ def doubtful_labels(y: npt.NDArray[Any], shares: FloatArray, classes: Sequence[s
     np.add.at(joint, (y[there], counted[there]), 1.0)
     sums = joint.sum(axis=1, keepdims=True)
     joint = np.divide(joint, sums, out=np.zeros_like(joint), where=sums > 0) * counts[:, None]
-    margin = shares[np.arange(n), y] - np.where(there, shares[np.arange(n), counted], 1.0)
     likeliest = shares.argmax(axis=1)
+    margin = shares[np.arange(n), y] - shares[np.arange(n), likeliest]
     found: list[npt.NDArray[np.intp]] = []
     pairs = []
     for a in range(k):
         for b in range(k):
-            rows = np.flatnonzero((y == a) & (counted == b) & (likeliest != a))
+            rows = np.flatnonzero((y == a) & (likeliest == b))
             most = round(joint[a, b])
             if a == b or not len(rows) or not most:
                 continue

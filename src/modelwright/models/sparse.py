@@ -23,8 +23,9 @@ NEIGHBOURS, LONELY, MAX_ROWS = 5, 4.0, 3000
 class Coverage:
     """Sentences about thin places, each with its counts, and lonely rows by position.
 
-    A lonely row's fifth nearest neighbour is four times as far as is usual; `share_lonely` is their
-    share of the rows that were looked at.
+    A lonely row's fifth nearest neighbour is at least four times as far as is usual, and four
+    robust deviations of the logarithm of that distance; `share_lonely` is their share of the rows
+    that were looked at.
     """
 
     rare: tuple[str, ...]
@@ -128,5 +129,7 @@ def _lonely(features: Features, schema: Schema) -> npt.NDArray[np.bool_]:
         return np.zeros(n, bool)
     points = np.column_stack(blocks)
     far = cKDTree(points).query(points, NEIGHBOURS + 1)[0][:, -1]
-    usual = float(np.median(far))
-    return np.asarray(far > LONELY * max(usual, 1e-9))
+    size = np.log(np.maximum(far, 1e-9))
+    usual = float(np.median(size))
+    deviation = 1.4826 * float(np.median(np.abs(size - usual)))
+    return np.asarray(size > usual + max(LONELY * deviation, np.log(LONELY)))

@@ -7,7 +7,8 @@ import math
 from modelwright.core.errors import InputError, did_you_mean
 from modelwright.core.record import Record
 from modelwright.core.view import Outcome, View
-from modelwright.readers.leaderboard import family_of, fold_bounds
+from modelwright.readers.leaderboard import described, family_of, fold_bounds, trivial_outcome
+from modelwright.stats import paired_interval
 
 
 def find_outcome(view: View, candidate: str) -> Outcome:
@@ -55,6 +56,8 @@ def explain_candidate(record: Record, outcome: Outcome) -> list[str]:
         met = limit.violation(score, noise) == 0
         shown = "not measured" if math.isnan(score) else f"{score:.4g} ± {noise:.2g}"
         lines.append(f"Limit {limit}: {shown}, {'met' if met else 'NOT met'}.")
+    for other, words in _others(view, outcome):
+        lines.append(against(view, outcome, other, words, max(1, len(view.verdicts))))
     verdict = view.verdicts.get(trial.number)
     if verdict is not None:
         lines.append(f"Verdict: {verdict.word}, {verdict.reason}.")
@@ -62,11 +65,73 @@ def explain_candidate(record: Record, outcome: Outcome) -> list[str]:
     return lines
 
 
+def _others(view: View, outcome: Outcome) -> list[tuple[Outcome, str]]:
+    """What a candidate is held against: the trivial baseline and the champion."""
+    base = trivial_outcome(view)
+    best = None if view.champion is None else view.outcome(view.champion)
+    named = [(base, "the trivial baseline"), (best, "the champion")]
+    return [(other, words) for other, words in named if other is not None and other is not outcome]
+
+
+def chosen_lines(view: View) -> list[str]:
+    """What was chosen, in numbers: against the trivial baseline and the best of other families.
+
+    Differences are paired on the same folds, and corrected for the number of looks (verdicts).
+    """
+    best = None if view.champion is None else view.outcome(view.champion)
+    if best is None:
+        return ["Nothing was chosen: no trial has a valid result."]
+    metric, looks = view.goals[0].metric, max(1, len(view.verdicts))
+    name = described(best)
+    lines = [f"Chosen: {name} (trial {best.trial.number}), {metric} "
+             f"{best.evidence.scores[metric]:.5g}."]  # fmt: skip
+    base = trivial_outcome(view)
+    if base is not None and base is not best:
+        lines.append("  " + against(view, best, base, "the trivial baseline", 1))
+    seen = {_kind(best), _kind(base) if base is not None else ""}
+    for other in view.best(view.n_ranked()):
+        if _kind(other) not in seen and len(seen) < 6:
+            seen.add(_kind(other))
+            words = f"the best {described(other).split(' of ')[0]} (trial {other.trial.number})"
+            lines.append("  " + against(view, best, other, words, looks))
+    return lines
+
+
+def _kind(outcome: Outcome) -> str:
+    if outcome.trial.by == "yours":
+        return "yours"
+    return family_of(outcome.trial.candidate.document)
+
+
+def against(view: View, one: Outcome, other: Outcome, name: str, looks: int) -> str:
+    """A sentence on the difference of two outcomes on the same folds, with its interval."""
+    goal = view.goals[0]
+    gain = other.loss - one.loss
+    word = "better" if gain > 0 else "worse" if gain < 0 else "different"
+    told = f"Against {name}, {other.evidence.scores[goal.metric]:.5g}: {word} by {abs(gain):.4g}"
+    mine = [goal.loss(x) for x in one.evidence.folds.get(goal.metric, ())]
+    theirs = [goal.loss(x) for x in other.evidence.folds.get(goal.metric, ())]
+    if (
+        len(mine) < 2
+        or len(mine) != len(theirs)
+        or one.evidence.protocol != other.evidence.protocol
+    ):
+        return f"{told}; not scored on the same folds, so without an interval."
+    found = paired_interval(theirs, mine, looks=looks, overlap=one.overlap)
+    counted = f" after {looks} looks" if looks > 1 else ""
+    doubt = "" if found.excludes_zero else ", which may be chance"
+    interval = f"95 % interval {found.low:.4g} to {found.high:.4g}{counted}"
+    return f"{told}, {interval} on {len(mine)} folds{doubt}."
+
+
 def explain_run(record: Record) -> list[str]:
-    """The run in words: what was tried, how the champion changed, what failed, why it ended."""
+    """The run in words: what was chosen against what, what was tried, what failed, why it ended."""
     view = record.view
     searched, failed = len(view.searched), sum(o.failed for o in view.finished)
-    lines = [f"{len(view.finished)} trials finished, {searched} of them proposed by the search."]
+    lines = chosen_lines(view)
+    lines.append(
+        f"{len(view.finished)} trials finished, {searched} of them proposed by the search."
+    )
     if failed:
         causes: dict[str, int] = {}
         for failed_one in view.finished:
