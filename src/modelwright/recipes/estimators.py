@@ -154,7 +154,7 @@ class _Build(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no type
         fields: dict[str, Any] = {
             "data": "<DataFrame>", "target": rows.target, "task": task, "metric": self.metric,
             "positive": classes[1] if len(classes) == 2 else None, "limits": tuple(self.limits),
-            "sealed": self.sealed, "group": group, "weight": weight,
+            "sealed": self.sealed, "group": group, "weight": weight, "student": False,
             "seed": _seed(self.random_state), **dict(self.options or {}),
         }  # fmt: skip
         question = Question.from_json(fields)

@@ -101,6 +101,8 @@ class Question:
         limits = [Limit.parse(text, LIMITED) for text in self.limits]
         if self.invariant and all(limit.metric != "invariance_gap" for limit in limits):
             limits.append(Limit("invariance_gap", "<=", INVARIANT_UP_TO))
+        if self.directions and all(limit.metric != "monotone_violations" for limit in limits):
+            limits.append(Limit("monotone_violations", "<=", 0.0))
         return tuple(limits)
 
     def behaviour(self) -> dict[str, Any]:
