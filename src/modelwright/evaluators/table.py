@@ -46,22 +46,32 @@ def load_table(
     if not (folder / "part.json").exists():
         raise InputError(f"there is no prepared table in {str(folder)!r}.")
     part = load_part(folder)
-    examples = examples_of(part, loss, quantile, monotone)
+    return TableData(part, examples_of(part, loss, quantile, monotone), validation_of(part))
+
+
+def validation_of(part: Part) -> Validation:
+    """The labelled rows of a part, and which folds validate them."""
+    schema = part.schema
     per_repeat = max(1, len(part.parts) // max(1, part.repeats))
-    validation = Validation(
-        examples.y, part.parts, part.schema.task, examples.n_classes, per_repeat, examples.weights
+    return Validation(
+        np.asarray(part.y), part.parts, schema.task, _n_classes(part), per_repeat, _weights(part)
     )
-    return TableData(part, examples, validation)
+
+
+def _n_classes(part: Part) -> int:
+    return 0 if part.schema.task == "regression" else len(part.schema.classes)
+
+
+def _weights(part: Part) -> Any:
+    return None if part.weights is None else np.nan_to_num(np.asarray(part.weights))
 
 
 def examples_of(part: Part, loss: Loss, quantile: float = 0.5, monotone: Monotone = ()) -> Examples:
     """The rows of a part as families take them; `monotone` is by column, `(("age", 1), ...)`."""
     schema = part.schema
     X: Inputs = inputs_of(part.features, schema)
-    n_classes = 0 if schema.task == "regression" else len(schema.classes)
-    weights = None if part.weights is None else np.nan_to_num(np.asarray(part.weights))
     return Examples(
-        X, np.asarray(part.y), schema.task, n_classes, weights, loss, quantile,
+        X, np.asarray(part.y), schema.task, _n_classes(part), _weights(part), loss, quantile,
         signs_of(monotone, schema, X.numeric.shape[1]),
     )  # fmt: skip
 

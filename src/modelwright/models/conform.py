@@ -67,9 +67,9 @@ def choose_conformal(
         if scores.mean() < least and (form == _FORMS[0] or plain.mean() - scores.mean() > error):
             best, least = form, float(scores.mean())
     fit = _intervals_of(*best)
-    measured = _measured(_crossed(validation, oof, fit), _held_interval)
     final = fit(validation, oof, None)
     assert isinstance(final, Intervals)
+    measured = _measured(_crossed(validation, oof, fit), _held_interval, final.n)
     facts = {
         "kind": "intervals",
         "two_sided": final.signed,
@@ -83,12 +83,13 @@ def choose_conformal(
 
 def _sets(validation: Validation, oof: FloatArray, how: str) -> Covered:
     blocks = _crossed(validation, oof, _fit_sets)
-    rules = {rule: _measured(blocks, partial(_held_set, rule=rule)) for rule in RULES}
-    levels = rules["least"]
     final = _fit_sets(validation, oof, None)
+    n = _pooled(validation, oof, None)[3]
+    rules = {rule: _measured(blocks, partial(_held_set, rule=rule), n) for rule in RULES}
+    levels = rules["least"]
     facts = {
         "kind": "sets",
-        "rows": round(final.least.n) if isinstance(final, Sets) else 0,
+        "rows": round(n),
         "levels": levels,
         "rules": rules,
         "sentence": _sentence(levels, "sets", "mean size", how),
@@ -162,8 +163,8 @@ def _held_set(
     return inside[np.arange(len(y)), y.astype(int)].astype(float), inside.sum(axis=1).astype(float)
 
 
-def _measured(blocks: list[Block], held: Held) -> list[dict[str, Any]]:
-    """Per coverage that could be asked for: the share of rows held, its error, the mean size."""
+def _measured(blocks: list[Block], held: Held, n: float) -> list[dict[str, Any]]:
+    """For each coverage: the share of `n` rows that was held, its error, and the mean size."""
     out = []
     for coverage in LEVELS:
         try:
@@ -173,7 +174,7 @@ def _measured(blocks: list[Block], held: Held) -> list[dict[str, Any]]:
         inside, size = (np.concatenate([f[i] for f in found]) for i in (0, 1))
         w = np.concatenate([w for _, _, _, w in blocks])
         mean = float(np.average(inside, weights=w))
-        error = (mean * (1 - mean) / max(1.0, effective_rows(len(w), w))) ** 0.5
+        error = (mean * (1 - mean) / max(1.0, n)) ** 0.5
         width = float(np.average(size, weights=w))
         out.append({
             "coverage": coverage, "measured": round(mean, 5), "error": round(error, 5),

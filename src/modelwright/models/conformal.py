@@ -24,7 +24,8 @@ from modelwright.families.base import FloatArray
 Labels = npt.NDArray[Any]
 Rule = Literal["least", "adaptive", "by_class"]
 RULES: tuple[Rule, ...] = ("least", "adaptive", "by_class")
-_KEPT, _TAIL = 200, 100  # of many scores so many are kept, and all of the highest
+_KEPT = 150  # of many scores so many are kept, among them a third as many of the highest
+_KEPT_BY_CLASS = 60
 _RANK, _PENALTY = 2, 0.02  # adaptive sets: what each label after the second costs
 _EPS = 1e-9
 
@@ -47,24 +48,31 @@ class Ranked:
 
     @classmethod
     def of(
-        cls, scores: FloatArray, weights: FloatArray | None = None, n: float | None = None
+        cls,
+        scores: FloatArray,
+        weights: FloatArray | None = None,
+        n: float | None = None,
+        kept: int = _KEPT,
     ) -> Ranked:
         """The scores `[m]`; `n` is the number of rows behind them (m when left out)."""
         w = np.ones(len(scores)) if weights is None else np.asarray(weights, float)
         order = np.argsort(scores, kind="stable")
         value, share = scores[order], np.cumsum(w[order])
         share = share / share[-1] if len(share) and share[-1] > 0 else share
-        if len(value) > _KEPT + _TAIL:
-            even = np.linspace(0, len(value) - 1, _KEPT).round().astype(int)
-            keep = np.unique(np.append(even, np.arange(len(value) - _TAIL, len(value))))
+        if len(value) > kept:
+            tail = kept // 3
+            even = np.linspace(0, len(value) - 1, kept - tail).round().astype(int)
+            keep = np.unique(np.append(even, np.arange(len(value) - tail, len(value))))
             value, share = value[keep], share[keep]
-        told = tuple(float(f"{x:.7g}") for x in value), tuple(round(float(x), 9) for x in share)
+        # Shares are rounded down and scores up: a coverage is never lost by writing them shortly.
+        told = tuple(_up(x) for x in value), tuple(float(f"{x - 5e-8:.7f}") for x in share[:-1])
+        told = told[0], (*told[1], *(1.0 for _ in share[-1:]))
         return cls(*told, float(len(scores) if n is None else n))
 
     def cut(self, coverage: float) -> float | None:
         """The score that a new row stays at or below with that probability; None beyond them."""
         wanted = coverage * (self.n + 1) / max(self.n, 1.0)
-        at = int(np.searchsorted(self.shares, wanted - _EPS))
+        at = int(np.searchsorted(self.shares, wanted - 2e-7))
         return self.values[at] if at < len(self.values) else None
 
     def to_json(self) -> dict[str, Any]:
@@ -209,7 +217,7 @@ class Sets:
         per = []
         for c in range(shares.shape[1]):
             mine = truth == c
-            per.append(Ranked.of(plain[mine], w[mine], part * int(mine.sum())))
+            per.append(Ranked.of(plain[mine], w[mine], part * int(mine.sum()), _KEPT_BY_CLASS))
         adaptive = Ranked.of(_before(shares)[rows, truth], w, n)
         return cls(Ranked.of(plain, w, n), adaptive, tuple(per))
 
@@ -262,6 +270,12 @@ def check_coverage(coverage: float) -> None:
     """Refuses a coverage that is no share between 0 and 1."""
     if not (isinstance(coverage, (int, float)) and 0 < coverage < 1):
         raise InputError(f"a coverage lies between 0 and 1, such as 0.9; got {coverage!r}.")
+
+
+def _up(x: float) -> float:
+    """The next number of seven digits that is not below `x`."""
+    short = float(f"{x:.7g}")
+    return short if short >= x else float(f"{x + abs(x) * 5e-7:.7g}")
 
 
 def _before(shares: FloatArray) -> FloatArray:

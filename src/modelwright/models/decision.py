@@ -141,6 +141,32 @@ def choose_decision(
     return Decision(float(thresholds[best[np.argmin(np.abs(thresholds[best] - 0.5))]]))
 
 
+def decision_interval(
+    metric: Metric,
+    y: Labels,
+    shares: FloatArray,
+    weights: FloatArray | None = None,
+    constraint: Limit | None = None,
+    *,
+    seed: int = 0,
+    rounds: int = 100,
+) -> tuple[float, float]:
+    """The 95 % interval of the threshold for two classes: it is chosen again on rows drawn anew.
+
+    Bootstrap (Efron 1979) with `rounds` draws from `seed`: where the interval is wide, the score
+    hardly depends on the threshold, or there are few rows.
+    """
+    rng = np.random.default_rng(seed)
+    found = []
+    for _ in range(rounds):
+        rows = rng.integers(0, len(y), len(y))
+        w = None if weights is None else weights[rows]
+        chosen = choose_decision(metric, y[rows], shares[rows], w, constraint)
+        found.append(0.5 if chosen.threshold is None else chosen.threshold)
+    low, high = np.quantile(found, (0.025, 0.975))
+    return float(low), float(high)
+
+
 def _weighed(metric: Metric, y: Labels, shares: FloatArray, weights: FloatArray | None) -> Decision:
     """The best decision among several classes, of those that costs can express.
 

@@ -167,7 +167,8 @@ def _origin(record: Record, outcome: Outcome, member: Mapping[str, Any]) -> Outc
 
 def _already(run: RunFolder, record: Record, best: Outcome, parts: Parts) -> Shipped | None:
     """The model that an earlier session shipped, when nothing better came since."""
-    last = record.ships[-1] if record.ships else None
+    ships = [row for row in record.ships if row["folder"] == run.model_path.name]
+    last = ships[-1] if ships else None
     same = last is not None and last["candidate"] == best.trial.candidate.id
     if last is None or not same or last["rows"] != parts.rows or not run.model_path.exists():
         return None
@@ -203,17 +204,17 @@ def write_model(
     from modelwright.data import load_part
     from modelwright.models import save_bundle, seal_bundle
     from modelwright.models.background import background_of
-    from modelwright.models.crossfit import Finish
     from modelwright.models.portable import add_portable
+    from modelwright.recipes.finishing import finished
 
     name = record.settings["name"]
     draft = out.with_name(out.name + ".partial")
     shutil.rmtree(draft, ignore_errors=True)
     part = load_part(run.path / "data" / "dev")
-    finish = Finish.from_json(outcome.evidence.facts["finish"])
-    card = card_of(record, outcome, parts)
+    end = finished(run, record, outcome)
+    card = card_of(record, outcome, parts) | end.facts
     card["background"] = background_of(part.features, part.schema)
-    save_bundle(draft, parts.members, part.schema, finish, card, all_folds=parts.rows != "fold")
+    save_bundle(draft, parts.members, part.schema, end.finish, card, all_folds=parts.rows != "fold")
     add_portable(draft, part.features, seconds)
     key = load_or_make_key(run.key_path)
     head = sign_head(ledger.head(name), key).to_json()
@@ -221,7 +222,7 @@ def write_model(
     sealed = seal_bundle(draft)
     body = {
         "candidate": outcome.trial.candidate.id, "trial": outcome.trial.number, "rows": parts.rows,
-        "bundle": sealed, "folder": out.name,
+        "bundle": sealed, "folder": out.name, "sure": end.facts,
     }  # fmt: skip
     append(ledger, name, record, [("ship", body)])
     shutil.rmtree(out, ignore_errors=True)
