@@ -5,6 +5,7 @@ import io
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -187,6 +188,18 @@ def test_costs_decide(tmp_path: Path) -> None:
     expected = Decision(None, costs).labels(model.predict_features(part.features))
     assert labels.tolist() == model.classes[expected].tolist()
     assert (expected != model.predict_features(part.features).argmax(axis=1)).any()
+
+
+def test_single_rows_go_through_the_file(shipped: Any) -> None:
+    model = load_model(shipped[0])
+    assert model.onnx == shipped[0] / "model.onnx"
+    new = visits(30, seed=3)
+    new.loc[3, "town"], new.loc[4, "since"], new.loc[5, "age"] = "Rome", "", np.nan
+    together = model.predict_proba(new)
+    apart = np.concatenate([model.predict_proba(new.iloc[i : i + 1]) for i in range(30)])
+    np.testing.assert_allclose(apart, together, rtol=1e-9)
+    bare = replace(model, onnx=None)
+    assert np.array_equal(bare.predict_proba(new), together)
 
 
 class Wordless:

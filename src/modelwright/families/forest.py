@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from annotated_types import Interval
 
+from modelwright.families.balance import Balance, class_factors, weighted_by
 from modelwright.families.base import (
     Examples,
     FloatArray,
@@ -37,7 +38,8 @@ class Forest:
 
     `columns` is the share of the columns that each split looks at; `min_leaf` the fewest rows in
     a leaf. Categories are their codes, the most frequent first. A tree sees at most 20,000 rows,
-    drawn with replacement. Errors that count by size are still fitted on squares.
+    drawn with replacement. Errors that count by size are still fitted on squares. `balance` makes
+    rare classes heavier while the trees grow; the shares in the leaves are turned back after it.
 
     >>> rows = Inputs.of([[0.0], [1.0], [8.0], [9.0]])
     >>> toy = Examples(rows, np.array([0, 0, 1, 1]), "binary", 2)
@@ -49,6 +51,7 @@ class Forest:
     trees: Annotated[int, Log(50, 400)] = 100
     columns: Annotated[float, Interval(ge=0.05, le=1.0)] = 0.4
     min_leaf: Annotated[int, Log(1, 50)] = 3
+    balance: Balance = "none"
     features: FeatureWork = FeatureWork()
 
     name: ClassVar[str] = "Forest"
@@ -69,9 +72,12 @@ class Forest:
         matrix = Matrix.fit(numbers, "plain")
         A = _single(matrix, numbers)
         model = self._model(examples.task == "regression", len(A), threads, seed)
-        model.fit(A, examples.y, sample_weight=examples.weights)
+        factors = class_factors(examples, self.balance)
+        model.fit(A, examples.y, sample_weight=weighted_by(examples, factors).weights)
         classes = present_classes(examples) if examples.n_classes else np.zeros(0, np.int64)
         trees = _flat([t.tree_ for t in model.estimators_], bool(examples.n_classes))
+        if examples.n_classes:
+            trees = (*trees[:3], _turned_back(trees[3], factors[classes]), trees[4])
         return FittedForest(matrix, *trees, classes, examples.n_classes)
 
     def _model(self, regression: bool, n_rows: int, threads: int, seed: int) -> Any:
@@ -128,6 +134,8 @@ class FittedForest:
         parts = [self._part(X.take(slice(i, i + step))) for i in range(0, len(X), step)]
         k = self.value.shape[1]
         means = np.concatenate(parts) if parts else np.zeros((0, k))
+        if k == 2:  # stored in single precision, a leaf's two shares need not sum to 1
+            means[:, 0] = 1 - means[:, 1]
         return spread(means, self.classes, self.n_classes) if self.n_classes else means[:, 0]
 
     def _part(self, X: Inputs) -> FloatArray:
@@ -168,6 +176,14 @@ class FittedForest:
         }
         facts = {"n_classes": self.n_classes, **self.matrix.facts()}
         write_fitted(folder, "Forest", facts, arrays)
+
+
+def _turned_back(shares: FloatArray, factors: FloatArray) -> FloatArray:
+    """The leaves' shares `[leaves, k]` as they were before classes were made heavier."""
+    if bool((factors == 1).all()):
+        return shares
+    back = shares / factors
+    return np.asarray(back / back.sum(axis=1, keepdims=True), shares.dtype)
 
 
 def _as_numbers(X: Inputs) -> Inputs:

@@ -25,6 +25,7 @@ from modelwright.families.base import Fitted
 from modelwright.models.crossfit import Finish
 from modelwright.models.model import Model
 from modelwright.models.pack import unpack_folds
+from modelwright.models.quick_row import quick_path
 
 # Format 2: dates give eight numbers, texts are read by the members' feature work; with conformal
 # parts, and with model.onnx, predict.py and Dockerfile beside it. Format 1 had five numbers per
@@ -166,6 +167,7 @@ def load_model(folder: str | Path) -> Model:
         families,
         Finish.from_json(facts["finish"]),
         facts["card"],
+        quick_path(where, facts["card"]),
     )
 
 

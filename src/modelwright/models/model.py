@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
@@ -19,6 +20,7 @@ from modelwright.models.abstention import Abstention
 from modelwright.models.conformal import RULES, Intervals, Rule, Sets, check_coverage
 from modelwright.models.crossfit import Finish
 from modelwright.models.one_row import RowReader
+from modelwright.models.quick_row import QuickRow
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -57,7 +59,8 @@ class Model:
     """A shipped model. Rows are a data frame, one mapping, or a list of mappings.
 
     Columns may come in any order; a missing or doubled column is an error, a cell unlike those of
-    training a flag of its row. Extra columns are not looked at.
+    training a flag of its row. Extra columns are not looked at. `onnx` is a file of the whole
+    model that answers single rows faster.
     """
 
     schema: Schema
@@ -65,6 +68,7 @@ class Model:
     families: tuple[str, ...]
     finish: Finish
     card: Mapping[str, Any] = field(default_factory=dict)
+    onnx: Path | None = None
 
     @property
     def task(self) -> str:
@@ -178,6 +182,8 @@ class Model:
 
     def predict_features(self, features: Features) -> FloatArray:
         """What `combined` gives, for rows as `data.encode_rows` has them."""
+        if self.onnx is not None and len(features) == 1:
+            return self._quick_row.answer(features)
         return self.combined(inputs_of(features, self.schema))
 
     def _combined(self, rows: Any) -> FloatArray:
@@ -229,6 +235,11 @@ class Model:
         if isinstance(rows, Mapping):
             rows = [cast("Mapping[str, Any]", rows)]
         return encode_rows(self.schema, rows, comma)
+
+    @cached_property
+    def _quick_row(self) -> QuickRow:
+        assert self.onnx is not None
+        return QuickRow(self.onnx, self.schema)
 
     @cached_property
     def _reader(self) -> RowReader:
