@@ -10,6 +10,7 @@ import pytest
 
 from modelwright.families import family, load_fitted
 from modelwright.families.base import Examples, Fitted, Inputs
+from modelwright.families.contributions import contributions
 from modelwright.families.feature_codes import FOLDS, Lookup, fit_targets
 from modelwright.families.feature_numbers import (
     DIFFERENCE,
@@ -468,3 +469,16 @@ def test_many_rows_of_single_precision_stay_single() -> None:
     X = replace(examples.X, numeric=examples.X.numeric.astype(np.float32))
     _, made = fit_features(FeatureWork("beside", 2), replace(examples, X=X), seed=0)
     assert made.numeric.dtype == np.float32
+
+
+def test_contributions_go_back_to_their_columns() -> None:
+    examples = with_texts(toy("binary", 300))
+    X = examples.X
+    for name in ("LightGbm", "Linear"):
+        fitted = fit_design(design(name, ALL), examples, rounds=20)
+        found = contributions(fitted, X, X)
+        assert found is not None
+        parts, base, _ = found
+        assert parts.shape == (300, X.numeric.shape[1] + len(X.levels) + 1)
+        share = fitted.predict(X)[:, 1]
+        assert np.allclose(base + parts.sum(axis=1), np.log(share / (1 - share)), atol=1e-6)

@@ -12,12 +12,13 @@ from modelwright.families.base import Fitted, FloatArray, Inputs
 def contributions(
     fitted: Fitted, X: Inputs, background: Inputs
 ) -> tuple[FloatArray, float, str] | None:
-    """Contributions `[n, numeric + codes]`, the base they add to, and the method's name.
+    """Contributions `[n, numeric + codes + texts]`, the base they add to, and the method's name.
 
     With the base they sum to the value, or to the log-odds of the second of two classes. None for
     other families and for more classes. LightGBM and CatBoost answer with TreeSHAP (Lundberg et al.
     2020), whose base is the mean over their training rows; a linear model against the mean of
-    `background`; a glass box with its own tables, a pair's cell in equal halves.
+    `background`; a glass box with its own tables, a pair's cell in equal halves. What feature work
+    made counts for what it was made of.
 
     >>> from modelwright.families.linear import Linear
     >>> from modelwright.families.base import Examples
@@ -28,6 +29,8 @@ def contributions(
     ([[28.5]], 28.5, 'linear')
     """
     name = type(fitted).__name__
+    if name == "FittedPipeline":
+        return _pipeline(fitted, X, background)
     if name == "FittedLightGbm":
         return _lightgbm(fitted, X)
     if name == "FittedCatBoost":
@@ -37,6 +40,17 @@ def contributions(
     if name == "FittedGlassBox":
         return _glass_box(fitted, X)
     return None
+
+
+def _pipeline(fitted: Any, X: Inputs, background: Inputs) -> tuple[FloatArray, float, str] | None:
+    from modelwright.families.feature_origins import given_back
+
+    made, others = fitted.features.apply(X), fitted.features.apply(background)
+    found = contributions(fitted.fitted, made, others)
+    if found is None:
+        return None
+    parts, base, how = found
+    return given_back(fitted.features, parts, X), base, how
 
 
 def _lightgbm(fitted: Any, X: Inputs) -> tuple[FloatArray, float, str] | None:
@@ -72,8 +86,8 @@ def _linear(fitted: Any, X: Inputs, background: Inputs) -> tuple[FloatArray, flo
     weights = fitted.weights[1] - fitted.weights[0] if two else fitted.weights[0]
     constant = fitted.intercept[1] - fitted.intercept[0] if two else fitted.intercept[0]
     matrix = fitted.matrix
-    centre = matrix.apply(background).mean(axis=0)
-    each = (matrix.apply(X) - centre) * weights
+    centre = fitted.columns(background).mean(axis=0)
+    each = (fitted.columns(X) - centre) * weights
     p = X.numeric.shape[1]
     owner = [*matrix.kept.tolist(), *matrix.gaps.tolist()]
     hot = np.zeros(matrix.n_hot, np.int64)
@@ -82,7 +96,12 @@ def _linear(fitted: Any, X: Inputs, background: Inputs) -> tuple[FloatArray, flo
         hot[places[places >= 0]] = p + j
     owner += hot.tolist()
     out = np.zeros((len(X), p + X.codes.shape[1]))
-    np.add.at(out.T, np.array(owner, np.int64), each.T)
+    owners = np.array(owner, np.int64)
+    np.add.at(out.T, owners, each.T[: len(owners)])
+    left, right = fitted.basis.left, fitted.basis.right
+    made = each.T[len(owners) :]
+    np.add.at(out.T, owners[left], made / 2)  # a product in equal halves, a ramp whole
+    np.add.at(out.T, owners[np.where(right >= 0, right, left)], made / 2)
     return out, float(constant + centre @ weights), "linear"
 
 

@@ -117,10 +117,10 @@ def _exact(model: Model, features: Features, background: Features) -> list[Attri
         share = np.clip(out[:, 1], 1e-12, 1 - 1e-12)
         out = np.log(share / (1 - share))
     p = X.numeric.shape[1]
+    before = {"numeric": 0, "codes": p, "texts": p + len(X.levels)}
     owners = {
-        name: [j + (p if block == "codes" else 0) for j in places]
+        name: [j + before[block] for j in places]
         for name, (block, places) in places_of(model.schema).items()
-        if block != "texts"
     }
     label = model.schema.classes[1] if classes else ""
     scale: Scale = "log-odds" if classes else "value"
