@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from annotated_types import Interval
 
+from modelwright.families.balance import Balance, class_factors, weighted_by
 from modelwright.families.base import (
     Examples,
     FloatArray,
@@ -39,7 +40,8 @@ class CatBoost:
     """Boosted symmetric trees; the number of rounds is found, not searched.
 
     `one_hot` is the largest number of categories that get a 0/1 column each; above it CatBoost
-    encodes a category by the answers of earlier rows. With monotone columns, losses other than the
+    encodes a category by the answers of earlier rows. `balance` makes rare classes heavier while
+    the trees grow; shares are turned back after it. With monotone columns, losses other than the
     square are fitted on squares and moved to the asked quantile of the residuals.
 
     >>> rng = np.random.default_rng(0)
@@ -55,6 +57,7 @@ class CatBoost:
     randomness: Annotated[float, Log(0.01, 10.0)] = 1.0
     rows: Annotated[float, Interval(ge=0.4, le=1.0)] = 0.8
     one_hot: Annotated[int, Log(2, 64)] = 10
+    balance: Balance = "none"
     features: FeatureWork = FeatureWork()
 
     name: ClassVar[str] = "CatBoost"
@@ -83,6 +86,9 @@ class CatBoost:
         classes = present_classes(examples) if examples.n_classes else np.zeros(0, np.int64)
         model = self._model(examples, classes, threads, seed, rounds)
         held_out = _known(validation, classes) if validation is not None and not rounds else None
+        factors = class_factors(examples, self.balance)
+        examples = weighted_by(examples, factors)
+        held_out = None if held_out is None else weighted_by(held_out, factors)
         model.fit(
             _pool(examples, classes),
             eval_set=None if held_out is None else _pool(held_out, classes),
@@ -94,6 +100,13 @@ class CatBoost:
             scale, bias = model.get_scale_and_bias()
             by = weighted_quantile(left, examples.weight, examples.level)
             model.set_scale_and_bias(scale, bias + by)
+        if self.balance != "none" and examples.n_classes:
+            scale, bias = model.get_scale_and_bias()
+            back = -np.log(factors[classes])
+            moved = (
+                bias + back[1] - back[0] if len(classes) == 2 else (np.array(bias) + back).tolist()
+            )
+            model.set_scale_and_bias(scale, moved)
         best = rounds or (model.tree_count_ if held_out is None else model.get_best_iteration() + 1)
         n_numeric = examples.X.numeric.shape[1]
         return FittedCatBoost(model, int(best), classes, examples.n_classes, n_numeric)

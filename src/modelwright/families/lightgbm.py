@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 import numpy as np
 from annotated_types import Interval
 
+from modelwright.families.balance import Balance, class_factors, weighted_by
 from modelwright.families.base import (
     Examples,
     FloatArray,
@@ -38,6 +40,7 @@ class LightGbm:
     """Boosted trees grown leaf by leaf; the number of rounds is found, not searched.
 
     `rows` and `columns` are the shares that each tree sees; `l2` and `min_leaf` hold leaves back.
+    `balance` makes rare classes heavier while the trees grow; shares are turned back after it.
     With monotone columns, losses other than the square are fitted on squares and moved to the asked
     quantile of the residuals.
 
@@ -57,6 +60,7 @@ class LightGbm:
     l2: Annotated[float, Log(1e-6, 100.0)] = 1e-2
     category_smooth: Annotated[float, Log(0.1, 100.0)] = 10.0
     random_cuts: bool = False
+    balance: Balance = "none"
     features: FeatureWork = FeatureWork()
 
     name: ClassVar[str] = "LightGbm"
@@ -84,6 +88,9 @@ class LightGbm:
         if rounds is None and validation is None:
             part, held = inner_split(examples, seed)
             rounds = self.fit(part, threads=threads, seed=seed, validation=held).rounds or 1
+        factors = class_factors(examples, self.balance)
+        examples = weighted_by(examples, factors)
+        validation = None if validation is None else weighted_by(validation, factors)
         settings = self._settings(examples, threads, seed)
         train = _dataset(examples, settings)
         stop: list[Any] = (
@@ -96,7 +103,10 @@ class LightGbm:
         best = rounds or booster.best_iteration or booster.current_iteration()
         if any(examples.monotone) and examples.loss != "squared":
             left = examples.y - booster.predict(_matrix(examples.X), num_iteration=best)
-            _move(booster, weighted_quantile(left, examples.weight, examples.level))
+            _move(booster, [weighted_quantile(left, examples.weight, examples.level)])
+        if self.balance != "none" and examples.n_classes:
+            back = -np.log(factors)
+            _move(booster, back if examples.task == "multiclass" else [back[1] - back[0]])
         return FittedLightGbm(booster, int(best), examples.task, examples.X.numeric.shape[1])
 
     def _settings(self, examples: Examples, threads: int, seed: int) -> dict[str, Any]:
@@ -187,11 +197,13 @@ class FittedLightGbm:
         (folder / "model.txt").write_text(text, encoding="utf-8")
 
 
-def _move(booster: Any, by: float) -> None:
-    """Adds a constant to every answer, in the leaves of the first tree."""
-    leaves = booster.dump_model(num_iteration=1)["tree_info"][0]["num_leaves"]
-    for leaf in range(leaves):
-        booster.set_leaf_output(0, leaf, booster.get_leaf_output(0, leaf) + by)
+def _move(booster: Any, constants: Iterable[float]) -> None:
+    """Adds a constant to every score (of each class), in the leaves of the first round."""
+    first = booster.dump_model(num_iteration=1)["tree_info"]
+    for number, (tree, by) in enumerate(zip(first, constants, strict=True)):
+        for leaf in range(tree["num_leaves"]):
+            there = booster.get_leaf_output(number, leaf)
+            booster.set_leaf_output(number, leaf, there + float(by))
 
 
 def _nothing_to_learn(examples: Examples) -> bool:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 import numpy as np
 
+from modelwright.families.balance import Balance, class_factors, weighted_by
 from modelwright.families.base import (
     Examples,
     FloatArray,
@@ -24,6 +25,8 @@ from modelwright.families.base import (
 )
 from modelwright.families.dummy import Dummy
 from modelwright.families.feature_work import FeatureWork
+from modelwright.families.linear_basis import NO_BASIS, Basis, products, ramps
+from modelwright.families.linear_fit import Kind, bounded, logistic, ridge
 from modelwright.families.matrix import Matrix
 from modelwright.spaces import Log
 
@@ -37,8 +40,11 @@ class Linear:
 
     `strength` is the inverse of the penalty, as C in logistic regression: small is simple.
     `elastic` mixes squares and sizes of the weights half and half, which drops columns and is
-    slower. Categories with fewer than `min_count` rows share a column. Where errors count by size
-    (`loss="absolute"`) ridge is fitted on squares and its constant is moved to the median residual.
+    slower. Categories with fewer than `min_count` rows share a column. `interactions` adds products
+    of two columns, chosen by what is left without them, and ramps, which bend the line of a number
+    at its quantiles. `balance` makes rare classes heavier in the fit; shares are turned back then.
+    Losses other than the square are minimised as they are. They, and monotone columns (whose
+    coefficients are held to their sign), always take the penalty of squares.
 
     >>> toy = Examples(Inputs.of([[float(i)] for i in range(20)]), np.arange(20.0), "regression")
     >>> Linear(strength=1000.0).fit(toy).predict(toy.X)[:3].round(1).tolist()
@@ -48,12 +54,14 @@ class Linear:
     strength: Annotated[float, Log(1e-4, 1e3)] = 1.0
     scaling: Literal["standard", "robust", "quantile"] = "standard"
     penalty: Literal["l2", "elastic"] = "l2"
+    interactions: Literal["none", "products", "ramps", "both"] = "none"
+    balance: Balance = "none"
     min_count: Annotated[int, Log(2, 50)] = 5
     features: FeatureWork = FeatureWork()
 
     name: ClassVar[str] = "Linear"
     contains_rows: ClassVar[bool] = False
-    keeps_monotone: ClassVar[bool] = False
+    keeps_monotone: ClassVar[bool] = True
 
     def fit(
         self,
@@ -71,44 +79,86 @@ class Linear:
         with threadpool_limits(threads):
             matrix = Matrix.fit(examples.X, self.scaling, self.min_count)
             A = matrix.apply(examples.X)
+            basis = self._basis(matrix, A, examples)
+            A = np.concatenate([A, basis.apply(A)], axis=1) if len(basis) else A
             if examples.task == "regression":
-                return self._values(matrix, A, examples)
-            return self._shares(matrix, A, examples, seed)
+                return self._values(matrix, basis, A, examples)
+            return self._shares(matrix, basis, A, examples, seed)
 
-    def _shares(self, matrix: Matrix, A: FloatArray, examples: Examples, seed: int) -> FittedLinear:
+    def _basis(self, matrix: Matrix, A: FloatArray, examples: Examples) -> Basis:
+        """Ramps, and products chosen by what a model without them leaves."""
+        n_numbers = len(matrix.kept)
+        basis = NO_BASIS
+        if self.interactions in ("ramps", "both"):
+            basis = ramps(A, n_numbers)
+        if self.interactions in ("products", "both") and matrix.width:
+            first = replace(self, interactions="none").fit(_plain(examples))
+            slope, curve = _slopes(first.scores(A), examples)
+            barred = np.flatnonzero(self._signs(matrix, examples, NO_BASIS))
+            found = products(A, slope, curve, barred)
+            basis = basis.and_(found)
+        return basis
+
+    def _signs(self, matrix: Matrix, examples: Examples, basis: Basis) -> IntArray:
+        """The sign that is asked of each coefficient, `[width + basis]`."""
+        signs = np.zeros(matrix.width, np.int64)
+        if examples.monotone:
+            signs[: len(matrix.kept)] = np.array(examples.monotone)[matrix.kept]
+        made = np.where(basis.right >= 0, 0, signs[basis.left])
+        return np.concatenate([signs, made])
+
+    def _shares(
+        self, matrix: Matrix, basis: Basis, A: FloatArray, examples: Examples, seed: int
+    ) -> FittedLinear:
         classes = present_classes(examples)
         if len(classes) < 2 or not matrix.width:
             shares = Dummy().fit(examples).answer
             priors = np.log(np.maximum([shares[c] for c in classes], 1e-300))
-            zeros = np.zeros((len(classes), matrix.width))
-            return FittedLinear(matrix, zeros, priors, classes, examples.n_classes)
-        model = _logistic(self.strength, self.penalty, seed)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # a solver that stops early is still a valid model
-            model.fit(A, examples.y, sample_weight=examples.weights)
-        # In C order, as they are stored: a product's last bits depend on the layout.
-        weights: FloatArray = np.ascontiguousarray(model.coef_)
-        intercept: FloatArray = model.intercept_
+            zeros = np.zeros((len(classes), A.shape[1]))
+            return FittedLinear(matrix, zeros, priors, classes, examples.n_classes, basis)
+        factors = class_factors(examples, self.balance)
+        examples = weighted_by(examples, factors)
+        if any(examples.monotone):
+            signs = self._signs(matrix, examples, basis)
+            y = examples.y.astype(float)
+            line, constant = bounded(A, y, examples.weight, "logistic", self.strength, signs)
+            weights: FloatArray = line[None]
+            intercept: FloatArray = np.array([constant])
+        else:
+            model = logistic(self.strength, self.penalty, seed)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # a solver that stops early is still a valid model
+                model.fit(A, examples.y, sample_weight=examples.weights)
+            # In C order, as they are stored: a product's last bits depend on the layout.
+            weights, intercept = np.ascontiguousarray(model.coef_), model.intercept_
         if len(classes) == 2:  # one row of weights stands for the second class against the first
             weights = np.concatenate([np.zeros_like(weights), weights])
             intercept = np.concatenate([np.zeros(1), intercept])
-        return FittedLinear(matrix, weights, intercept, classes, examples.n_classes)
+        intercept = intercept - np.log(factors[classes])
+        return FittedLinear(matrix, weights, intercept, classes, examples.n_classes, basis)
 
-    def _values(self, matrix: Matrix, A: FloatArray, examples: Examples) -> FittedLinear:
+    def _values(
+        self, matrix: Matrix, basis: Basis, A: FloatArray, examples: Examples
+    ) -> FittedLinear:
         y, w = examples.y.astype(float), examples.weight
         middle = float(np.average(y, weights=w))
         spread_y = float(np.sqrt(np.average((y - middle) ** 2, weights=w))) or 1.0
-        coefficients: FloatArray = np.zeros(matrix.width)
+        coefficients: FloatArray = np.zeros(A.shape[1])
         centre = np.average(A, axis=0, weights=w)
-        if matrix.width:
-            target = (y - middle) / spread_y
-            coefficients = _ridge(A - centre, target, w, self.strength, self.penalty)
+        target = (y - middle) / spread_y
+        if matrix.width and (any(examples.monotone) or examples.loss != "squared"):
+            kind: Kind = "squared" if examples.loss == "squared" else "pinball"
+            signs = self._signs(matrix, examples, basis)
+            how = (kind, self.strength, signs, examples.level)
+            coefficients, _ = bounded(A - centre, target, w, *how)
+        elif matrix.width:
+            coefficients = ridge(A - centre, target, w, self.strength, self.penalty)
         coefficients = coefficients * spread_y
         intercept = middle - float(centre @ coefficients)
         if examples.loss != "squared":
             intercept += weighted_quantile(y - A @ coefficients - intercept, w, examples.level)
         none = np.zeros(0, np.int64)
-        return FittedLinear(matrix, coefficients[None], np.array([intercept]), none, 0)
+        return FittedLinear(matrix, coefficients[None], np.array([intercept]), none, 0, basis)
 
     @staticmethod
     def load(folder: Path) -> FittedLinear:
@@ -116,23 +166,27 @@ class Linear:
         facts, arrays = read_fitted(folder)
         matrix = Matrix.from_arrays(facts, arrays)
         parts = (arrays["weights"], arrays["intercept"], arrays["classes"])
-        return FittedLinear(matrix, *parts, facts["n_classes"])
+        return FittedLinear(matrix, *parts, facts["n_classes"], Basis.from_arrays(arrays))
 
 
 @dataclass(frozen=True)
 class FittedLinear:
-    """Weights `[k, width]` and constants `[k]` over a prepared matrix; k is 1 for values."""
+    """Weights `[k, width + basis]` and constants `[k]` over a prepared matrix; k is 1 for values.
+
+    The first `width` weights go with the matrix, the others with what `basis` makes of it.
+    """
 
     matrix: Matrix
     weights: FloatArray
     intercept: FloatArray
     classes: IntArray
     n_classes: int
+    basis: Basis = NO_BASIS
     rounds: ClassVar[None] = None
 
     def predict(self, X: Inputs) -> FloatArray:
         """`[n, n_classes]` probabilities, or `[n]` values."""
-        scores = self.matrix.apply(X) @ self.weights.T + self.intercept
+        scores = self.scores(self.columns(X))
         if not self.n_classes:
             return np.asarray(scores[:, 0])
         if len(self.classes) == 2:
@@ -141,6 +195,15 @@ class FittedLinear:
         else:
             shares = softmax(scores)
         return spread(shares, self.classes, self.n_classes)
+
+    def columns(self, X: Inputs) -> FloatArray:
+        """What the weights are multiplied with, `[n, width + basis]`."""
+        A = self.matrix.apply(X)
+        return np.concatenate([A, self.basis.apply(A)], axis=1) if len(self.basis) else A
+
+    def scores(self, columns: FloatArray) -> FloatArray:
+        """Values or log-shares (up to a constant of the row), `[n, k]`."""
+        return np.asarray(columns @ self.weights.T + self.intercept)
 
     def with_rounds(self, rounds: int) -> FittedLinear:
         """Itself: there are no rounds."""
@@ -159,34 +222,23 @@ class FittedLinear:
             "intercept": self.intercept,
             "classes": self.classes,
             **self.matrix.arrays(),
+            **self.basis.arrays(),
         }
         write_fitted(folder, "Linear", {"n_classes": self.n_classes, **self.matrix.facts()}, arrays)
 
 
-def _logistic(strength: float, penalty: str, seed: int) -> Any:
-    from sklearn.linear_model import LogisticRegression
-
-    if penalty == "l2":
-        return LogisticRegression(C=strength, max_iter=300)
-    about: dict[str, Any] = {"C": strength, "l1_ratio": 0.5, "solver": "saga", "max_iter": 100}
-    if LogisticRegression().get_params().get("penalty") == "l2":  # scikit-learn before 1.8
-        about["penalty"] = "elasticnet"
-    return LogisticRegression(**about, random_state=seed, tol=1e-3)
+def _plain(examples: Examples) -> Examples:
+    """The examples with squares to minimise and nothing declared: for a first look."""
+    return replace(examples, loss="squared", monotone=())
 
 
-def _ridge(
-    A: FloatArray, y: FloatArray, w: FloatArray, strength: float, penalty: str
-) -> FloatArray:
-    """Coefficients of the penalised least squares of centred columns."""
-    if penalty == "elastic":
-        from sklearn.linear_model import ElasticNet
-
-        alpha = 1.0 / (strength * len(y))
-        model = ElasticNet(alpha=alpha, l1_ratio=0.5, fit_intercept=False, tol=1e-3)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return np.asarray(model.fit(A, y, sample_weight=w).coef_)
-    rooted = A * np.sqrt(w)[:, None]
-    gram = rooted.T @ rooted
-    gram[np.diag_indices_from(gram)] += 1.0 / strength
-    return np.asarray(np.linalg.solve(gram, A.T @ (w * y)))
+def _slopes(scores: FloatArray, examples: Examples) -> tuple[FloatArray, FloatArray]:
+    """Gradient and curvature `[n]` of a loss; of several classes, those of the most frequent."""
+    w, y = examples.weight, examples.y
+    if not examples.n_classes:
+        return w * (y - scores[:, 0]), w
+    share = softmax(scores)
+    classes, counts = np.unique(y, return_counts=True)
+    top = int(counts.argmax())
+    p = share[:, top]
+    return w * ((y == classes[top]) - p), w * np.maximum(p * (1 - p), 1e-6)

@@ -137,6 +137,8 @@ def add_linear(linear: FittedLinear, graph: Graph, numeric: str, codes: str) -> 
     intercept = np.asarray(linear.intercept, float)
     if linear.matrix.width:
         A = linear.matrix.add_to(graph, numeric, codes)
+        if len(linear.basis):
+            A = graph.concat([A, linear.basis.add_to(graph, A)])
         scores = graph.weighted(A, np.asarray(linear.weights, float).T, intercept)
     else:
         scores = graph.repeated(intercept, numeric)
