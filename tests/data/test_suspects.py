@@ -45,7 +45,7 @@ def test_a_nearly_exact_copy_of_the_target_is_a_leak() -> None:
     found = doubts(frame)
     assert named(found, "leak") == ["closed"]
     assert found[0].warning
-    assert "'closed' alone predicts 'y'" in found[0].sentence
+    assert "'closed' alone orders the two classes of 'y'" in found[0].sentence
 
 
 def test_a_category_that_hardly_recurs_is_no_leak() -> None:

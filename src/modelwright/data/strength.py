@@ -58,6 +58,25 @@ def strength(codes: npt.NDArray[Any], y: npt.NDArray[Any], n_classes: int) -> St
     return Strength(max(0.0, skill), float(np.mean(areas)))
 
 
+def order_auc(values: npt.NDArray[Any], positive: npt.NDArray[np.bool_]) -> float:
+    """How well a number itself orders two classes, from 0.5: nothing is learned but the direction.
+
+    Rows without a value are left out; 0.5 with fewer than 10 rows of a class or 9 in 10 with gaps.
+
+    >>> order_auc(np.arange(40.0), np.arange(40) >= 30)
+    1.0
+    """
+    there = np.isfinite(values)
+    values, positive = values[there], positive[there]
+    n = int(positive.sum())
+    if min(n, len(values) - n) < 10 or len(values) < 0.1 * len(there):
+        return 0.5
+    _, codes, counts = np.unique(values, return_inverse=True, return_counts=True)
+    rank = (np.cumsum(counts) - (counts - 1) / 2)[codes]
+    area = (rank[positive].sum() - n * (n + 1) / 2) / (n * (len(values) - n))
+    return float(max(area, 1 - area))
+
+
 def binned(values: npt.NDArray[Any], bins: int = BINS) -> npt.NDArray[np.intp]:
     """Numbers as the codes of about equally full bins, -1 where missing.
 

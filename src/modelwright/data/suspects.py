@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from modelwright.data import columns as col
 from modelwright.data.columns import ColumnInfo
-from modelwright.data.strength import binned, strength
+from modelwright.data.strength import binned, order_auc, strength
 from modelwright.data.table import Table
 from modelwright.data.target import Target
 
@@ -20,6 +20,10 @@ LEAK_AUC, LEAK_SKILL = 0.998, 0.98  # measured on 40 honest tables, see docs/not
 STRONG_AUC, STRONG_SKILL = 0.98, 0.9
 CHANCE = 1e-6
 RECURRING = 0.2  # distinct values as a share of the rows, below which values recur
+
+_TELLS = (
+    "it likely gives the target away; is it known when a prediction is made? If not, --drop it."
+)
 
 Kind = Literal[
     "leak", "derived", "missing tells", "strong", "duplicate", "id", "constant", "near constant"
@@ -126,7 +130,13 @@ def _of_column(
         said = f"{info.name!r} has one value in {share:.2%} of the rows: it can tell little."
         yield Suspect(info.name, "near constant", said)
         return
-    if info.kind != "text":
+    order = 0.5 if numbers is None or k != 2 else order_auc(numbers, np.asarray(y) == 1)
+    if order >= LEAK_AUC:  # bins are too wide to tell it where one class is rare
+        yield Suspect(
+            info.name, "leak", f"{info.name!r} alone orders the two classes of {target.name!r} "
+            f"with ROC AUC {order:.4f}: {_TELLS}", True,
+        )  # fmt: skip
+    elif info.kind != "text":
         yield from _leak(info, codes, y, k, target)
 
 
@@ -141,8 +151,7 @@ def _leak(
     )  # fmt: skip
     if leak:
         yield Suspect(
-            info.name, "leak", f"{said}: it likely gives the target away; is it known when a "
-            "prediction is made? If not, --drop it.", True,
+            info.name, "leak", f"{said}: {_TELLS}", True,
         )  # fmt: skip
     elif made.skill >= STRONG_SKILL or (made.auc or 0.0) >= STRONG_AUC:
         yield Suspect(info.name, "strong", f"{said}: make sure that it is known beforehand.")

@@ -76,7 +76,8 @@ def explain_winner(
     facts["seconds"] = round(time.monotonic() - began, 3)
     text = json.dumps(facts, indent=1, ensure_ascii=False, allow_nan=False)
     (run.path / EXPLANATION).write_text(text + "\n", "utf-8")
-    return facts
+    made: dict[str, Any] = json.loads(text)
+    return made
 
 
 def _compute(
