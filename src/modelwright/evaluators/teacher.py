@@ -66,7 +66,7 @@ def open_teacher(
     with tempfile.TemporaryDirectory() as folder:
         members = list(_unpacked(told["members"], tools.store, Path(folder), len(table.part.parts)))
         if sum(weight for _, weight, _ in members) < _LEAST_WEIGHT:
-            raise InputError("the fold models of the teacher were not kept; they were too large.")
+            raise InputError("the fold models of the teacher were not kept: nothing can be asked.")
         yield Teacher(oof, lambda fold: _of_fold(evaluator, table, members, fold, tools.store))
 
 

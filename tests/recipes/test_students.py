@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import modelwright as mw
+from modelwright.apps.inspecting import write_report
+from modelwright.core.problem import Budget, Goal
+from modelwright.core.view import Brief, View
+from modelwright.models import load_model, verify_bundle
+from modelwright.policy import RulePolicy
+from modelwright.recipes.automl import plan_build
+from modelwright.recipes.closing import BlendAndRefit
+from modelwright.recipes.question import Question
+from modelwright.recipes.students import Students
+
+FAST = RulePolicy("fast", families=("Linear", "Tree"))
+
+
+def frame(n: int = 120) -> pd.DataFrame:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(n, 3))
+    y = np.where(x[:, 0] + 0.5 * x[:, 1] + 0.6 * rng.normal(size=n) > 0, "yes", "no")
+    return pd.DataFrame({"x": x[:, 0], "z": x[:, 1], "w": x[:, 2], "y": y})
+
+
+def build(where: Path, **more: Any) -> mw.BuildResult:
+    options: dict[str, Any] = {"budget": 20, "workspace": where, "policy": FAST, "slots": 0}
+    return mw.build(frame(), "y", **(options | more))
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> mw.BuildResult:
+    return build(tmp_path_factory.mktemp("runs"))
+
+
+def test_the_best_student_lies_beside_the_winner(built: mw.BuildResult) -> None:
+    assert built.shipped is not None
+    assert built.student is not None
+    assert built.student.path.name == "student"
+    assert built.student.candidate != built.shipped.candidate
+    assert verify_bundle(built.student.path) == []
+    rows = frame().drop(columns="y")
+    hits = np.mean(load_model(built.student.path).predict(rows) == frame()["y"])
+    assert hits > 0.75
+
+
+def test_each_student_has_a_control_that_came_before(built: mw.BuildResult) -> None:
+    told = [
+        json.loads(o.trial.candidate.document)
+        for o in built.record.view.finished
+        if o.trial.role == "student"
+    ]
+    assert [d["teach"] for d in told].count(True) == [d["teach"] for d in told].count(False) > 0
+    for i, document in enumerate(told):
+        if document["teach"]:
+            assert any(d["design"] == document["design"] and not d["teach"] for d in told[:i])
+
+
+def test_without_limits_a_student_never_replaces_the_winner(built: mw.BuildResult) -> None:
+    for outcome in built.record.view.finished:
+        if outcome.trial.role == "student":
+            assert built.record.view.verdicts[outcome.trial.number].word == "hold"
+
+
+def test_the_facts_of_students_are_in_json_and_report(built: mw.BuildResult) -> None:
+    facts = built.to_json()
+    assert facts["student"] == str(built.student and built.student.path)
+    row = facts["students"][0]
+    assert row["lost"]["estimate"] == pytest.approx(row["teacher_score"] - row["score"])
+    assert row["gain"]["estimate"] == pytest.approx(row["score"] - row["control_score"])
+    assert 0 < row["kept"] < 1.2
+    write_report(built.run, built.record)
+    text = built.report().read_text("utf-8")
+    assert "<h2>Students</h2>" in text
+    assert "fidelity to the teacher" in text
+
+
+def test_nobody_is_taught_where_nobody_wants_it(tmp_path: Path) -> None:
+    for wanted in (True, False):
+        question = Question("<DataFrame>", "y", student=wanted)
+        plan = plan_build(question, frame(), budget="60s", workspace=tmp_path, policy=FAST)
+        assert isinstance(plan.study.closing, BlendAndRefit)
+        assert (plan.study.closing.students is not None) == wanted
+
+
+def test_a_student_may_be_what_meets_the_limits(tmp_path: Path) -> None:
+    result = build(tmp_path, limits=["size_kb<=1000"])
+    roles = [o.trial.role for o in result.record.view.finished]
+    assert "student" in roles
+    assert roles.index("student") < roles.index("refit")
+    assert result.exit_code == 0
+
+
+def test_a_short_budget_teaches_nobody_and_says_why() -> None:
+    view = View(Brief(None, (Goal("rmse", "minimise"),)), Budget(seconds=10))
+    students = Students(("Linear",))
+    assert "a budget of 25 s" in students.why_none(view)
+    assert students.seconds(view) == 0
+    assert students.seconds(View(view.brief, Budget(seconds=100))) == pytest.approx(12)
+    assert "no small design" in Students(()).why_none(View(view.brief, Budget(seconds=100)))
