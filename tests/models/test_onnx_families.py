@@ -28,6 +28,8 @@ DESIGNS: list[tuple[str, dict[str, Any]]] = [
     ("LightGbm", {"random_cuts": True, "min_leaf": 2, "category_smooth": 0.1}),
     ("KNearest", {}),
     ("KNearest", {"near": False, "neighbours": 40, "scaling": "quantile"}),
+    ("GlassBox", {}),
+    ("Tree", {}),
     ("CatBoost", {}),
     ("CatBoost", {"one_hot": 64, "depth": 3}),
 ]
@@ -57,7 +59,7 @@ def test_onnx_answers_as_the_model_does(name: str, fields: dict[str, Any], task:
     same(fitted, strange(examples.X))
 
 
-@pytest.mark.parametrize("name", ["Linear", "Forest", "LightGbm", "CatBoost"])
+@pytest.mark.parametrize("name", ["Linear", "Forest", "LightGbm", "CatBoost", "GlassBox"])
 @pytest.mark.parametrize("task", TASKS)
 def test_odd_tables(name: str, task: Any) -> None:
     full = toy(task, 30)
@@ -154,3 +156,18 @@ def test_many_training_rows_are_refused() -> None:
     wide = Examples(Inputs.of(rng.normal(size=(5000, 300))), rng.normal(size=5000), "regression")
     with pytest.raises(NotExpressibleError, match="5,000 rows of 300 columns"):
         predict_by_onnx(family("KNearest")().fit(wide), wide.X)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_pairs_of_a_glass_box(task: Any) -> None:
+    rng = np.random.default_rng(0)
+    numeric = rng.normal(size=(1500, 3))
+    numeric[::20, 1] = np.nan
+    codes = rng.integers(-1, 4, (1500, 1)).astype(np.int32)
+    signal = np.nan_to_num(numeric[:, 0] * numeric[:, 1]) + (codes[:, 0] == 2) * numeric[:, 2]
+    y = {"binary": signal > 0, "multiclass": np.digitize(signal, [-1, 1]), "regression": signal}
+    k = {"binary": 2, "multiclass": 3, "regression": 0}[task]
+    X = Inputs(numeric, codes, (4,))
+    fitted: Any = family("GlassBox")().fit(Examples(X, y[task] * 1, task, k), rounds=20)
+    assert len(fitted.pairs.columns)
+    same(fitted, X)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import numpy as np
 from annotated_types import Interval
@@ -34,6 +34,9 @@ from modelwright.families.glass_pairs import (
     purify,
 )
 from modelwright.spaces import Log
+
+if TYPE_CHECKING:
+    from modelwright.families.onnx_graph import Graph
 
 MAX_ROUNDS = 4000
 _PATIENCE = 50
@@ -305,6 +308,12 @@ class FittedGlassBox:
             return self
         base, values = self.engine.tables(self.bins, max(1, rounds))
         return replace(self, base=base, values=values + self.engine.moved, rounds=max(1, rounds))
+
+    def add_to(self, graph: Graph, numeric: str, codes: str) -> str:
+        """The same tables as ONNX nodes; what comes back is the name of their answers."""
+        from modelwright.families.onnx_glass import add_glass_box
+
+        return add_glass_box(self, graph, numeric, codes)
 
     def export(self, folder: Path) -> None:
         """Writes one JSON file and one file of arrays."""
