@@ -85,7 +85,8 @@ def dockerfile(families: tuple[str, ...], with_onnx: bool) -> str:
 
 def _libraries(families: tuple[str, ...]) -> list[str]:
     packages = sorted({FAMILIES[f][2] for f in families if f in FAMILIES})
-    return [f"{name}=={version(name)}" for name in packages if " " not in name]
+    # What is quoted is an extra for fitting, which prediction does without.
+    return [f"{name}=={version(name)}" for name in packages if name.replace("-", "").isalnum()]
 
 
 def _identity(folder: Path) -> str:
