@@ -11,6 +11,7 @@ from modelwright.core.record import Record
 from modelwright.readers.explain import explain_candidate, explain_run, find_outcome
 from modelwright.readers.explained import explained_lines, read_explanation
 from modelwright.readers.leaderboard import as_csv, leaderboard
+from modelwright.readers.price import price_of_glass
 from modelwright.readers.runs import RunFolder, all_runs, find_run, process_of, read_record
 
 STATUS = "modelwright.status/1"
@@ -113,6 +114,8 @@ def show_leaderboard(name: str | None, top: int, workspace: str, as_json: bool) 
     say("\n".join(table(rows[: top or len(rows)], columns)))
     if 0 < top < len(rows):
         say(f"{len(rows) - top} more; --top 0 shows all")
+    if price := price_of_glass(record.view):
+        say(price)
     return 0
 
 

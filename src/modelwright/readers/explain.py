@@ -8,6 +8,7 @@ from modelwright.core.errors import InputError, did_you_mean
 from modelwright.core.record import Record
 from modelwright.core.view import Outcome, View
 from modelwright.readers.leaderboard import described, family_of, fold_bounds, trivial_outcome
+from modelwright.readers.price import price_of_glass
 from modelwright.stats import paired_interval
 
 
@@ -129,6 +130,8 @@ def explain_run(record: Record) -> list[str]:
     view = record.view
     searched, failed = len(view.searched), sum(o.failed for o in view.finished)
     lines = chosen_lines(view)
+    price = price_of_glass(view)
+    lines += [f"  {price}"] if price else []
     lines.append(
         f"{len(view.finished)} trials finished, {searched} of them proposed by the search."
     )

@@ -28,6 +28,7 @@ from modelwright.readers.page import (
     section,
     table,
 )
+from modelwright.readers.price import price_of_glass
 from modelwright.readers.runs import RunFolder, settings_of
 from modelwright.readers.student import student_section
 from modelwright.readers.svg import (
@@ -93,7 +94,9 @@ def _verdict(record: Record) -> str:
     told = f"{name[:1].upper()}{name[1:]}"
     if best.violation > 0:
         told += ", outside the limits: it was not shipped"
-    lines = [told, score, *(look["sentence"] for look in record.looks[-1:]), why]
+    price = price_of_glass(record.view)
+    looks = (look["sentence"] for look in record.looks[-1:])
+    lines = [told, score, *([price] if price else []), *looks, why]
     kind = "verdict bad" if best.violation > 0 else "verdict"
     return f'<div class="{kind}">{"".join(map(paragraph, lines))}</div>'
 
