@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -262,3 +263,56 @@ def test_kappa_and_f_beta_tune_the_threshold() -> None:
         for t in np.linspace(0, 1, 41):
             labels = Decision(t).labels(truth[0])
             assert best >= score_predictions(metric, validation.y, truth[0], None, labels) - 1e-9
+
+
+def test_one_good_member_among_many_is_not_diluted() -> None:
+    """Half of the bags lack it; the run over all members shows that they are far behind."""
+    validation, truth = binary(1000)
+    rng = np.random.default_rng(0)
+    oofs = [truth]
+    for _ in range(11):
+        p = rng.random(1000)
+        oofs.append(np.column_stack([1 - p, p])[None])
+    weights = choose_weights(validation, oofs, METRICS["log_loss"], np.arange(1000))
+    assert weights[0] > 0.9
+
+
+def test_bags_share_the_weight_among_members_that_are_alike() -> None:
+    """A single run takes a few of ten equal members by chance; bags use most of them."""
+    rng = np.random.default_rng(0)
+    y = rng.normal(size=300)
+    oofs = [(y + rng.normal(size=300))[None, :, None] for _ in range(10)]
+    validation = Validation(y, folds(300), "regression", 0, 5)
+    weights = choose_weights(validation, oofs, METRICS["rmse"], np.arange(300))
+    assert (weights > 0.03).sum() >= 8
+    assert weights.max() < 0.25
+    assert weights.sum() == pytest.approx(1)
+
+
+def test_values_are_mixed_for_what_the_metric_minimises() -> None:
+    """Of a low and a high guess a quantile of 0.9 takes the high one, a median neither."""
+    rng = np.random.default_rng(0)
+    y = rng.normal(size=2000)
+    validation = Validation(y, folds(2000), "regression", 0, 5)
+    oofs = [np.full((1, 2000, 1), at) for at in (-1.28, 1.28)]
+    every = np.arange(2000)
+    high = choose_weights(validation, oofs, find_metric("pinball@0.9", "regression"), every)
+    assert high[1] > 0.9
+    middle = choose_weights(validation, oofs, METRICS["mae"], every)
+    assert middle[1] == pytest.approx(0.5, abs=0.1)
+
+
+def test_a_metric_of_ones_own_chooses_the_weights_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "tails.py").write_text("def tail_error(y, p): return float(abs(p - y).max())\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    rng = np.random.default_rng(0)
+    y = rng.normal(size=300)
+    near = y + 0.1 * rng.normal(size=300)
+    near[::20] += 5  # near on average, far on a few rows
+    even = y + rng.uniform(-1, 1, 300)
+    validation = Validation(y, folds(300), "regression", 0, 5)
+    oofs = [near[None, :, None], even[None, :, None]]
+    metric = find_metric("tails:tail_error", "regression")
+    assert choose_weights(validation, oofs, metric, np.arange(300))[1] > 0.6
