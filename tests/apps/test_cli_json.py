@@ -46,7 +46,7 @@ def check(name: str, value: Mapping[str, Any]) -> None:
 def test_build(built: Built) -> None:
     assert built.answer.code == 0, built.answer.err
     facts = built.answer.json
-    check("modelwright.build/1", facts)
+    check("modelwright.build/2", facts)
     assert facts["exit_code"] == 0
     assert facts["within_limits"] is True
     assert (built.folder / facts["model"] / "manifest.json").exists()
@@ -123,15 +123,17 @@ def test_ship_and_verify(copied: Path) -> None:
     rows = call(copied, "leaderboard", "--json").json
     other = next(row for row in rows if row["family"] == "Linear")
     facts = call(copied, "ship", "--candidate", other["candidate"], "--out", "mine", "--json").json
-    check("modelwright.ship/1", facts)
+    check("modelwright.ship/2", facts)
     assert facts["candidate"] == other["candidate"]
     facts = call(copied, "verify", "--json").json
     check("modelwright.verify/1", facts)
     assert facts["ok"] is True
     assert facts["signer_known"] is True
     facts = call(copied, "verify", "mine", "--json").json
-    check("modelwright.verify-model/1", facts)
+    check("modelwright.verify-model/2", facts)
     assert facts["problems"] == []
+    assert (facts["onnx"], facts["contains_training_rows"]) == (True, False)
+    assert "  - model.onnx answers as the model does" in call(copied, "verify", "mine").out
 
 
 def test_every_documented_schema_is_checked_above() -> None:

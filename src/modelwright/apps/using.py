@@ -159,6 +159,8 @@ def ship(
 ) -> int:
     """Writes the model of a candidate, by default the winner's, into a new folder."""
     from modelwright.ledger import open_ledger
+    from modelwright.models.bundle import read_card
+    from modelwright.models.portable import told_of
     from modelwright.policy import RulePolicy
     from modelwright.recipes.closing import winner
     from modelwright.recipes.ship import ship_candidate
@@ -179,17 +181,22 @@ def ship(
             shipped = ship_candidate(run, record, ledger, rules, chosen, where)
     finally:
         ledger.close()
+    card = read_card(shipped.path)
     facts: Mapping[str, Any] = {
-        "schema": "modelwright.ship/1",
+        "schema": "modelwright.ship/2",
         "model": str(shipped.path),
         "candidate": shipped.candidate,
         "fitted_on": shipped.rows,
         "within_limits": chosen.violation == 0,
+        "contains_training_rows": bool(card.get("contains_training_rows", False)),
+        "onnx": bool(card.get("onnx", {}).get("written", False)),
     }
     if as_json:
         emit_json(facts)
         return 0
     say(f"{shipped.path}: candidate {shipped.candidate}, fitted on {shipped.rows}")
+    for line in told_of(card):
+        say(f"  - {line}")
     if chosen.violation > 0:
         note("this candidate is outside the limits of the run")
     return 0

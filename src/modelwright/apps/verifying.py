@@ -78,15 +78,21 @@ def _own_signer(run: RunFolder) -> str | None:
 
 def _verify_model(folder: Path, as_json: bool) -> int:
     from modelwright.models import verify_bundle
+    from modelwright.models.bundle import read_card
+    from modelwright.models.portable import told_of
 
     problems = verify_bundle(folder)
+    card = {} if problems else read_card(folder)  # a changed card is not repeated
     if as_json:
         emit_json(
-            {"schema": "modelwright.verify-model/1", "model": str(folder), "ok": not problems,
-             "problems": problems}
+            {"schema": "modelwright.verify-model/2", "model": str(folder), "ok": not problems,
+             "problems": problems, "contains_training_rows": card.get("contains_training_rows"),
+             "onnx": card.get("onnx", {}).get("written")}
         )  # fmt: skip
     elif problems:
         say("\n".join(problems))
     else:
         say(f"{folder}: every file is as it was written")
+        for line in told_of(card):
+            say(f"  - {line}")
     return 1 if problems else 0

@@ -127,6 +127,12 @@ def verify_bundle(folder: Path) -> list[str]:
     return wrong + [f"{name} was added" for name in found if name not in told]
 
 
+def read_card(folder: Path) -> dict[str, Any]:
+    """The card of a bundle, plain data about the model; nothing is checked or loaded."""
+    card: dict[str, Any] = json.loads((folder / "model.json").read_text("utf-8"))["card"]
+    return card
+
+
 def load_model(folder: str | Path) -> Model:
     """The model of a bundle. Files are held against the manifest before anything is read.
 

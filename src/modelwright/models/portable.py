@@ -56,6 +56,24 @@ def add_portable(folder: Path, features: Features, seconds: float | None = None)
     return told
 
 
+def told_of(card: Mapping[str, Any]) -> list[str]:
+    """What whoever receives a bundle must know, a sentence each: training rows, and ONNX.
+
+    >>> told_of({"contains_training_rows": True, "onnx": {"written": False, "why": "too large."}})
+    ['it holds rows of the training data: mind who may see them', 'no model.onnx: too large.']
+    """
+    out = []
+    if card.get("contains_training_rows"):
+        out.append("it holds rows of the training data: mind who may see them")
+    onnx = card.get("onnx")
+    if onnx and onnx["written"]:
+        apart = f"{onnx['max_difference']:.1g} at most on {onnx['compared_rows']:,} rows"
+        out.append(f"model.onnx answers as the model does, apart by {apart}")
+    elif onnx:
+        out.append(f"no model.onnx: {onnx['why']}")
+    return out
+
+
 def dockerfile(families: tuple[str, ...], with_onnx: bool) -> str:
     """The text of a Dockerfile for a bundle; versions are those installed here.
 
