@@ -127,6 +127,27 @@ def test_monotone_columns_are_so_everywhere_for_every_loss() -> None:
             assert 0.75 < (y <= model.predict(rows.X)).mean() < 0.85
 
 
+@pytest.mark.parametrize("task", TASKS)
+def test_as_onnx_it_answers_alike_also_to_what_it_never_saw(task: Any) -> None:
+    from modelwright.families.onnx_graph import predict_by_onnx
+
+    rows = toy(task, 900)
+    model = fitted(rows, rounds=120)
+    numeric, codes = rows.X.numeric.copy(), rows.X.codes.copy()
+    codes[0], codes[1], codes[2] = 99, -1, -2
+    numeric[3], numeric[4] = np.nan, 1e12
+    X = Inputs(numeric, codes, rows.X.levels)
+    np.testing.assert_allclose(predict_by_onnx(model, X), model.predict(X), atol=1e-9)
+
+
+def test_onnx_of_a_column_without_edges() -> None:
+    from modelwright.families.onnx_graph import predict_by_onnx
+
+    X = Inputs(np.full((60, 1), 3.0), (np.arange(60) % 2)[:, None].astype(np.int32), (2,))
+    model = fitted(Examples(X, (np.arange(60) % 2) * 1.0, "regression"), rounds=20)
+    np.testing.assert_allclose(predict_by_onnx(model, X), model.predict(X))
+
+
 def test_nothing_to_look_at_is_the_constant_answer() -> None:
     none = Examples(Inputs.of(np.zeros((20, 0))), np.arange(20) % 2, "binary", 2)
     assert np.array_equal(GlassBox().fit(none).predict(none.X), Dummy().fit(none).predict(none.X))
