@@ -31,6 +31,7 @@ from modelwright.readers.page import (
 from modelwright.readers.price import price_of_glass
 from modelwright.readers.runs import RunFolder, settings_of
 from modelwright.readers.student import student_section
+from modelwright.readers.sure import sure_sections
 from modelwright.readers.svg import (
     bars_picture,
     beyond,
@@ -55,6 +56,7 @@ def report_html(run: RunFolder, record: Record) -> str:
         _best(record),
         _look(record, run),
         explained_sections(run, record),
+        sure_sections(run, record),
         _limits(record),
         student_section(record),
         _leaderboard(record),

@@ -162,6 +162,36 @@ def bars_picture(rows: Sequence[tuple[str, float]], title: str) -> str:
     return _frame(WIDTH, height, title, body)
 
 
+def line_picture(
+    points: Sequence[tuple[float, float]], across: str, title: str, mark: float | None = None
+) -> str:
+    """A line through `(share, value)` points from left to right, shares from 0 to 1 in per cent.
+
+    `mark` is a share that a dashed line stands at.
+    """
+    if len(points) < 2:
+        return ""
+    values = [v for _, v in points]
+    pad = (max(values) - min(values)) * 0.08 or 1.0
+    low, high = max(0.0, min(values) - pad), max(values) + pad
+    kx, ox = _scale(0, 1, LEFT + 8, WIDTH - 20)
+    ky, oy = _scale(low, high, HEIGHT - BOTTOM, TOP)
+    body = []
+    for tick in ticks(low, high):
+        y = tick * ky + oy
+        body.append(f'<path class="faint" d="M{LEFT} {y:.1f}H{WIDTH - 12}"/>')
+        body.append(_text(LEFT - 6, y + 4, f"{tick:.4g}", "end"))
+    for tick in ticks(0, 1):
+        body.append(_text(tick * kx + ox, HEIGHT - BOTTOM + 14, f"{tick:.0%}", "middle"))
+    if mark is not None:
+        x = mark * kx + ox
+        body.append(f'<path class="warn dashed" d="M{x:.1f} {TOP}V{HEIGHT - BOTTOM}"/>')
+    line = "L".join(f"{x * kx + ox:.1f} {y * ky + oy:.1f}" for x, y in points)
+    body.append(f'<path class="accent line" d="M{line}"/>')
+    body.append(_text((LEFT + WIDTH) / 2, HEIGHT - 4, across, "middle"))
+    return _frame(WIDTH, HEIGHT, title, body)
+
+
 def matrix_picture(labels: Sequence[str], counts: Sequence[Sequence[int]]) -> str:
     """A confusion matrix: true labels down, predicted across; the shade is the row's share."""
     n, size, left, top = len(labels), 54, 120, 36
