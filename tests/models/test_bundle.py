@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import datetime as dt
 import json
 import subprocess
 import sys
@@ -14,7 +15,9 @@ from hypothesis import strategies as st
 
 from modelwright.core.errors import InputError, TamperedError
 from modelwright.data import Question, encode_rows, load_part, prepare, read_table
+from modelwright.data.kinds import infer
 from modelwright.data.prepare import Part
+from modelwright.data.schema import Schema
 from modelwright.families import family
 from modelwright.families.base import Examples
 from modelwright.families.inputs import inputs_of, places_of
@@ -205,6 +208,61 @@ def test_the_quick_way_reads_as_the_thorough_one(shipped: Any, row: dict[str, An
     assert encoded.problems() == [[]]
     assert np.array_equal(features.numeric, encoded.features.numeric, equal_nan=True)
     assert np.array_equal(features.codes, encoded.features.codes)
+
+
+DAYS: list[Any] = [
+    "2020-05-01", "2020-05-01T10:30", "2020-05-01 10:30:15", "2020-02-31", "1.5.2020", "2031-01-01",
+    "", None, " 2020-05-01", np.datetime64("2020-05-01"), np.datetime64("NaT"), 5,
+    pd.Timestamp("2020-05-01 12:00"), pd.Timestamp("2020-05-01", tz="UTC"), pd.NaT,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("typed", [False, True])
+def test_the_quick_way_reads_dates_as_the_thorough_one(typed: bool) -> None:
+    texts = pd.Series(pd.date_range("2020-01-01", periods=300).strftime("%Y-%m-%d"))
+    column = pd.to_datetime(texts) if typed else texts
+    for gaps in (False, True):
+        info = infer("day", column.where(column.index > 5 * gaps))
+        schema = Schema((info,), "y", "regression")
+        read = 0
+        for day in DAYS:
+            features = RowReader(schema).read({"day": day})
+            if features is None:
+                continue
+            read += 1
+            encoded = encode_rows(schema, [{"day": day}])
+            assert encoded.problems() == [[]]
+            assert np.array_equal(features.dates, encoded.features.dates, equal_nan=True)
+        assert read >= 2 + gaps
+
+
+DAYS = ("2020-01-06", "2021-03-04 05:06:07", "2021-03-04T05:06", "06.01.2020", "6.1.2020", "2020-1-6",
+        "2020-02-30", "1.13.2020", "", "NA", "2020-01-06T00:00:00Z", "2020-01-06 00:00:00.5", " 2020-01-06",
+        np.datetime64("2020-05-06"), np.datetime64("NaT"), dt.datetime(2020, 5, 6, 7, 8, 9, 10),
+        dt.datetime(2020, 5, 6, tzinfo=dt.timezone.utc), dt.date(2020, 5, 6), 20200506, 1.5e9, None,
+        float("nan"), True, "01/02/2020", "2020-01-06 25:00", "1066-01-01")  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "how", ["", "ISO8601", "%d.%m.%Y", "%d/%m/%Y", "%Y-%m-%d %H:%M", "%d %b %Y"]
+)
+@pytest.mark.parametrize("missing", [0.0, 0.1])
+def test_dates_are_read_the_quick_way_as_the_thorough_one(how: str, missing: float) -> None:
+    from modelwright.data.columns import ColumnInfo
+    from modelwright.data.schema import Schema
+
+    info = ColumnInfo("day", "date", missing=missing, low=1.2e9, high=1.9e9, date_format=how)
+    schema = Schema((info,), "y", "regression", margin=0.0)
+    reader, quick = RowReader(schema), 0
+    for value in DAYS:
+        features = reader.read({"day": value})
+        if features is not None:
+            encoded = encode_rows(schema, [{"day": value}])
+            assert encoded.problems() == [[]], value
+            same = np.array_equal(features.dates, encoded.features.dates, equal_nan=True)
+            assert same, (value, features.dates, encoded.features.dates)
+            quick += 1
+    assert quick >= 2 + 2 * (missing > 0)
 
 
 def test_rows_made_again_read_back(shipped: Any) -> None:

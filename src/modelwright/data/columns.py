@@ -375,14 +375,17 @@ def codes(column: pd.Series[Any] | Distinct, info: ColumnInfo) -> tuple[Codes, M
     """
     found = distinct(column)
     exact = {name: i for i, name in enumerate(info.categories)}
-    loose = {_loose(name, info.kind): i for i, name in reversed(list(enumerate(info.categories)))}
+    loose: dict[str, int] | None = None  # made when it is needed: slow for many categories
     other = len(info.categories)
     missing = is_missing(found.values, info)
     per = np.empty(len(found.values), dtype=np.int32)
     for i, value in enumerate(found.values):
         code = exact.get(value)
         if code is None:
-            code = -1 if missing[i] else loose.get(_loose(value, info.kind), other)
+            if loose is None and not missing[i]:
+                every = reversed(list(enumerate(info.categories)))
+                loose = {_loose(name, info.kind): i for i, name in every}
+            code = -1 if loose is None or missing[i] else loose.get(_loose(value, info.kind), other)
         per[i] = code
     out = found.spread(per, np.int32(-1))
     return out, out == other

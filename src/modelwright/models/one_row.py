@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import datetime
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +14,7 @@ from modelwright.data.columns import ColumnInfo
 from modelwright.data.schema import Features, Schema
 
 _ABSENT = object()
+_ISO = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d)?)?")
 
 
 class RowReader:
@@ -28,6 +31,8 @@ class RowReader:
         self._known = {c.name for c in schema.columns} | {*schema.ignored, schema.target}
         self._floats = np.dtype(f"f{schema.float_bits // 8}")
         self._numbers = [(c, *_range(c)) for c in schema.numeric]
+        self._dates = [(c, *_range(c)) for c in schema.dates]
+        self._dates = [(c, *_range(c)) for c in schema.dates]
         self._codes = [
             (c, {name: i for i, name in enumerate(c.categories) if name not in c.marks})
             for c in schema.categorical
@@ -37,10 +42,11 @@ class RowReader:
         """The features of a row without trouble, equal to `data.encode_rows`; None for others.
 
         A cell is without trouble when it is a plain number within the range of training, a known
-        category written as in training, a text, or missing (None) where training had gaps. What
-        else there is, dates among it, is left to `encode_rows`, which has words for it.
+        category written as in training, a date within that range (a time stamp without zone, or a
+        text such as 2024-05-01 where training wrote dates so), a text, or missing (None) where
+        training had gaps. What else there is is left to `encode_rows`, which has words for it.
         """
-        if self._schema.dates or not self._known.issuperset(row):
+        if not self._known.issuperset(row):
             return None
         numeric = np.empty((1, len(self._numbers)), self._floats)
         for j, (info, low, high) in enumerate(self._numbers):
@@ -59,13 +65,30 @@ class RowReader:
             if code is None and not _gap(info, value):
                 return None
             codes[0, j] = -1 if code is None else code
+        dates = np.empty((1, len(self._dates)))
+        for j, (info, low, high) in enumerate(self._dates):
+            value = row.get(info.name, _ABSENT)
+            seconds = _seconds(value, info)
+            if low <= seconds <= high:
+                dates[0, j] = seconds
+            elif _gap(info, value):
+                dates[0, j] = math.nan
+            else:
+                return None
         texts = {}
         for info in self._schema.texts:
             value = row.get(info.name, _ABSENT)
             if type(value) is not str or not value or value in info.marks or value != value.strip():
                 return None
             texts[info.name] = np.array([value, None], dtype=object)[:1]
-        return Features(numeric, codes, np.empty((1, 0)), texts)
+        dates = np.empty((1, len(self._dates)))
+        for j, (info, low, high) in enumerate(self._dates):
+            value = row.get(info.name, _ABSENT)
+            seconds = math.nan if _gap(info, value) else _seconds(value, info)
+            if seconds is None or seconds < low or seconds > high:
+                return None
+            dates[0, j] = seconds
+        return Features(numeric, codes, dates, texts)
 
 
 def _range(info: ColumnInfo) -> tuple[float, float]:
@@ -74,8 +97,54 @@ def _range(info: ColumnInfo) -> tuple[float, float]:
     return info.low, info.high
 
 
+def _seconds(value: Any, info: ColumnInfo) -> float | None:
+    """Seconds since 1970 of a cell that is plainly a date; None for anything else."""
+    if isinstance(value, str):
+        plain = info.date_format == "ISO8601" and _ISO.fullmatch(value) is not None
+    else:
+        stamp = isinstance(value, (np.datetime64, datetime.datetime)) and value == value
+        plain = stamp and getattr(value, "tzinfo", None) is None
+    if not plain:
+        return None
+    try:
+        micros = int(np.datetime64(value, "us").astype(np.int64))
+    except ValueError:  # the 31st of February
+        return None
+    return micros / 1e6
+
+
 def _gap(info: ColumnInfo, value: Any) -> bool:
     return info.missing > 0 and (value is None or (type(value) is float and value != value))
+
+
+_ISO = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{6})?)?)?", re.ASCII)
+# A name of a month depends on the machine's language here and not there.
+_PLAIN = re.compile(r"(%[YmdHMS]|[^%])+")
+_START = datetime.datetime(1970, 1, 1)
+
+
+def _seconds(value: Any, info: ColumnInfo) -> float:
+    """Seconds since 1970 of a cell that is plainly a date, NaN for others."""
+    kind = type(value)
+    if kind is str:
+        how = info.date_format or "ISO8601"
+        try:
+            if how == "ISO8601":
+                plain = _ISO.fullmatch(value) is not None
+                value = datetime.datetime.fromisoformat(value) if plain else None
+            else:
+                plain = value.isascii() and _PLAIN.fullmatch(how) is not None
+                value = datetime.datetime.strptime(value, how) if plain else None
+        except ValueError:
+            return math.nan
+    elif kind is np.datetime64:
+        value = None if np.isnat(value) else value.astype("datetime64[us]").item()
+    elif kind is not datetime.datetime or value.tzinfo is not None:
+        return math.nan
+    return math.nan if value is None else (value - _START) / _MICROSECOND / 1e6
+
+
+_MICROSECOND = datetime.timedelta(microseconds=1)
 
 
 def row_of(schema: Schema, features: Features, row: int) -> dict[str, Any]:
