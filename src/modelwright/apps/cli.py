@@ -73,6 +73,9 @@ def build(
         bool | None,
         typer.Option("--student/--no-student", help="Teach small models at the end (default)."),
     ] = None,
+    memory: Annotated[
+        str | None, typer.Option(help="A ceiling for all processes together: 4GB.")
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="The seed of everything random (0).")] = None,
     policy: Annotated[str | None, typer.Option(help="A policy.toml.")] = None,
     name: Annotated[str | None, typer.Option(help="The run's name.")] = None,
@@ -93,7 +96,7 @@ def build(
         "limits": [*(limit or []), *(behave or [])] or None, "invariant": invariant,
         "monotone": monotone,
         "test": test, "sealed": sealed, "group": group, "time": time, "weight": weight,
-        "drop": drop, "baseline": baseline, "student": student, "seed": seed,
+        "drop": drop, "baseline": baseline, "student": student, "memory": memory, "seed": seed,
     }  # fmt: skip
     wanted = {"budget": budget, "policy": policy, "name": name, "workspace": workspace}
     question, settings = building.question_from(file, asked, wanted)

@@ -16,6 +16,7 @@ from modelwright.core.view import View
 from modelwright.ledger import open_ledger
 from modelwright.policy import LAPTOP, RulePolicy
 from modelwright.readers.runs import DEFAULT_WORKSPACE, RunFolder, record_of, study_of
+from modelwright.recipes.memory import check_preparing, parse_memory, reading_bytes
 from modelwright.recipes.outcome import BuildResult
 from modelwright.recipes.question import Question
 from modelwright.recipes.table_study import EVALUATOR, BuildPlan, check_metric, study_plan
@@ -96,6 +97,8 @@ def plan_build(
     path = folder or new_folder(workspace, name or _stem(question))
     try:
         table, test = _read(question, frame, path / "data")
+        if question.memory is not None:
+            check_preparing(parse_memory(question.memory), table)
         prepared = prepare(table, _split_question(question, wanted), path / "data", test)
         prepared = replace(prepared, notes=(*prepared.notes, *_doubts(table, question)))
         if question.baseline is not None:
@@ -142,7 +145,8 @@ def _workers(plan: BuildPlan, tools: ToolBox) -> Executor:
     if plan.inline:
         return Inline(spec.build(), tools)
     # Libraries are loaded by the first trial that needs them: the first baseline comes sooner.
-    return Processes(spec, tools, slots=plan.study.slots, spares=1)
+    slots, most = plan.study.slots, plan.worker_bytes
+    return Processes(spec, tools, slots=slots, memory_bytes=most, spares=1)
 
 
 def resume_build(run_folder: RunFolder, add: Budget | None = None) -> BuildResult:
@@ -215,16 +219,19 @@ def _doubts(table: Any, question: Question) -> list[str]:
 def _read(question: Question, frame: Any, folder: Path) -> tuple[Any, Any]:
     from modelwright.data import Table, read_limited, read_rows_limited, read_table
 
+    bound: dict[str, Any] = {}
+    if question.memory is not None:
+        bound["memory_bytes"] = reading_bytes(parse_memory(question.memory))
     if frame is not None:
         table = frame if isinstance(frame, Table) else read_table(frame, question.target)
         folder.mkdir(parents=True, exist_ok=True)
         table.save(folder)
     else:
-        read_limited(Path(question.data), folder, target=question.target)
+        read_limited(Path(question.data), folder, target=question.target, **bound)
         table = Table.open(folder)
     test = None
     if question.test is not None:
-        test = read_rows_limited(question.test, folder / "test", (question.target,))
+        test = read_rows_limited(question.test, folder / "test", (question.target,), **bound)
     return table, test
 
 

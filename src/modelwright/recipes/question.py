@@ -11,6 +11,7 @@ from typing import Any
 from modelwright.core.errors import InputError, did_you_mean
 from modelwright.core.problem import Limit
 from modelwright.recipes.declared import Directions, parse_directions
+from modelwright.recipes.memory import parse_memory
 
 TASKS = ("binary", "multiclass", "regression")
 
@@ -43,6 +44,7 @@ class Question:
     by more than 0.01, or than a limit on `invariance_gap` says. `monotone` declares directions,
     `("age:+", "income:-")`: the answer (the share of the positive class) may only rise with the
     one, and only fall with the other. `student` False teaches no small model at the end.
+    `memory` is a ceiling for all processes of the build together, `"4GB"`.
     """
 
     data: str
@@ -63,6 +65,7 @@ class Question:
     invariant: tuple[str, ...] = ()
     monotone: tuple[str, ...] = ()
     student: bool = True
+    memory: str | None = None
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -78,6 +81,8 @@ class Question:
         if isinstance(self.seed, bool) or not isinstance(self.seed, int) or self.seed < 0:
             raise InputError(f"a seed is a whole number from 0; got {self.seed!r}.")
         self._check_limits()
+        if self.memory is not None:
+            parse_memory(self.memory)
         if self.costs and self.metric is not None:
             raise InputError("costs are the metric; leave the metric out, or the costs.")
         if self.constraint is not None:

@@ -16,6 +16,7 @@ from modelwright.policy import RulePolicy
 from modelwright.readers.runs import RunFolder
 from modelwright.recipes.closing import BlendAndRefit
 from modelwright.recipes.declared import check_directions, keeping
+from modelwright.recipes.memory import deal
 from modelwright.recipes.question import TASKS, Question
 from modelwright.recipes.students import SKETCHES, Students
 from modelwright.study import Study
@@ -35,7 +36,7 @@ TRIVIAL = '{"type":"Dummy"}'
 class BuildPlan:
     """A build that is ready to run: the data is prepared, nothing was tried.
 
-    `inline` runs the trials in this process, one by one.
+    `inline` runs the trials in this process, one by one; `worker_bytes` bounds each worker.
     """
 
     run: RunFolder
@@ -46,6 +47,7 @@ class BuildPlan:
     notes: tuple[str, ...]
     began: float
     inline: bool = False
+    worker_bytes: int | None = None
 
 
 def study_plan(
@@ -74,7 +76,10 @@ def study_plan(
     for name in question.invariant:
         place_of(prepared.schema, name)
     part = load_part(prepared.dev)
-    notes = (*info.notes, *prepared.notes, *left_out)
+    cores = slots or max(1, min(4, os.cpu_count() or 1))
+    dealt = deal(question.memory, cores, slots is not None, part)
+    at_once = dealt.slots
+    notes = (*info.notes, *prepared.notes, *left_out, *dealt.notes)
     about = _about(question, info, prepared, notes)
     problem = Problem(
         "table", (metric.goal,), question.bounds, about, question.seed,
@@ -90,7 +95,6 @@ def study_plan(
         "monotone": [list(pair) for pair in question.directions],
     }
     n_folds = len(part.parts) // max(1, part.repeats)
-    at_once = slots or max(1, min(4, os.cpu_count() or 1))
     study = Study(
         name=run_folder.name, problem=problem, space=space, designer=_designer(space, types),
         gate=Paired(), policy=policy, budget=budget,
@@ -104,7 +108,10 @@ def study_plan(
         settings={"budget": asdict(budget), "arguments": arguments},
     )  # fmt: skip
     description = study.to_json(designer_json(study.designer), policy.to_json())
-    return BuildPlan(run_folder, study, description, arguments, prepared.dev, notes, began)
+    return BuildPlan(
+        run_folder, study, description, arguments, prepared.dev, notes, began,
+        worker_bytes=dealt.worker_bytes,
+    )  # fmt: skip
 
 
 def _about(
