@@ -137,6 +137,8 @@ def _tell(result: Any, as_json: bool) -> int:
     say(f"why it ended: {facts['reason']} ({facts['trials']} trials, {facts['seconds']:.1f} s)")
     if result.shipped is not None:
         say(f"model:    {facts['model']} (fitted on {facts['model_rows']})")
+    if result.student is not None:
+        say(f"student:  {facts['student']}{_student(facts)}")
     say(f"report:   {facts['report']}")
     run = result.run.path
     if result.shipped is not None:
@@ -155,6 +157,15 @@ def _explain(result: Any) -> None:
     left = QUICK_SECONDS if seconds is None else seconds - result.seconds - REPORT_SECONDS
     if result.shipped is not None and left > 0:
         explain_quickly(result.run, result.record, left)
+
+
+def _student(facts: dict[str, Any]) -> str:
+    """What the shipped student keeps, where one was taught."""
+    if not facts["students"]:
+        return ""
+    best = facts["students"][0]
+    kept = "" if best["kept"] is None else f"{best['kept']:.1%} of the gain, "
+    return f" ({best['family']}: {kept}{best['latency_ms']:.2g} ms, {best['size_kb']:.3g} kB)"
 
 
 def _scores(facts: dict[str, Any]) -> str:

@@ -141,7 +141,7 @@ class BuildResult:
         base = trivial_outcome(view)
         look = self.record.looks[-1] if self.record.looks else None
         return {
-            "schema": "modelwright.build/1",
+            "schema": "modelwright.build/2",
             "exit_code": self.exit_code,
             "run": self.run.name,
             "folder": str(self.run.path),
