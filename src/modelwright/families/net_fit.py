@@ -15,7 +15,7 @@ from modelwright.families.net_input import NetInput
 from modelwright.families.net_shape import Activation, NetLoss, NetShape, Numbers
 from modelwright.families.net_start import first_weights
 
-WORK = 1.5e12  # multiplications of a fit: about 20 s of one core at the rate measured
+WORK = 1e12  # multiplications of a fit: about 20 s of one busy core, half of that of a quiet one
 
 
 @dataclass(frozen=True)

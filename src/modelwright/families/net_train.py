@@ -19,13 +19,14 @@ from modelwright.families.net_input import Singles
 from modelwright.families.net_shape import NetLoss, NetShape
 from modelwright.families.net_start import Start
 
-# A layer's activation costs about as much as this many multiplications of a matrix product: it is
-# bound by memory. Measured on a Sapphire Rapids core with products in bfloat16.
-_ELEMENT, _STEP = 170, 3e7
+# An activation of a layer costs about as much as this many multiplications of a matrix product
+# (it is bound by memory), and a step, for its many small operations, as that many. Measured on a
+# Sapphire Rapids core shared with other work: 5e10 multiplications a second.
+_ELEMENT, _STEP = 170, 2e8
 _LOOKS = 16  # how often the validation rows are looked at
 _PATIENCE = 5  # looks in a row that were no better
 _LEAST = 8  # rounds even where the bound on work is tight
-_POOL = 1 << 22
+_SHIFTS = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -205,20 +206,20 @@ class _State:
 
 
 class _Drops:
-    """Dropout from a pool of random places: drawing anew costs more than the layer's product."""
+    """Dropout by one mask at changing places: drawing anew costs more than a layer's product."""
 
     def __init__(self, share: float, shape: NetShape, batch: int, seed: int) -> None:
         self._share = share
         largest = batch * shape.members * max(shape.widths)
         self._rng = np.random.default_rng(seed)
         if share > 0:
-            draw = torch.rand(max(_POOL // 4, 3 * largest), generator=_generator(seed))
+            draw = torch.rand(largest + _SHIFTS, generator=_generator(seed))
             self._pool = (draw >= share).float() / (1 - share)
 
     def __call__(self, h: Tensor) -> Tensor:
         if self._share <= 0:
             return h
-        at = int(self._rng.integers(len(self._pool) - h.numel()))
+        at = int(self._rng.integers(len(self._pool) - h.numel() + 1))
         return h * self._pool[at : at + h.numel()].view(h.shape)
 
 

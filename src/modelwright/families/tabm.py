@@ -37,14 +37,14 @@ class TabM:
     [1, 0]
     """
 
-    width: Annotated[int, Log(32, 512)] = 128
+    width: Annotated[int, Log(32, 512)] = 192
     depth: Annotated[int, Interval(ge=1, le=4)] = 2
-    members: Annotated[int, Log(4, 32)] = 16
+    members: Annotated[int, Log(4, 32)] = 8
     numbers: Literal["piecewise", "periodic", "plain"] = "piecewise"
     number_parts: Annotated[int, Log(4, 64)] = 48
     number_size: Annotated[int, Log(2, 16)] = 8
-    dropout: Annotated[float, Interval(ge=0, le=0.5)] = 0.1
-    learning_rate: Annotated[float, Log(0.004, 0.2)] = 0.04
+    dropout: Annotated[float, Interval(ge=0, le=0.5)] = 0.0
+    learning_rate: Annotated[float, Log(0.004, 0.3)] = 0.1
     weight_decay: Annotated[float, Log(1e-4, 1.0)] = 0.02
     epochs: Annotated[int, Log(8, 64)] = 24
     features: FeatureWork = FeatureWork()
