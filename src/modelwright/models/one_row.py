@@ -14,7 +14,11 @@ from modelwright.data.columns import ColumnInfo
 from modelwright.data.schema import Features, Schema
 
 _ABSENT = object()
-_ISO = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d)?)?")
+_ISO = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{6})?)?)?", re.ASCII)
+# A name of a month depends on the machine's language here and not there.
+_PLAIN = re.compile(r"(%[YmdHMS]|[^%])+")
+_START = datetime.datetime(1970, 1, 1)
+_MICROSECOND = datetime.timedelta(microseconds=1)
 
 
 class RowReader:
@@ -32,7 +36,6 @@ class RowReader:
         self._floats = np.dtype(f"f{schema.float_bits // 8}")
         self._numbers = [(c, *_range(c)) for c in schema.numeric]
         self._dates = [(c, *_range(c)) for c in schema.dates]
-        self._dates = [(c, *_range(c)) for c in schema.dates]
         self._codes = [
             (c, {name: i for i, name in enumerate(c.categories) if name not in c.marks})
             for c in schema.categorical
@@ -42,9 +45,9 @@ class RowReader:
         """The features of a row without trouble, equal to `data.encode_rows`; None for others.
 
         A cell is without trouble when it is a plain number within the range of training, a known
-        category written as in training, a date within that range (a time stamp without zone, or a
-        text such as 2024-05-01 where training wrote dates so), a text, or missing (None) where
-        training had gaps. What else there is is left to `encode_rows`, which has words for it.
+        category written as in training, a date within that range (a time stamp without zone, or
+        written as in training, in digits), a text, or missing (None) where training had gaps. What
+        else there is, is left to `encode_rows`, which has words for it.
         """
         if not self._known.issuperset(row):
             return None
@@ -81,13 +84,6 @@ class RowReader:
             if type(value) is not str or not value or value in info.marks or value != value.strip():
                 return None
             texts[info.name] = np.array([value, None], dtype=object)[:1]
-        dates = np.empty((1, len(self._dates)))
-        for j, (info, low, high) in enumerate(self._dates):
-            value = row.get(info.name, _ABSENT)
-            seconds = math.nan if _gap(info, value) else _seconds(value, info)
-            if seconds is None or seconds < low or seconds > high:
-                return None
-            dates[0, j] = seconds
         return Features(numeric, codes, dates, texts)
 
 
@@ -97,30 +93,8 @@ def _range(info: ColumnInfo) -> tuple[float, float]:
     return info.low, info.high
 
 
-def _seconds(value: Any, info: ColumnInfo) -> float | None:
-    """Seconds since 1970 of a cell that is plainly a date; None for anything else."""
-    if isinstance(value, str):
-        plain = info.date_format == "ISO8601" and _ISO.fullmatch(value) is not None
-    else:
-        stamp = isinstance(value, (np.datetime64, datetime.datetime)) and value == value
-        plain = stamp and getattr(value, "tzinfo", None) is None
-    if not plain:
-        return None
-    try:
-        micros = int(np.datetime64(value, "us").astype(np.int64))
-    except ValueError:  # the 31st of February
-        return None
-    return micros / 1e6
-
-
 def _gap(info: ColumnInfo, value: Any) -> bool:
     return info.missing > 0 and (value is None or (type(value) is float and value != value))
-
-
-_ISO = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{6})?)?)?", re.ASCII)
-# A name of a month depends on the machine's language here and not there.
-_PLAIN = re.compile(r"(%[YmdHMS]|[^%])+")
-_START = datetime.datetime(1970, 1, 1)
 
 
 def _seconds(value: Any, info: ColumnInfo) -> float:
@@ -139,12 +113,9 @@ def _seconds(value: Any, info: ColumnInfo) -> float:
             return math.nan
     elif kind is np.datetime64:
         value = None if np.isnat(value) else value.astype("datetime64[us]").item()
-    elif kind is not datetime.datetime or value.tzinfo is not None:
+    elif not isinstance(value, datetime.datetime) or value.tzinfo is not None or value != value:
         return math.nan
     return math.nan if value is None else (value - _START) / _MICROSECOND / 1e6
-
-
-_MICROSECOND = datetime.timedelta(microseconds=1)
 
 
 def row_of(schema: Schema, features: Features, row: int) -> dict[str, Any]:

@@ -14,6 +14,7 @@ import csv
 import datetime
 import json
 import math
+import os
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -200,4 +201,8 @@ def _write_batch(model: Predictor, batch: list[dict[str, str]], done: int, out: 
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+        sys.stdout.flush()
+    except BrokenPipeError:  # `predict.py rows.csv | head`: nobody reads on, and that is fine
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
