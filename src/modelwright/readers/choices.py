@@ -13,7 +13,7 @@ from modelwright.core.view import Outcome, View
 from modelwright.readers.leaderboard import family_of
 
 MIN_TRIALS = 20  # of a family; with fewer, chance decides which choice looks important
-MIN_FIT = 0.1  # share of the variance explained at unseen trials, below which nothing is told
+MIN_FIT = 0.2  # share of the variance explained at unseen trials, below which nothing is told
 
 
 @dataclass(frozen=True)

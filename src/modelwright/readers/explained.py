@@ -42,7 +42,7 @@ def explained_sections(run: RunFolder, record: Record) -> str:
         _dependence(facts.get("dependence") or ()),
         section("Would more data help?", _learning(facts.get("learning"))),
         section("Where the model does worst", _groups(facts.get("groups"), facts)),
-        section("Labels that look wrong", _doubtful(facts.get("doubtful"))),
+        section(_doubtful_title(facts.get("doubtful")), _doubtful(facts.get("doubtful"))),
         section("What the data hardly cover", _coverage(facts.get("coverage"))),
         section("Which design choices mattered", _choices(record.view)),
         _skipped(facts, run),
@@ -179,12 +179,18 @@ def doubtful_lines(found: Facts | None) -> list[str]:
         return [f"No label of {found['n_rows']} rows looks wrong out of fold."]
     share = n / found["n_rows"]
     head = f"{n} of {found['n_rows']} rows ({share:.1%}) have a label that looks wrong"
-    if not found["pairs"]:
+    if "pairs" not in found:
         head = f"{n} of {found['n_rows']} rows ({share:.2%}) have a value far from all predictions"
     listed = ", ".join(map(str, rows[:15])) + (" ..." if len(rows) > 15 else "")
     lines = [f"{head}; the clearest are data rows {listed} (the first row is 1)."]
-    lines += [f"  called {a!r}, looks like {b!r}: {count}" for a, b, count in found["pairs"]]
+    lines += [
+        f"  called {a!r}, looks like {b!r}: {count}" for a, b, count in found.get("pairs", ())
+    ]
     return lines
+
+
+def _doubtful_title(found: Facts | None) -> str:
+    return "Values that look wrong" if found and "pairs" not in found else "Labels that look wrong"
 
 
 def _doubtful(found: Facts | None) -> str:
@@ -194,6 +200,9 @@ def _doubtful(found: Facts | None) -> str:
     more = (
         "Candidates for a look, not errors: where classes overlap, rows on the wrong side look the "
         "same (confident learning, Northcutt et al. 2021)."
+        if "pairs" in found
+        else "Candidates for a look, not errors: more than six robust deviations from the "
+        "prediction of models that did not see the row."
     )
     every = ", ".join(map(str, found["rows"]))
     rest = folded(f"The clearest {len(found['rows'])} row numbers", paragraph(every))

@@ -9,7 +9,7 @@ from typing import Any
 
 from modelwright.readers.svg import ticks
 
-WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 310, 200, 52, 44, 26
+WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 282, 196, 58, 44, 26
 STYLES = ("accent", "quiet", "warn", "accent dashed", "quiet dashed")
 
 
@@ -26,7 +26,7 @@ def dependence_picture(facts: Mapping[str, Any]) -> str:
     xs = [float(i) for i in range(n)] if category else [float(v) for v in facts["values"]]
     x = _axis(xs[0] - 0.5 * category, xs[-1] + 0.5 * category, LEFT, WIDTH - 10)
     y = _axis(bottom, top, HEIGHT - BOTTOM, TOP)
-    body = [_text(LEFT, 15, facts["column"][:34], kind="label strong")]
+    body = [_text(LEFT, 15, facts["column"][:30], kind="label strong")]
     body += _grid_y(bottom, top, y)
     body += _names_x(facts, xs, x)
     if category:
@@ -51,8 +51,8 @@ def _label(labels: Sequence[str]) -> str:
     if list(labels) == [""]:
         return "predicted value"
     if len(labels) == 1:
-        return f"share of {labels[0]!r}"[:44]
-    return f"shares of {', '.join(labels)}"[:44]
+        return f"share of {labels[0]!r}"[:34]
+    return f"shares of {', '.join(labels)}"[:34]
 
 
 def curve_picture(facts: Mapping[str, Any]) -> str:
@@ -94,7 +94,7 @@ def _grid_y(bottom: float, top: float, y: Any, right: float = WIDTH - 10) -> lis
     body = []
     for tick in ticks(bottom, top, 4):
         body.append(f'<path class="faint" d="M{LEFT} {y(tick):.1f}H{right}"/>')
-        body.append(_text(LEFT - 5, y(tick) + 4, f"{tick:.4g}", "end"))
+        body.append(_text(LEFT - 5, y(tick) + 4, f"{tick:,.6g}", "end"))
     return body
 
 
@@ -102,7 +102,7 @@ def _names_x(facts: Mapping[str, Any], xs: Sequence[float], x: Any) -> list[str]
     base = HEIGHT - BOTTOM + 15
     if facts["kind"] == "category":
         space = (WIDTH - LEFT) / max(1, len(xs))
-        size = max(1, int(space / 6.5))
+        size = max(1, int(space / 7.4))
         step = max(1, math.ceil(3 * 6.5 / space))
         return [
             _text(x(value), base, str(name)[:size] if step == 1 else str(name)[:4], "middle")
@@ -113,7 +113,7 @@ def _names_x(facts: Mapping[str, Any], xs: Sequence[float], x: Any) -> list[str]
         ends = [(xs[0], "start"), (xs[-1], "end")]
         return [_text(x(v), base, _day(v), anchor) for v, anchor in ends]
     found = ticks(xs[0], xs[-1], 4)
-    return [_text(x(tick), base, f"{tick:.5g}", "middle") for tick in found]
+    return [_text(x(tick), base, f"{tick:,.6g}", "middle") for tick in found]
 
 
 def _day(seconds: float) -> str:

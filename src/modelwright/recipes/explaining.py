@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 QUICK_SECONDS, FULL_SECONDS = 2.0, 60.0  # bounds of the work at a build's end, and on demand
 QUICK_ROWS, FULL_ROWS = 1500, 6000
 TOP_COLUMNS, SHOWN_ROWS = 6, 100
+SHARE = 0.4  # of the time that is left, for the importance of columns: it takes all it is given
 
 
 def explain_quickly(run: RunFolder, record: Record, seconds: float) -> dict[str, Any] | None:
@@ -101,8 +102,8 @@ def _compute(
 
     parts: list[tuple[str, str, Callable[[], Any]]] = [
         ("doubtful", "doubtful labels", lambda: _doubtful(done)),
-        ("importance", "importance of columns", importance),
         ("groups", "worst groups", lambda: _groups(done, key, full)),
+        ("importance", "importance of columns", importance),
         ("dependence", "partial dependence", dependence),
         ("coverage", "what the data hardly cover", covered),
     ]
@@ -132,14 +133,16 @@ def _folds(done: Finished, folder: Path, full: bool, key: Key) -> Sequence[HeldO
 def _importance(
     done: Finished, folds: Sequence[HeldOut], key: Key, clock: Clock, full: bool
 ) -> Any:
+    from modelwright.models.held_out import Clock
     from modelwright.models.importance import permutation_importance
 
     if not folds:
         return None
     overlap = float(done.outcome.evidence.facts.get("overlap", 0.25))
     found = permutation_importance(
-        folds, done.judge, key.child("importance"), 10 if full else 2, clock, overlap
-    )
+        folds, done.judge, key.child("importance"), 10 if full else 2,
+        Clock(None if clock.left is None else SHARE * clock.left), overlap,
+    )  # fmt: skip
     return None if found is None else asdict(found)
 
 
@@ -166,11 +169,13 @@ def _doubtful(done: Finished) -> Any:
     else:
         told = doubtful_labels(y, out, done.schema.classes)
     numbers = np.asarray(done.part.rows)[rows[told.rows[:SHOWN_ROWS]]]
-    return {
-        "count": len(told.rows), "estimated": told.estimated, "n_rows": told.n_rows,
-        "pairs": [list(pair) for pair in told.pairs[:10]],
-        "rows": [int(r) + 1 for r in numbers],
+    facts: dict[str, Any] = {
+        "count": len(told.rows), "n_rows": told.n_rows, "rows": [int(r) + 1 for r in numbers],
     }  # fmt: skip
+    if done.schema.task != "regression":
+        facts["estimated"] = told.estimated
+        facts["pairs"] = [list(pair) for pair in told.pairs[:10]]
+    return facts
 
 
 def _groups(done: Finished, key: Key, full: bool) -> Any:

@@ -23,7 +23,8 @@ def learning_facts(done: Finished, data: Path, clock: Clock, threads: int = 1) -
 
     Fitted is the design of the winner's heaviest member, without what else an ensemble adds, on up
     to four folds; each repeat begins with the smallest share. A fit that, by the time of the one
-    before, would not end in time is not begun; with fewer than one whole repeat nothing is told.
+    before, would not end in time is not begun; with fewer than three shares nothing is told.
+    Boosted models watch the scored rows to know when to stop, as the folds of a search do.
     """
     from modelwright.evaluators.fit_and_score import load
     from modelwright.evaluators.table import load_table
@@ -39,10 +40,12 @@ def learning_facts(done: Finished, data: Path, clock: Clock, threads: int = 1) -
     sizes: list[int] = []
     for repeat in range(min(REPEATS, len(table.validation.parts))):
         row = _repeat(done, design, table, repeat, seed, clock, threads)
-        if row is None:
+        if len(row) < len(sizes or SHARES[:3]):
             break
-        sizes = [n for n, _ in row]
+        sizes = sizes or [n for n, _ in row]
         losses.append([loss for _, loss in row])
+        if len(row) < len(SHARES):
+            break
     name = json.loads(member["document"]).get("type", "design")
     if not losses:
         return {"sentence": "", "skipped": "the time was too short for fits on growing shares"}
@@ -60,7 +63,7 @@ def learning_facts(done: Finished, data: Path, clock: Clock, threads: int = 1) -
 
 def _repeat(
     done: Finished, design: Any, table: Any, fold: int, seed: int, clock: Clock, threads: int
-) -> list[tuple[int, float]] | None:
+) -> list[tuple[int, float]]:
     import numpy as np
 
     from modelwright.families.pipeline import fit_design
@@ -72,12 +75,13 @@ def _repeat(
     for share in SHARES:
         left = clock.left
         if left is not None and left < max(0.02, 1.2 * last * share / last_share):
-            return None
+            break
         rows = table.training_rows(fold, share, seed)
         began = time.monotonic()
         fitted = fit_design(
             design, table.examples.take(rows), threads=threads,
             seed=Key.of(seed).child("learning", fold).seed(31),
+            validation=table.examples.take(held),
         )  # fmt: skip
         out = fitted.predict(table.examples.X.take(held))
         last, last_share = time.monotonic() - began, share
