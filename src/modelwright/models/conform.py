@@ -183,6 +183,29 @@ def _measured(blocks: list[Block], held: Held, n: float) -> list[dict[str, Any]]
     return out
 
 
+def held_share(
+    conformal: Conformal | None,
+    y: npt.NDArray[Any],
+    out: FloatArray,
+    weights: FloatArray | None = None,
+) -> float | None:
+    """The share of new rows that intervals or sets of 90 % coverage hold; None without any.
+
+    `out` are finished predictions: shares `[n, k]` or values `[n]`.
+    """
+    if conformal is None:
+        return None
+    w = np.ones(len(y)) if weights is None else np.asarray(weights, float)
+    try:
+        if isinstance(conformal, Intervals):
+            inside, _ = _held_interval(conformal, y, out[:, None], _MAIN)
+        else:
+            inside, _ = _held_set(conformal, y, out, _MAIN, "least")
+    except InputError:
+        return None
+    return float(np.average(inside, weights=w))
+
+
 def _sentence(levels: list[dict[str, Any]], what: str, size: str, how: str) -> str:
     if not levels:
         return f"there are too few rows to measure the coverage of {what}."

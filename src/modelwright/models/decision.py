@@ -149,16 +149,16 @@ def decision_interval(
     constraint: Limit | None = None,
     *,
     seed: int = 0,
-    rounds: int = 100,
+    rounds: int | None = None,
 ) -> tuple[float, float]:
     """The 95 % interval of the threshold for two classes: it is chosen again on rows drawn anew.
 
-    Bootstrap (Efron 1979) with `rounds` draws from `seed`: where the interval is wide, the score
-    hardly depends on the threshold, or there are few rows.
+    Bootstrap (Efron 1979) with `rounds` draws (100, of many rows 40) from `seed`. Where the
+    interval is wide, the score hardly depends on the threshold, or there are few rows.
     """
     rng = np.random.default_rng(seed)
     found = []
-    for _ in range(rounds):
+    for _ in range(rounds or (100 if len(y) <= 10_000 else 40)):
         rows = rng.integers(0, len(y), len(y))
         w = None if weights is None else weights[rows]
         chosen = choose_decision(metric, y[rows], shares[rows], w, constraint)

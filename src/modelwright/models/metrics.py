@@ -294,9 +294,16 @@ def costs_metric(costs: Any) -> Metric:
 def costs_table(costs: Mapping[str, float], classes: Sequence[str]) -> list[list[float]]:
     """Costs by label, `{"true>answer": cost}`, as rows in the order of `classes`; gaps are 0.
 
+    `ask`, what leaving a row to a person costs, may be among them and is no part of the table.
+
     >>> costs_table({"bad>good": 5, "good>bad": 1}, ("bad", "good"))
     [[0.0, 5.0], [1.0, 0.0]]
     """
+    if ASK in costs and (len(costs) == 1 or costs[ASK] < 0):
+        raise InputError(
+            f"{ASK!r} is what leaving a row to a person costs, a number from 0; it goes with the "
+            f"costs of errors, such as '{classes[0]}>{classes[-1]}' = 5."
+        )
     table = [[0.0] * len(classes) for _ in classes]
     for pair, cost in costs.items():
         if pair == ASK:  # what it costs to leave a row to a person is no cost of an answer

@@ -42,7 +42,7 @@ def _coverage(facts: Mapping[str, Any]) -> str:
             "measured": f"{level['measured']:.1%} ± {level['error']:.1%}",
             "size": level["size"],
         }
-        for rule, levels in rules.items()
+        for rule, levels in sorted(rules.items(), key=lambda x: list(RULES).index(x[0] or "least"))
         for level in levels
     ]
     size = "mean width" if found["kind"] == "intervals" else "mean number of classes"

@@ -15,10 +15,12 @@ from modelwright.core.trial import Action
 from modelwright.core.view import Outcome
 from modelwright.ledger import Ledger
 from modelwright.readers.runs import RunFolder
+from modelwright.recipes.finishing import finished
 from modelwright.stats import bootstrap_interval
 
 if TYPE_CHECKING:
     from modelwright.executors import FileStore
+    from modelwright.models.crossfit import Finish
     from modelwright.models.metrics import Metric
 
 IMPORTANCE_ROWS = 500  # shuffling columns is done on that many sealed rows at most
@@ -54,26 +56,25 @@ def look_at_sealed(
         body = {"action": "look", "candidate": candidate, **asdict(ruling)}
         append(ledger, name, record, [("ruling", body)])
         return
-    facts = _measure(record, outcome, models, sealed)
+    facts = _measure(record, models, sealed, finished(run, record, outcome).finish)
     count = len(record.looks) + 1
     append(ledger, name, record, [("look", {"candidate": candidate, "number": count, **facts})])
 
 
 def _measure(
-    record: Record, outcome: Outcome, models: Sequence[tuple[Path, float]], sealed: Path
+    record: Record, models: Sequence[tuple[Path, float]], sealed: Path, finish: Finish
 ) -> dict[str, Any]:
     import numpy as np
 
     from modelwright.data import load_part
     from modelwright.evaluators.table import examples_of
     from modelwright.models import load_model, save_bundle
-    from modelwright.models.crossfit import Finish
+    from modelwright.models.conform import held_share
     from modelwright.models.metrics import find_metric, score_predictions
 
     part = load_part(sealed)
     asked = record.settings["settings"]["arguments"]["metric"]
     metric = find_metric(asked, part.schema.task)
-    finish = Finish.from_json(outcome.evidence.facts["finish"])
     with tempfile.TemporaryDirectory() as folder:
         bundle = save_bundle(Path(folder) / "m", models, part.schema, finish, all_folds=True)
         model = load_model(bundle)
@@ -94,10 +95,14 @@ def _measure(
         f"{metric.name} {found.estimate:.5g}, 95 % interval {found.low:.4g} to {found.high:.4g} "
         f"(the mean of the models of the folds of the development rows)."
     )
+    held = held_share(finish.conformal, y, out, w)
+    if held is not None:
+        what = "intervals" if labels is None else "sets"
+        sentence += f" Its {what} of 90 % coverage held {held:.1%} of them."
     facts: dict[str, Any] = {
         "metric": metric.name, "score": found.estimate, "interval": [found.low, found.high],
         "n_rows": len(y), "sentence": sentence,
-        "importance": _importance(model, part, metric, key),
+        "importance": _importance(model, part, metric, key), "held": held,
     }  # fmt: skip
     if labels is not None:
         n = len(part.schema.classes)
