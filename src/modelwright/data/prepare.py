@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["Part", "Prepared", "Question", "encode_target", "load_part", "load_prepared", "prepare"]
 
 # Matrices of numbers above this many cells are kept in single precision.
-_SINGLE_FROM = 200_000_000
+_SINGLE_FROM = 20_000_000
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,8 @@ def inputs_of(features: Features, schema: Schema) -> Inputs:
     numeric = features.numeric
     if schema.dates:
         dates = [_date(features.dates[:, j]) for j in range(features.dates.shape[1])]
-        numeric = np.concatenate([numeric, *dates], axis=1)
+        # In the precision of the numbers: single for a large table (a day then counts to minutes).
+        numeric = np.concatenate([numeric, *(d.astype(numeric.dtype) for d in dates)], axis=1)
     # "Another one" is a level like any other: rare values may share it in training.
     levels = tuple(len(c.categories) + 1 for c in schema.categorical)
     texts = tuple(features.texts[c.name] for c in schema.texts)

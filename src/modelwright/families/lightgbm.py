@@ -214,7 +214,9 @@ def _nothing_to_learn(examples: Examples) -> bool:
 def _matrix(X: Inputs) -> FloatArray:
     """Numbers, then codes, as one float matrix; NaN is missing."""
     n, p = X.numeric.shape
-    out = np.empty((n, p + len(X.levels)))
+    # A large table is kept in single precision, which is all that its copies need.
+    single = X.numeric.dtype == np.float32
+    out = np.empty((n, p + len(X.levels)), np.float32 if single else np.float64)
     out[:, :p] = X.numeric
     out[:, p:] = X.codes
     out[:, p:][X.codes < 0] = np.nan
@@ -232,5 +234,5 @@ def _dataset(examples: Examples, settings: dict[str, Any], reference: Any = None
         reference=reference,
         categorical_feature=list(range(p, p + len(examples.X.levels))),
         params=settings,
-        free_raw_data=False,
+        free_raw_data=True,  # the bins are enough; the matrix is many times larger
     )

@@ -32,7 +32,7 @@ def add_inputs(graph: Graph, schema: Schema) -> tuple[str, str]:
     every = (numbers + words + dates + list(graph.texts.values()))[0]
     parts = [_numbers(graph, numbers, schema)] if numbers else []
     if dates:
-        parts.append(_dates(graph, _stacked(graph, dates)))
+        parts.append(_kept(graph, _dates(graph, _stacked(graph, dates)), schema))
     numeric = graph.concat(parts) if parts else _nothing(graph, every, "double")
     if not words:
         return numeric, _nothing(graph, every, "int64")
@@ -70,10 +70,13 @@ def _nothing(graph: Graph, like: str, kind: Any) -> str:
 
 
 def _numbers(graph: Graph, columns: list[str], schema: Schema) -> str:
-    x = _stacked(graph, columns)
-    if schema.float_bits == 32:  # as the table was kept in training
-        x = graph.cast(graph.cast(x, "float"), "double")
+    x = _kept(graph, _stacked(graph, columns), schema)
     return graph.where(graph.node("IsInf", x), graph.constant(np.float64(np.nan)), x)
+
+
+def _kept(graph: Graph, x: str, schema: Schema) -> str:
+    """The numbers in the precision in which the table was kept in training."""
+    return graph.cast(graph.cast(x, "float"), "double") if schema.float_bits == 32 else x
 
 
 def _code(graph: Graph, x: str, info: ColumnInfo) -> str:
