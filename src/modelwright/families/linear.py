@@ -54,10 +54,10 @@ class Linear:
     strength: Annotated[float, Log(1e-4, 1e3)] = 1.0
     scaling: Literal["standard", "robust", "quantile"] = "standard"
     penalty: Literal["l2", "elastic"] = "l2"
-    interactions: Literal["none", "products", "ramps", "both"] = "none"
+    interactions: Literal["none", "products", "ramps", "both"] = "both"
     balance: Balance = "none"
     min_count: Annotated[int, Log(2, 50)] = 5
-    features: FeatureWork = FeatureWork()
+    features: FeatureWork = FeatureWork(combinations=8)
 
     name: ClassVar[str] = "Linear"
     contains_rows: ClassVar[bool] = False

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 _SEGMENTS = 6
 _PRODUCTS = 24
 _WIDEST = 300  # columns that are looked at for products
+_REACH = 3.0  # deviations: products of wild values took over whole predictions
 _FEW_VALUES = 8  # a column of fewer gets no ramps
 
 
@@ -25,7 +26,8 @@ class Basis:
     """m columns made of a matrix `[n, width]`.
 
     Where `right` is -1, a ramp: column `left` held between `low` and `high`, less `low`. Else the
-    product of columns `left` and `right`. Each is divided by `scale`, its deviation in training.
+    product of columns `left` and `right`, both held within ±3. Each is divided by `scale`, its
+    deviation in training.
     """
 
     left: IntArray
@@ -41,7 +43,8 @@ class Basis:
         """The columns for these rows, `[n, m]`."""
         made = np.clip(A[:, self.left], self.low, self.high) - self.low
         product = self.right >= 0
-        made[:, product] = A[:, self.left[product]] * A[:, self.right[product]]
+        held = np.clip(A, -_REACH, _REACH)
+        made[:, product] = held[:, self.left[product]] * held[:, self.right[product]]
         return np.asarray(made / self.scale)
 
     def add_to(self, graph: Graph, A: str) -> str:
@@ -54,8 +57,9 @@ class Basis:
             held = graph.node("Min", graph.columns(A, self.left[ramps]), high)
             parts.append(graph.node("Sub", graph.node("Max", held, low), low))
         if product.any():
-            left = graph.columns(A, self.left[product])
-            parts.append(graph.node("Mul", left, graph.columns(A, self.right[product])))
+            held = graph.clip(A, -_REACH, _REACH)
+            left = graph.columns(held, self.left[product])
+            parts.append(graph.node("Mul", left, graph.columns(held, self.right[product])))
         return graph.node("Div", graph.concat(parts), graph.constant(self.scale))
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
@@ -104,7 +108,7 @@ def products(A: FloatArray, slope: FloatArray, curve: FloatArray, barred: IntArr
     looked = np.setdiff1d(np.arange(A.shape[1]), barred)[:_WIDEST]
     if not len(looked):
         return NO_BASIS
-    C = A[:, looked]
+    C = np.clip(A[:, looked], -_REACH, _REACH)
     top = (C.T * slope) @ C
     mean = (C.T * curve) @ C / max(1e-12, curve.sum())
     below = ((C**2).T * curve) @ C**2 - curve.sum() * mean**2
