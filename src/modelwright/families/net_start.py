@@ -81,13 +81,19 @@ def _number_starts(
 
 
 def _pieces(numbers: Singles, parts: int) -> tuple[Singles, Singles]:
-    """Lower ends and inverse widths `[p, 1, parts]` of pieces between quantiles, 0 where empty."""
+    """Lower ends and inverse widths `[p, 1, parts]` of pieces between quantiles, 0 where empty.
+
+    A value counts by the root of how often it occurs: where most rows are 0, pieces are left for
+    the others. Where no value comes twice these are the quantiles of the rows.
+    """
     low = np.zeros((numbers.shape[1], 1, parts), np.float32)
     inverse = np.zeros_like(low)
     for j in range(numbers.shape[1]):
-        values = np.unique(numbers[:, j])
+        values, counts = np.unique(numbers[:, j], return_counts=True)
         if len(values) > parts + 1:
-            values = np.unique(np.quantile(numbers[:, j], np.linspace(0, 1, parts + 1)))
+            below = np.cumsum(np.sqrt(counts))
+            at = np.linspace(below[0], below[-1], parts + 1)
+            values = np.unique(np.interp(at, below, values))
         widths = np.diff(values)
         kept = widths > 1e-6
         m = int(kept.sum())
