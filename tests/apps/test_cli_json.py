@@ -47,6 +47,8 @@ def test_build(built: Built) -> None:
     assert built.answer.code == 0, built.answer.err
     facts = built.answer.json
     check("modelwright.build/2", facts)
+    for student in facts["students"]:  # of longer budgets: tests/recipes/test_students.py
+        check("modelwright.student/1", student)
     assert facts["exit_code"] == 0
     assert facts["within_limits"] is True
     assert (built.folder / facts["model"] / "manifest.json").exists()
@@ -60,6 +62,8 @@ def test_dry_run_spends_nothing(built: Built) -> None:
     answer = call(built.folder, *words)
     assert answer.code == 0
     check("modelwright.plan/1", answer.json)
+    facts = call(built.folder, "question", "shop.csv", "--target", "bought", "--json").json
+    check("modelwright.question/1", facts)
     assert answer.json["rows"]["n_rows"] == 600
     assert not (built.folder / "w").exists()
 
@@ -96,10 +100,10 @@ def test_leaderboard_is_a_list_of_candidates(built: Built) -> None:
 
 
 def test_explain_and_report(built: Built) -> None:
-    check("modelwright.explain/1", call(built.folder, "explain", "--json").json)
+    check("modelwright.explain/2", call(built.folder, "explain", "--json").json)
     first = call(built.folder, "leaderboard", "--json").json[0]
     facts = call(built.folder, "explain", first["candidate"][:6], "--json").json
-    check("modelwright.explain/1", facts)
+    check("modelwright.explain/2", facts)
     assert facts["candidate"] == first["candidate"]
     facts = call(built.folder, "report", "--json").json
     check("modelwright.report/1", facts)
@@ -139,4 +143,4 @@ def test_ship_and_verify(copied: Path) -> None:
 def test_every_documented_schema_is_checked_above() -> None:
     text = Path(__file__).read_text("utf-8")
     assert all(f'"{name}"' in text for name in documented())
-    assert len(documented()) == 11
+    assert len(documented()) == 12

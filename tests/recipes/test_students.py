@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,9 @@ def test_the_facts_of_students_are_in_json_and_report(built: mw.BuildResult) -> 
     facts = built.to_json()
     assert facts["student"] == str(built.student and built.student.path)
     row = facts["students"][0]
+    told = (Path(__file__).parents[2] / "docs" / "json.md").read_text("utf-8")
+    table = told.split("## `modelwright.student/1`")[1].split("\n## ")[0]
+    assert set(row) == set(re.findall(r"^\| `(\w+)` \|", table, re.M))
     assert row["lost"]["estimate"] == pytest.approx(row["teacher_score"] - row["score"])
     assert row["gain"]["estimate"] == pytest.approx(row["score"] - row["control_score"])
     assert 0 < row["kept"] < 1.2
