@@ -12,7 +12,13 @@ from modelwright.core.errors import InputError
 from modelwright.models import formulas
 from modelwright.models.calibration import Calibration, fit_calibration
 from modelwright.models.crossfit import Finish, Validation, calibrate, score_oof
-from modelwright.models.decision import COUNTED, Decision, choose_decision, parse_constraint
+from modelwright.models.decision import (
+    COUNTED,
+    Decision,
+    choose_decision,
+    decision_interval,
+    parse_constraint,
+)
 from modelwright.models.ensemble import blend, choose_weights
 from modelwright.models.metrics import (
     METRICS,
@@ -316,3 +322,56 @@ def test_a_metric_of_ones_own_chooses_the_weights_itself(
     oofs = [near[None, :, None], even[None, :, None]]
     metric = find_metric("tails:tail_error", "regression")
     assert choose_weights(validation, oofs, metric, np.arange(300))[1] > 0.6
+
+
+def test_calibration_heeds_weights() -> None:
+    """Half of the rows, weighing nothing, are drawn from other shares: the fit ignores them."""
+    validation, truth = binary(4000)
+    rng = np.random.default_rng(1)
+    y = np.where(np.arange(4000) % 2, validation.y, rng.integers(0, 2, 4000))
+    w = np.where(np.arange(4000) % 2, 1.0, 1e-6)
+    bad = sharpened(truth[0], 3.0)
+    for kind in ("temperature", "platt", "isotonic"):
+        fitted = fit_calibration(kind, y, bad, w)
+        clean = fit_calibration(kind, y[1::2], bad[1::2])
+        gap = np.abs(fitted.apply(bad) - clean.apply(bad)).mean()
+        assert gap < 0.01, kind
+
+
+@pytest.mark.parametrize("n", [6, 12, 25])
+def test_few_rows_are_never_made_worse(n: int) -> None:
+    """Platt's curve on a dozen rows is noise: shares of such models stay as they are."""
+    changed = []
+    for seed in range(40):
+        validation, truth = binary(n, seed=seed)
+        if len(set(validation.y)) < 2:
+            continue
+        out, calibration = calibrate(validation, truth)
+        assert np.isfinite(out).all()
+        changed.append(calibration.kind != "none")
+    assert np.mean(changed) < 0.2
+
+
+def test_ranking_metrics_do_not_see_the_calibration() -> None:
+    validation, truth = binary(2000)
+    bad = sharpened(truth, 3.0)
+    names = ("roc_auc", "average_precision")
+    scored = score_oof(validation, bad, METRICS["log_loss"], [METRICS[n] for n in names])
+    assert scored.finish.calibration.kind != "none"
+    for name in names:
+        per = [score_predictions(METRICS[name], validation.y[r], bad[0][r])
+               for _, r in validation.folds]  # fmt: skip
+        assert scored.scores[name] == pytest.approx(np.mean(per), abs=1e-12)
+
+
+def test_the_interval_of_a_threshold_narrows_with_rows() -> None:
+    wide: list[float] = []
+    narrow: list[float] = []
+    for n, out in ((100, wide), (4000, narrow)):
+        validation, truth = binary(n)
+        low, high = decision_interval(METRICS["f1"], validation.y, truth[0], seed=1)
+        chosen = choose_decision(METRICS["f1"], validation.y, truth[0]).threshold
+        assert chosen is not None
+        assert low <= chosen <= high
+        out.append(high - low)
+    assert narrow[0] < 0.6 * wide[0]
