@@ -142,7 +142,7 @@ def explain(
         lines = explain_candidate(record, found)
     if as_json:
         about = None if found is None else found.trial.candidate.id
-        emit_json({"schema": "modelwright.explain/1", "run": run.name, "candidate": about,
+        emit_json({"schema": "modelwright.explain/2", "run": run.name, "candidate": about,
                    "lines": lines, "explanation": read_explanation(run)})  # fmt: skip
     else:
         say("\n".join(lines))

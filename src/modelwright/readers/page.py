@@ -19,7 +19,8 @@ body{font:16px/1.55 system-ui,-apple-system,"Segoe UI",sans-serif;color:var(--in
 background:var(--back);max-width:58rem;margin:0 auto;padding:2.2rem 1.2rem 4rem}
 h1{font-size:1.8rem;line-height:1.2;margin:.1rem 0 .3rem}
 h2{font-size:1.15rem;margin:2.6rem 0 .7rem;padding-top:.9rem;border-top:1px solid var(--line)}
-h3{font-size:.95rem;margin:1.1rem 0 .2rem}p{margin:.5rem 0}ul{margin:.4rem 0;padding-left:1.2rem}li{margin:.15rem 0}
+h3{font-size:.95rem;margin:1.1rem 0 .2rem}
+p{margin:.5rem 0}ul{margin:.4rem 0;padding-left:1.2rem}li{margin:.15rem 0}
 .soft{color:var(--soft)}.over{font-size:.8rem;letter-spacing:.06em;text-transform:uppercase}
 .verdict{background:var(--glow);border-left:4px solid var(--accent);border-radius:.4rem;
 padding:.8rem 1.1rem;margin:1.3rem 0}.verdict.bad{border-color:var(--warn)}
