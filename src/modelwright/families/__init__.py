@@ -34,7 +34,7 @@ FAMILIES: Mapping[str, tuple[str, str, str]] = {
 _ONLY_TO_FIT = ("torch",)  # libraries that a fitted model does without
 
 # In the order in which a search tries their defaults: cheap and strong first.
-SEARCHED = ("LightGbm", "Linear", "CatBoost", "Forest", "KNearest", "TabM", "RealMlp")
+SEARCHED = ("LightGbm", "Linear", "CatBoost", "Forest", "GlassBox", "KNearest", "TabM", "RealMlp")
 
 
 def family(name: str, to_fit: bool = True) -> type[Family]:
