@@ -41,6 +41,7 @@ KINDS = {
     "crosses": FeatureWork(crosses=4),
     "combinations": FeatureWork(combinations=8),
     "aggregates": FeatureWork(aggregates=4),
+    "combinations, aggregates": FeatureWork(combinations=8, aggregates=4),
     "gaps": FeatureWork(gaps=True),
     "rare": FeatureWork(rare=10),
     "all": FeatureWork("beside", shares=True, crosses=4, combinations=8, aggregates=4, gaps=True),

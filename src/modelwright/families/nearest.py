@@ -45,7 +45,7 @@ class KNearest:
     neighbours: Annotated[int, Log(1, 100)] = 15
     near: bool = True
     scaling: Literal["standard", "robust", "quantile"] = "standard"
-    features: FeatureWork = FeatureWork()
+    features: FeatureWork = FeatureWork(combinations=8, aggregates=4)
 
     name: ClassVar[str] = "KNearest"
     contains_rows: ClassVar[bool] = True
