@@ -81,9 +81,7 @@ def study_plan(
     at_once = dealt.slots
     notes = (*info.notes, *prepared.notes, *left_out, *dealt.notes)
     about = _about(question, info, prepared, notes)
-    problem = Problem(
-        "table", (metric.goal,), question.bounds, about, question.seed,
-    )  # fmt: skip
+    problem = Problem("table", (metric.goal,), question.bounds, about, question.seed)
     arguments = {
         "task": prepared.schema.task,
         "metric": asked,
