@@ -11,6 +11,7 @@ models of the folds, so that the coverage is measured on rows held out and not p
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -72,7 +73,7 @@ class Ranked:
     def cut(self, coverage: float) -> float | None:
         """The score that a new row stays at or below with that probability; None beyond them."""
         wanted = coverage * (self.n + 1) / max(self.n, 1.0)
-        at = int(np.searchsorted(self.shares, wanted - 2e-7))
+        at = bisect_left(self.shares, wanted - 2e-7)
         return self.values[at] if at < len(self.values) else None
 
     def to_json(self) -> dict[str, Any]:
