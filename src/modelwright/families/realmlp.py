@@ -50,7 +50,7 @@ class RealMlp:
     learning_rate: Annotated[float, Log(0.004, 0.2)] = 0.04
     weight_decay: Annotated[float, Log(1e-4, 1.0)] = 0.02
     smoothing: Annotated[float, Interval(ge=0, le=0.2)] = 0.0
-    epochs: Annotated[int, Log(16, 128)] = 48
+    epochs: Annotated[int, Log(8, 128)] = 24
     features: FeatureWork = FeatureWork()
 
     name: ClassVar[str] = "RealMlp"
