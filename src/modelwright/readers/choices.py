@@ -13,6 +13,7 @@ from modelwright.core.view import Outcome, View
 from modelwright.readers.leaderboard import family_of
 
 MIN_TRIALS = 20  # of a family; with fewer, chance decides which choice looks important
+MAX_TRIALS = 120  # looked at, evenly spaced: the work grows with them
 MIN_FIT = 0.2  # share of the variance explained at unseen trials, below which nothing is told
 
 
@@ -71,8 +72,8 @@ def between_families(view: View) -> tuple[float, int] | None:
 def important_choices(view: View, seed: int = 0) -> list[FamilyChoices]:
     """The importance of each family's choices, the family with most trials first.
 
-    Only trials at the last rung count, which are scored on the same rows. The decomposition is
-    random in `seed`; see `stats.variance_parts` for the method and its source.
+    Only trials at the last rung count, which are scored on the same rows; of a family at
+    most 120. The decomposition is random in `seed`; see `stats.variance_parts` for the method and its source.
     """
     groups: dict[str, list[Outcome]] = {}
     for outcome in _searched(view):
@@ -95,6 +96,7 @@ def _of_family(name: str, outcomes: Sequence[Outcome], seed: int) -> FamilyChoic
     from modelwright.stats.variance_parts import ranks, variance_parts
 
     n = len(outcomes)
+    outcomes = outcomes[:: -(-n // MAX_TRIALS)]
     if n < MIN_TRIALS:
         return FamilyChoices(name, n, refused=f"{n} trials, and {MIN_TRIALS} are needed")
     rows = [dict(_flat(json.loads(o.trial.candidate.document))) for o in outcomes]
@@ -112,7 +114,7 @@ def _of_family(name: str, outcomes: Sequence[Outcome], seed: int) -> FamilyChoic
     if parts.fit < MIN_FIT:
         told = f"its choices explain {max(0.0, parts.fit):.0%} of the scores of unseen trials"
         return FamilyChoices(name, n, fit=parts.fit, refused=told)
-    best = sorted(range(n), key=lambda i: losses[i])[: max(3, n // 4)]
+    best = sorted(range(len(losses)), key=lambda i: losses[i])[: max(3, len(losses) // 4)]
     found = [
         Choice(key, float(parts.shares[j]), float(parts.spread[j]),
                _told([rows[i].get(key) for i in best]))

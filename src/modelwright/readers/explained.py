@@ -17,6 +17,7 @@ from modelwright.readers.svg import bars_picture, intervals_picture
 EXPLANATION = "explanation.json"
 SCHEMA = "modelwright.explanation/1"
 SHOWN = 12
+HARD = 0.1  # share of doubtful labels above which classes overlap (docs/notebook.md, 2026-11-22)
 Facts = Mapping[str, Any]
 
 
@@ -182,6 +183,8 @@ def doubtful_lines(found: Facts | None) -> list[str]:
     if "pairs" not in found:
         head = f"{n} of {found['n_rows']} rows ({share:.2%}) have a value far from all predictions"
     listed = ", ".join(map(str, rows[:15])) + (" ..." if len(rows) > 15 else "")
+    if share > HARD:
+        head += ", so many that the question is hard rather than the labels wrong"
     lines = [f"{head}; the clearest are data rows {listed} (the first row is 1)."]
     lines += [
         f"  called {a!r}, looks like {b!r}: {count}" for a, b, count in found.get("pairs", ())
