@@ -37,7 +37,9 @@ class BlendAndRefit:
 
     def reserve(self, view: View) -> float:
         """Seconds for an ensemble of the few best and a refit of each, from measured fits."""
-        best = [o for o in view.best(3) if o.trial.role != "blend"]
+        best = [o for o in view.best(3) if o.trial.role not in ("blend", "rival")]
+        if not best:  # first of all a model, if only that of a fold
+            return START_SECONDS
         fits = sum((o.evidence.seconds or 0.0) / max(1, self.n_folds - 1) for o in best)
         needed = START_SECONDS + 1.25 * fits / min(self.slots, max(1, len(best)))
         needed = min(needed, SHARE * (view.budget.seconds or needed))
