@@ -49,13 +49,8 @@ def build(
     behave: Annotated[
         list[str] | None, typer.Option(help='How it must behave, such as "flip_rate<=0.02".')
     ] = None,
-    invariant: Annotated[
-        list[str] | None, typer.Option(help="A column that may not change the answer.")
-    ] = None,
-    monotone: Annotated[
-        list[str] | None,
-        typer.Option(help="age:+ or income:-, the answer may only rise (fall) with it."),
-    ] = None,
+    invariant: Annotated[list[str] | None, typer.Option(help="A column that may not count.")] = None,
+    monotone: Annotated[list[str] | None, typer.Option(help="age:+ (only rises with it).")] = None,
     test: Annotated[str | None, typer.Option(help="A test file, instead of sealed rows.")] = None,
     sealed: Annotated[
         bool | None,
@@ -92,10 +87,9 @@ def build(
     from modelwright.apps import building
 
     asked = {
-        "target": target, "task": task, "metric": metric, "positive": positive,
+        "target": target, "task": task, "metric": metric, "positive": positive, "test": test,
         "limits": [*(limit or []), *(behave or [])] or None, "invariant": invariant,
-        "monotone": monotone,
-        "test": test, "sealed": sealed, "group": group, "time": time, "weight": weight,
+        "monotone": monotone, "sealed": sealed, "group": group, "time": time, "weight": weight,
         "drop": drop, "baseline": baseline, "student": student, "memory": memory, "seed": seed,
     }  # fmt: skip
     wanted = {"budget": budget, "policy": policy, "name": name, "workspace": workspace}
