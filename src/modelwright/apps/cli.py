@@ -49,7 +49,7 @@ def build(
     behave: Annotated[
         list[str] | None, typer.Option(help='How it must behave, such as "flip_rate<=0.02".')
     ] = None,
-    invariant: Annotated[list[str] | None, typer.Option(help="A column that may not count.")] = None,
+    invariant: Annotated[list[str] | None, typer.Option(help="May not change the answer.")] = None,
     monotone: Annotated[list[str] | None, typer.Option(help="age:+ (only rises with it).")] = None,
     test: Annotated[str | None, typer.Option(help="A test file, instead of sealed rows.")] = None,
     sealed: Annotated[
