@@ -72,8 +72,8 @@ def between_families(view: View) -> tuple[float, int] | None:
 def important_choices(view: View, seed: int = 0) -> list[FamilyChoices]:
     """The importance of each family's choices, the family with most trials first.
 
-    Only trials at the last rung count, which are scored on the same rows; of a family at
-    most 120. The decomposition is random in `seed`; see `stats.variance_parts` for the method and its source.
+    Only trials at the last rung count, which are scored on the same rows; of a family at most 120.
+    Random in `seed`; see `stats.variance_parts` for the method and its source.
     """
     groups: dict[str, list[Outcome]] = {}
     for outcome in _searched(view):

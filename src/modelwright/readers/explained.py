@@ -230,7 +230,8 @@ def _coverage(found: Facts | None) -> str:
     lines = [*found["rare"], *found["pairs"], *found["ends"], *_lonely(found)]
     if not lines:
         return paragraph("No rare category, empty combination, thin end or lonely row was found.")
-    return paragraph("The model has hardly learned anything here:") + bullets(lines)
+    words = f"Of {found['n_rows']} rows; the model has hardly learned anything here:"
+    return paragraph(words) + bullets(lines)
 
 
 # -- choices -------------------------------------------------------------------------------------

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from modelwright.models.held_out import Clock, HeldOut
 
 QUICK_SECONDS, FULL_SECONDS = 2.0, 60.0  # bounds of the work at a build's end, and on demand
-QUICK_ROWS, FULL_ROWS = 1500, 6000
+QUICK_ROWS, FULL_ROWS, MOST_ROWS = 1500, 6000, 50_000
 TOP_COLUMNS, SHOWN_ROWS = 6, 100
 SHARE = 0.4  # of the time that is left, for the importance of columns: it takes all it is given
 
@@ -121,13 +121,7 @@ def _compute(
 
 
 def _folds(done: Finished, folder: Path, full: bool, key: Key) -> Sequence[HeldOut]:
-    import numpy as np
-
-    from modelwright.models.held_out import sampled
-
-    rng = np.random.default_rng(key.child("rows").seed(128))
-    found = held_out_folds(done, folder)
-    return sampled(found, FULL_ROWS if full else QUICK_ROWS, rng)
+    return held_out_folds(done, folder, FULL_ROWS if full else QUICK_ROWS, key.child("rows"))
 
 
 def _importance(
@@ -206,12 +200,18 @@ def _coverage(done: Finished, top: list[str], key: Key) -> Any:
     from modelwright.models.sparse import coverage
 
     names = top or [c.name for c in done.schema.columns if c.kind != "text"]
-    found = coverage(done.part.features, done.schema, names, key.child("coverage"))
-    numbers = np.asarray(done.part.rows)[found.lonely[:SHOWN_ROWS]]
+    n = len(done.part)
+    rows = np.arange(n)
+    if n > MOST_ROWS:
+        rng = np.random.default_rng(key.child("covered").seed(128))
+        rows = np.sort(rng.choice(n, MOST_ROWS, replace=False))
+    features = done.part.features.take(rows)
+    found = coverage(features, done.schema, names, key.child("coverage"))
+    numbers = np.asarray(done.part.rows)[rows[found.lonely[:SHOWN_ROWS]]]
     return {
         "rare": list(found.rare[:10]), "pairs": list(found.pairs[:10]),
         "ends": list(found.ends[:10]), "lonely": [int(r) + 1 for r in numbers],
-        "n_lonely": len(found.lonely), "share_lonely": found.share_lonely,
+        "n_rows": len(rows), "n_lonely": len(found.lonely), "share_lonely": found.share_lonely,
     }  # fmt: skip
 
 

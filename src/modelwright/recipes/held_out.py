@@ -9,6 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from modelwright.core.keys import Key
 from modelwright.core.record import Record
 from modelwright.core.view import Outcome
 from modelwright.readers.runs import RunFolder
@@ -85,11 +86,12 @@ def out_of_fold(done: Finished) -> tuple[npt.NDArray[np.intp], FloatArray] | Non
     return rows, finish.calibration.apply(mean)
 
 
-def held_out_folds(done: Finished, folder: Path) -> list[HeldOut]:
+def held_out_folds(done: Finished, folder: Path, n_rows: int, key: Key) -> list[HeldOut]:
     """The folds of the first repeat, at most five, with their models; none when those are gone.
 
-    Models are unpacked into `folder`, which must last as long as the folds are used, and are loaded
-    when they are first asked.
+    At most `n_rows` rows in all, the same number of each fold, are drawn by `key`. Models are
+    unpacked into `folder`, which must last as long as the folds are used, and are loaded when they
+    are first asked.
     """
     import numpy as np
 
@@ -110,6 +112,9 @@ def held_out_folds(done: Finished, folder: Path) -> list[HeldOut]:
     folds = []
     for fold in range(n_folds):
         rows = np.flatnonzero(np.asarray(part.parts[fold]) == 2)
+        if len(rows) > n_rows // n_folds:
+            rng = np.random.default_rng(key.child(fold).seed(128))
+            rows = np.sort(rng.choice(rows, max(1, n_rows // n_folds), replace=False))
         own = [(found[fold], weight) for found, weight in members]
         folds.append(
             HeldOut(
