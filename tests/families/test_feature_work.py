@@ -37,7 +37,9 @@ ALL = FeatureWork(
 
 
 def design(name: str, work: FeatureWork) -> Any:
-    return family(name)(features=work)  # type: ignore[call-arg]
+    # Without interactions of its own, so that what is found is found by feature work.
+    alone: dict[str, Any] = {"interactions": "none"} if name == "Linear" else {}
+    return family(name)(features=work, **alone)  # type: ignore[call-arg]
 
 
 def with_texts(examples: Examples, seed: int = 0) -> Examples:

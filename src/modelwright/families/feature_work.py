@@ -39,6 +39,20 @@ class FeatureWork:
     rare: Annotated[int, Log(1, 50)] = 1
     texts: Literal["hashed", "tfidf"] = "hashed"
 
+    @staticmethod
+    def settled(n_numbers: int, n_categories: int, texts: bool, gaps: bool) -> frozenset[str]:
+        """The fields that change nothing on a table with so many columns, texts or gaps.
+
+        >>> sorted(FeatureWork.settled(5, 0, texts=False, gaps=True) - {"above", "smoothing"})
+        ['aggregates', 'crosses', 'rare', 'shares', 'targets', 'texts']
+        """
+        found = {"crosses"} if n_categories < 2 else set()
+        if not n_categories:
+            found |= {"targets", "above", "smoothing", "shares", "aggregates", "rare"}
+        if n_numbers < 2:
+            found |= {"combinations"} if n_numbers else {"combinations", "aggregates"}
+        return frozenset(found | (set() if texts else {"texts"}) | (set() if gaps else {"gaps"}))
+
     def encoded(self, X: Inputs, limit: int) -> list[int]:
         """The code columns with more than `above` levels: the `limit` that have most, in order."""
         many = [j for j, levels in enumerate(X.levels) if levels > self.above]

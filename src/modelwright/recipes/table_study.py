@@ -23,6 +23,7 @@ from modelwright.study import Study
 
 if TYPE_CHECKING:
     from modelwright.data import Part, Prepared, Schema, TableInfo
+    from modelwright.spaces import Space
 
 SHIP_SECONDS = 1.0  # of a budget in seconds, kept for writing the model and the report
 SHIP_SHARE = 0.25  # and never more than this share of it
@@ -50,6 +51,19 @@ class BuildPlan:
     worker_bytes: int | None = None
 
 
+def table_space(names: Sequence[str], schema: Schema) -> Space:
+    """The space of these families, in which feature work that a table cannot feel is settled."""
+    from modelwright.families import table_model
+    from modelwright.families.feature_work import FeatureWork
+    from modelwright.families.inputs import DATE_PARTS
+    from modelwright.spaces import Space
+
+    numbers = len(schema.numeric) + DATE_PARTS * len(schema.dates)
+    gaps = any(c.missing > 0 for c in schema.columns)
+    settled = FeatureWork.settled(numbers, len(schema.categorical), bool(schema.texts), gaps)
+    return Space(table_model(names), settled={FeatureWork: settled})
+
+
 def study_plan(
     run_folder: RunFolder,
     question: Question,
@@ -63,14 +77,12 @@ def study_plan(
     """The study of a prepared table."""
     from modelwright.data import load_part
     from modelwright.designers import designer_json
-    from modelwright.families import table_model
     from modelwright.gates import Paired
     from modelwright.models.behaviour import place_of
     from modelwright.models.metrics import find_metric
-    from modelwright.spaces import Space
 
     types, left_out = _families(policy, question, prepared.schema)
-    space = Space(table_model(t.__name__ for t in types))
+    space = table_space([t.__name__ for t in types], prepared.schema)
     asked = _metric(question, prepared.schema.classes)
     metric = find_metric(asked, prepared.schema.task)
     for name in question.invariant:

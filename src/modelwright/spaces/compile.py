@@ -7,7 +7,7 @@ import enum
 import math
 import types
 import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 import annotated_types as at
@@ -21,14 +21,20 @@ from modelwright.spaces.nodes import Node
 from modelwright.spaces.number import Number
 from modelwright.spaces.product import Product
 from modelwright.spaces.repeat import Repeat
+from modelwright.spaces.settled import Settled
 
 _UNIONS = (typing.Union, types.UnionType)
 
 
-def compile_type(kind: Any, max_depth: int) -> Node:
-    """The tree of a type; raises SpaceError, naming the field, for what cannot be searched."""
+def compile_type(
+    kind: Any, max_depth: int, settled: Mapping[type, Collection[str]] | None = None
+) -> Node:
+    """The tree of a type; raises SpaceError, naming the field, for what cannot be searched.
+
+    `settled` names the fields of classes that are not to be searched: numbers and named values.
+    """
     hints = Hints()
-    compiler = _Compiler(hints, max_depth)
+    compiler = _Compiler(hints, max_depth, settled or {})
     node = compiler.node(hints.root(kind), None, (), "the type")
     if node is None:
         raise SpaceError(f"no value of {name_of(kind)} fits into a recursion depth of {max_depth}.")
@@ -41,8 +47,10 @@ class _Compiler:
     A node is None when no value fits in the depth that is left.
     """
 
-    def __init__(self, hints: Hints, max_depth: int) -> None:
-        self.hints, self.max_depth = hints, max_depth
+    def __init__(
+        self, hints: Hints, max_depth: int, settled: Mapping[type, Collection[str]]
+    ) -> None:
+        self.hints, self.max_depth, self.settled = hints, max_depth, settled
         self._products: dict[tuple[type, int | None], Product | None] = {}
 
     def node(self, kind: Any, depth: int | None, meta: Sequence[Any], where: str) -> Node | None:
@@ -138,10 +146,15 @@ class _Compiler:
         if isinstance(getattr(cls, "valid", None), property):
             raise SpaceError(f"{cls.__name__}.valid is a property; make it a method.")
         parts: list[Node] = []
+        settled = self.settled.get(cls, ())
+        fixed = {f.name: _default_of(f) for f in dataclasses.fields(cls) if f.name in settled}
         for name, kind in annotations.items():
             node = self.node(kind, depth, (), f"field {name!r} of {cls.__name__}")
             if node is None:
                 return None
+            if name in fixed:
+                start = fixed[name]
+                node = Settled(node, start if node.fits(start) else node.start)
             parts.append(node)
         declared = {}
         for field, part in zip((f for f in dataclasses.fields(cls) if f.init), parts, strict=True):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cached_property
 from random import Random
 from typing import TYPE_CHECKING, Any, Literal
@@ -32,7 +32,8 @@ class Space:
 
     `kind` is a frozen dataclass, a union of them, or any annotation a field may have. `max_depth`
     is how many values of recursive types may stand inside one another; `max_columns` bounds the
-    encoding of recursive and repeated parts (see `encode.py`).
+    encoding of recursive and repeated parts (see `encode.py`). `settled` names fields of classes
+    (numbers and named values) that no operator changes, though any of their values may be loaded.
 
     A method `valid(self) -> bool | str` on a dataclass is a constraint between its fields; a text
     says why a value is refused. Every operator keeps it. Operators are pure functions of their
@@ -66,9 +67,16 @@ class Space:
     ['optimiser', 'optimiser<Adam>.rate', 'optimiser<Sgd>.rate']
     """
 
-    def __init__(self, kind: Any, *, max_depth: int = 4, max_columns: int = 256) -> None:
+    def __init__(
+        self,
+        kind: Any,
+        *,
+        max_depth: int = 4,
+        max_columns: int = 256,
+        settled: Mapping[type, Collection[str]] | None = None,
+    ) -> None:
         self.kind, self.max_depth, self.max_columns = kind, max_depth, max_columns
-        self.root: Node = compile_type(kind, max_depth)
+        self.root: Node = compile_type(kind, max_depth, settled)
 
     # -- operators ---------------------------------------------------------------------------
 
