@@ -30,7 +30,9 @@ from tabular_data import catalogue
 
 KEPT = environments.ROOT / "portfolio"
 OUT = Path(__file__).resolve().parents[1] / "src" / "modelwright" / "recipes" / "portfolio.json"
-PROBLEMS = tuple(f"{name}:{label}" for label in LABELS for name in SETS)
+PROBLEMS = tuple(
+    f"{name}:{label}" for part in (SETS[::2], SETS[1::2]) for label in LABELS for name in part
+)
 BENCH = Bench(
     "portfolio",
     (Method("modelwright", "modelwright", "portfolio_cell.py"),),

@@ -16,7 +16,11 @@ DRAWN = {
     "KNearest": 1,
     "GlassBox": 1,
 }
-LABELS = tuple(f"{name}-{i}" for name, n in DRAWN.items() for i in range(n + 1))
+# Defaults first, then the first drawn design of each family, and so on: a measurement that is cut
+# short is one of all families.
+LABELS = tuple(
+    f"{name}-{i}" for i in range(max(DRAWN.values()) + 1) for name, n in DRAWN.items() if i <= n
+)
 SETS = (
     "adult_income", "german_credit", "compas_two_year", "bank_marketing", "credit_default",
     "telco_churn", "titanic", "mammography", "pima_diabetes", "spambase", "horse_colic", "soybean",
