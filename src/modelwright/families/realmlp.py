@@ -46,7 +46,8 @@ class RealMlp:
     number_parts: Annotated[int, Log(4, 64)] = 48
     number_size: Annotated[int, Log(2, 16)] = 8
     wave_spread: Annotated[float, Log(0.02, 3.0)] = 0.1
-    dropout: Annotated[float, Interval(ge=0, le=0.5)] = 0.15
+    activation: Literal["silu", "relu"] = "silu"
+    dropout: Annotated[float, Interval(ge=0, le=0.5)] = 0.3
     learning_rate: Annotated[float, Log(0.004, 0.2)] = 0.04
     weight_decay: Annotated[float, Log(1e-4, 1.0)] = 0.02
     smoothing: Annotated[float, Interval(ge=0, le=0.2)] = 0.0
@@ -83,6 +84,7 @@ class RealMlp:
             self.weight_decay,
             self.dropout,
             self.smoothing,
+            activation=self.activation,
             numbers=self.numbers,
             number_parts=self.number_parts,
             number_size=self.number_size,
