@@ -14,6 +14,7 @@ from modelwright.data.schema import Schema, encode_rows
 from modelwright.families import family
 from modelwright.families.base import Examples
 from modelwright.families.inputs import inputs_of
+from modelwright.families.linear import Linear
 from modelwright.models.attribution import explain_rows
 from modelwright.models.background import background_of, background_rows
 from modelwright.models.calibration import Calibration
@@ -47,7 +48,9 @@ def made(name: str, task: Any = "regression", finish: Finish | None = None) -> t
     y = cuts.get(task, np.digitize(score, [-1, 2]))
     examples = Examples(inputs_of(features, schema), np.asarray(y), task, len(classes))
     rounds = 60 if name in ("LightGbm", "CatBoost", "GlassBox") else None
-    fitted = family(name)().fit(examples, rounds=rounds)
+    # Without products, so that a linear model's parts are Shapley values exactly.
+    design = Linear(interactions="none") if name == "Linear" else family(name)()
+    fitted = design.fit(examples, rounds=rounds)
     card = {"background": background_of(features, schema)}
     return Model(schema, ((fitted, 1.0),), (name,), finish or Finish(), card), frame
 
