@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -77,4 +78,5 @@ def unpacked(bundle: bytes) -> Model:
     with tempfile.TemporaryDirectory() as folder:
         archive = Path(folder) / "model.zip"
         archive.write_bytes(bundle)
-        return load_model(unpack(archive, Path(folder) / "model"))
+        model = load_model(unpack(archive, Path(folder) / "model"))
+    return replace(model, onnx=None)  # its file, opened when first used, is gone
