@@ -17,6 +17,7 @@ from modelwright.readers.runs import RunFolder
 from modelwright.recipes.closing import BlendAndRefit
 from modelwright.recipes.declared import check_directions, keeping
 from modelwright.recipes.memory import deal
+from modelwright.recipes.portfolio import portfolio
 from modelwright.recipes.question import TASKS, Question
 from modelwright.recipes.students import SKETCHES, Students
 from modelwright.study import Study
@@ -106,7 +107,7 @@ def study_plan(
     }
     n_folds = len(part.parts) // max(1, part.repeats)
     study = Study(
-        name=run_folder.name, problem=problem, space=space, designer=_designer(space, types),
+        name=run_folder.name, problem=problem, space=space, designer=_designer(space, types, part),
         gate=Paired(), policy=policy, budget=budget,
         rungs=_rungs(part, budget), slots=at_once,
         rivals=_rivals(question), rival_names=_rival_names(question),
@@ -201,12 +202,14 @@ def _metric(question: Question, classes: tuple[str, ...]) -> Any:
     return {"costs": costs_table(question.costs, classes)}
 
 
-def _designer(space: Any, types: Sequence[Any]) -> Any:
+def _designer(space: Any, types: Sequence[Any], part: Part) -> Any:
+    """The learned order of designs first, then a search that knows how they did."""
     from modelwright.designers import make_designer
     from modelwright.designers.portfolio import Portfolio
 
-    defaults = tuple(space.dump(kind()) for kind in types)
-    return Portfolio(defaults, then=make_designer("bayesian"))
+    listed = portfolio(space, [t.__name__ for t in types], part.schema.task, len(part))
+    documents, costs = zip(*listed, strict=True)
+    return Portfolio(documents, then=make_designer("bayesian"), costs=costs)
 
 
 def _rungs(part: Part, budget: Budget) -> Rungs:

@@ -1,0 +1,55 @@
+"""The order in which a search tries designs first: learned from measured fits, and dated.
+
+`benchmarks/portfolio.py --choose` writes `portfolio.json` anew; a study keeps its own copy of the
+list in its first row, so that a newer one never changes an old run.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from importlib import resources
+from typing import Any
+
+from modelwright.core.errors import SpaceError
+
+SMALL = 500  # rows below which a long list would only find what fits the noise of the folds
+FEW = 8
+
+
+def known() -> dict[str, Any]:
+    """The portfolio as it lies in the package: `date`, `sets` it was learned on, and two lists.
+
+    `classes` and `numbers` are the designs for targets of that kind. Each has its `document`, its
+    `cost` beside the default LightGbm, and the mean scaled `loss` of the ensemble of all up to it.
+
+    >>> known()["numbers"][0]["cost"] > 0
+    True
+    """
+    text = resources.files("modelwright.recipes").joinpath("portfolio.json").read_text("utf-8")
+    found: dict[str, Any] = json.loads(text)
+    return found
+
+
+def portfolio(space: Any, names: Sequence[str], task: str, n_rows: int) -> list[tuple[str, float]]:
+    """Documents of the space in the order to try, with costs: those of the families `names`.
+
+    A family that the list does not hold comes at the end with its default, so that each is tried
+    once. Below 500 rows the list is cut to 8 and one of each family.
+    """
+    listed = known()["numbers" if task == "regression" else "classes"]
+    ranked = [(d["document"], float(d["cost"])) for d in listed if d["document"]["type"] in names]
+    if n_rows < SMALL:
+        ranked = ranked[:FEW]
+    there = {document["type"] for document, _ in ranked}
+    ranked += [({"type": name}, 1.0) for name in names if name not in there]
+    return [(text, cost) for d, cost in ranked if (text := _of_space(space, d)) is not None]
+
+
+def _of_space(space: Any, document: dict[str, Any]) -> str | None:
+    """The document as this space writes it; None when the space does not hold it (any more)."""
+    try:
+        text: str = space.dump(space.load(json.dumps(document)))
+    except SpaceError:
+        return None
+    return text
