@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 ROWS = 6000
+MANY = 25_000  # rows of a set whose name ends in "+"
 # How many drawn designs stand beside each default.
 DRAWN = {
     "LightGbm": 8,
@@ -39,6 +40,13 @@ SETS = (
     "telco_churn", "titanic", "mammography", "pima_diabetes", "spambase", "horse_colic", "soybean",
     "letter_recognition", "california_housing", "ames_housing", "abalone", "wine_quality_white",
     "bike_sharing_hour", "diamonds", "hotel_rates", "concrete", "insurance_charges",
+)  # fmt: skip
+
+
+LARGE = tuple(
+    f"{name}+"
+    for name in ("adult_income", "california_housing", "credit_default", "diamonds",
+                 "bank_marketing", "bike_sharing_hour")
 )  # fmt: skip
 
 

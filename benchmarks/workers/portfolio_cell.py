@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 import environments
-from portfolio_designs import ROWS, design_of
+from portfolio_designs import MANY, ROWS, design_of
 from tabular_data import catalogue, read
 from worker import serve
 
@@ -24,13 +24,14 @@ KEPT = environments.ROOT / "portfolio"
 
 @lru_cache(maxsize=1)
 def parts(name: str, seed: int) -> Any:
-    """Training, validation and test examples of a set, of at most 6,000 rows."""
+    """Training, validation and test examples of a set, of at most 6,000 rows ("+": 25,000)."""
     from modelwright.data import Question, Table, load_part, prepare, read_table
     from modelwright.evaluators.table import examples_of
 
+    rows, name = (MANY if name.endswith("+") else ROWS), name.removesuffix("+")
     about, frame = catalogue()[name], read(name)
     frame = frame[frame[about["target"]].notna()].sample(frac=1.0, random_state=seed)
-    table: Table = read_table(frame.head(ROWS).reset_index(drop=True), about["target"])
+    table: Table = read_table(frame.head(rows).reset_index(drop=True), about["target"])
     with tempfile.TemporaryDirectory() as folder:
         question = Question(about["target"], about["problem_type"], seal=False, seed=seed)
         part = load_part(prepare(table, question, Path(folder)).dev)

@@ -22,7 +22,8 @@ SEALED_FROM = 1000
 FOLDS = 5
 REPEATS = 3
 # What `folds_for` reckons with.
-FIT_SECONDS, CELL_SECONDS, SEARCH_SHARE, DESIGNS = 0.3, 1.2e-5, 0.7, 12
+FIT_SECONDS, CELL_SECONDS, SEARCH_SHARE, DESIGNS = 0.3, 1.2e-5, 0.7, 24
+HOLDOUT_LEAST = 10_000
 # From this many rows one held-out part is as telling as folds, and five times cheaper.
 HOLDOUT_FROM = 100_000
 HOLDOUT_MAX = 20_000
@@ -33,7 +34,8 @@ _GREEDY_GROUPS = 5000
 def folds_for(n_rows: int, n_columns: int, n_classes: int, seconds: float | None) -> int:
     """How many folds a budget of that many seconds allows: 5, 3, or 1 for a held-out part.
 
-    Some dozen designs should be judged on all folds. A fit is taken to cost what it costs on the
+    Two dozen designs should be judged on all folds; a held-out part of fewer than 2,000 rows would
+    be too rough a judge. A fit is taken to cost what it costs on the
     average over families (docs/notebook.md has the figures), on two cores; it is an estimate, made
     from the table's size alone so that the split does not depend on the machine. Without a clock
     there are 5.
@@ -45,7 +47,8 @@ def folds_for(n_rows: int, n_columns: int, n_classes: int, seconds: float | None
         return FOLDS
     fit = FIT_SECONDS + CELL_SECONDS * n_rows * n_columns * max(1.0, n_classes / 2)
     affordable = 2 * SEARCH_SHARE * seconds / (DESIGNS * fit)
-    return next((k for k in (FOLDS, 3) if affordable >= k), 1)
+    least = 1 if n_rows >= HOLDOUT_LEAST else 3
+    return next((k for k in (FOLDS, 3) if affordable >= k), least)
 
 
 @dataclass(frozen=True)

@@ -112,7 +112,9 @@ def _ready(message: Any, trial: Trial, tools: ToolBox, meter: Meter) -> Message:
             "error", f"trial {trial.number} handed over a message of trial {message.trial!r}"
         )
     if isinstance(message, Progress):
-        body = {name: getattr(message, name) for name in ("trial", "step", "scores", "message", "done")}
+        body = {
+            name: getattr(message, name) for name in ("trial", "step", "scores", "message", "done")
+        }
         return _there_and_back("progress", body)
     evidence = _with_size(meter.fill(message), tools)
     data = evidence.to_json()

@@ -15,12 +15,14 @@ from modelwright.core.errors import SpaceError
 
 SMALL = 500  # rows below which a long list would only find what fits the noise of the folds
 FEW = 8
+LARGE = 10_000
 
 
 def known() -> dict[str, Any]:
-    """The portfolio as it lies in the package: `date`, `sets` it was learned on, and two lists.
+    """The portfolio as it lies in the package: `date`, `sets` it was learned on, and four lists.
 
-    `classes` and `numbers` are the designs for targets of that kind. Each has its `document`, its
+    `classes` and `numbers` are the designs for targets of that kind; those of `classes+` and
+    `numbers+` were learned on tables of more than 10,000 rows. Each has its `document`, its
     `cost` beside the default LightGbm, and the mean scaled `loss` of the ensemble of all up to it.
 
     >>> known()["numbers"][0]["cost"] > 0
@@ -37,7 +39,8 @@ def portfolio(space: Any, names: Sequence[str], task: str, n_rows: int) -> list[
     A family that the list does not hold comes at the end with its default, so that each is tried
     once. Below 500 rows the list is cut to 8 and one of each family.
     """
-    listed = known()["numbers" if task == "regression" else "classes"]
+    kind = "numbers" if task == "regression" else "classes"
+    listed = known()[f"{kind}+" if n_rows > LARGE else kind]
     ranked = [(d["document"], float(d["cost"])) for d in listed if d["document"]["type"] in names]
     if n_rows < SMALL:
         ranked = ranked[:FEW]

@@ -110,9 +110,10 @@ def parts_of(record: Record, outcome: Outcome, store: FileStore) -> Parts | None
     """The best fitted parts there are: of all rows, or where such a fit is missing of the folds.
 
     Size and latency were measured of one fold's model. When there are limits on them, one fold's
-    model is what meets them, and not the mean of all.
+    model is what meets them, and not the mean of all; nor is a student meant to be several models.
     """
     bound = bool({"latency_ms", "size_kb"} & {limit.metric for limit in record.view.limits})
+    bound = bound or outcome.trial.role == "student"
     kept = fold_models(record, outcome, store)
     found: list[tuple[Path, float]] = []
     whole = 0

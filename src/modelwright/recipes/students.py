@@ -16,7 +16,7 @@ from modelwright.core.canonical import canonical
 from modelwright.core.trial import Candidate, Proposal
 from modelwright.core.view import Outcome, View
 
-SHARE = 0.12  # of a budget in seconds, for all students together
+SHARE = 0.15  # of a budget in seconds, for all students together
 LEAST_SECONDS = 3.0  # below, a student would be a poor one
 MOST_SECONDS = 240.0
 EACH_SECONDS = 6.0  # one further design for every so many seconds

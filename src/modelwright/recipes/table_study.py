@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from modelwright.data import Part, Prepared, Schema, TableInfo
     from modelwright.spaces import Space
 
-SHIP_SECONDS = 1.0  # of a budget in seconds, kept for writing the model and the report
+SHIP_SECONDS = 3.0  # of a budget in seconds, kept for writing the model and the report
 SHIP_SHARE = 0.25  # and never more than this share of it
 FEW = 20  # trials below which all of them are full runs
 LARGE = 5000  # rows from which on one fold tells enough to drop a design
