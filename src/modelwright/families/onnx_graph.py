@@ -179,7 +179,7 @@ class Graph:
 
         What comes back is its name: another one where the wanted is taken.
         """
-        found = self.node("Identity", x)
+        self.node("Identity", x)
         name = self.name(name)
         self._nodes[-1].output[0] = name
         shape = ["n"] if width is None else ["n", None if width == -1 else width]
