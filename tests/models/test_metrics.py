@@ -9,6 +9,7 @@ import pytest
 import sklearn.metrics as sk
 
 from modelwright.core.errors import InputError
+from modelwright.families.base import Task
 from modelwright.models.metrics import (
     METRICS,
     STANDARD,
@@ -72,8 +73,8 @@ REFERENCE: list[tuple[str, Any, Any, Any]] = [
 @pytest.mark.parametrize(("name", "y", "p", "expected"), REFERENCE)
 def test_agrees_with_scikit_learn(name: str, y: Any, p: Any, expected: Any, weighted: bool) -> None:
     w = W if weighted else None
-    task = "regression" if y is Y else "binary" if p.shape[1] == 2 else "multiclass"
-    metric = find_metric(name, task)
+    shares: Task = "binary" if p.ndim == 2 and p.shape[1] == 2 else "multiclass"
+    metric = find_metric(name, "regression" if y is Y else shares)
     assert score_predictions(metric, y, p, w) == pytest.approx(expected(w), abs=1e-12)
 
 

@@ -123,11 +123,11 @@ def many_rows_equal_one_by_one(make: Make) -> None:
         X = examples.X
         together = fitted.predict(X)[:20]
         apart = np.concatenate([fitted.predict(X.take([i])) for i in range(20)])
-        near = {"rtol": 1e-5, "atol": 1e-6 * float(np.abs(together).max())}  # single precision
-        same = np.allclose(together, apart, **near)
+        least = 1e-6 * float(np.abs(together).max())  # single precision
+        same = np.allclose(together, apart, rtol=1e-5, atol=least)
         _must(same, make, f"{task}: a row alone gets another answer")
         turned = fitted.predict(X.take(slice(None, None, -1)))[::-1][:20]
-        same = np.allclose(together, turned, **near)
+        same = np.allclose(together, turned, rtol=1e-5, atol=least)
         _must(same, make, f"{task}: the order of rows matters")
 
 
