@@ -34,14 +34,14 @@ for name in ("ModelwrightClassifier", "ModelwrightRegressor"):
     found[name] = {r["check_name"] + str(i): r["status"] for i, r in enumerate(results)}
 print(json.dumps(found))
 """
-QUICK: dict[str, Any] = {"budget": "2trials", "families": ("Linear",)}
+QUICK: dict[str, Any] = {"budget": "1trials", "families": ("Linear",)}
 
 
 @pytest.fixture(scope="module")
 def cancer() -> Any:
     X, y = load_breast_cancer(return_X_y=True, as_frame=True)
     labels = np.where(y == 1, "benign", "malignant")
-    return train_test_split(X, labels, random_state=0)
+    return train_test_split(X.iloc[:, :8], labels, train_size=200, random_state=0)
 
 
 def test_every_check_of_scikit_learn_passes() -> None:
@@ -61,8 +61,8 @@ def test_every_check_of_scikit_learn_passes() -> None:
 
 def test_finds_a_good_classifier_within_twenty_trials(cancer: Any) -> None:
     X, X_new, y, y_new = cancer
-    model = ModelwrightClassifier(budget="20trials", families=("Linear",)).fit(X, y)
-    assert model.score(X_new, y_new) > 0.93
+    model = ModelwrightClassifier(budget="20trials", families=("KNearest",)).fit(X, y)
+    assert model.score(X_new, y_new) > 0.88
     assert model.classes_.tolist() == ["benign", "malignant"]
     shares = model.predict_proba(X_new)
     assert np.allclose(shares.sum(axis=1), 1)
@@ -77,8 +77,8 @@ def test_finds_a_good_classifier_within_twenty_trials(cancer: Any) -> None:
 
 def test_finds_a_good_regressor_within_twenty_trials() -> None:
     X, y = load_diabetes(return_X_y=True)
-    X, X_new, y, y_new = train_test_split(X, y, random_state=0)
-    model = ModelwrightRegressor(budget="20trials", families=("Linear",)).fit(X, y)
+    X, X_new, y, y_new = train_test_split(X, y, train_size=200, random_state=0)
+    model = ModelwrightRegressor(budget="20trials", families=("GlassBox",)).fit(X, y)
     assert model.score(X_new, y_new) > 0.3
     first, same = (ModelwrightRegressor(**QUICK).fit(X, y) for _ in range(2))
     assert np.array_equal(same.predict(X_new), first.predict(X_new))
