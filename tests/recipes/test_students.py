@@ -104,7 +104,7 @@ def test_a_student_may_be_what_meets_the_limits(tmp_path: Path) -> None:
 def test_a_short_budget_teaches_nobody_and_says_why() -> None:
     view = View(Brief(None, (Goal("rmse", "minimise"),)), Budget(seconds=10))
     students = Students(("Linear",))
-    assert "a budget of 25 s" in students.why_none(view)
+    assert "a budget of 20 s" in students.why_none(view)
     assert students.seconds(view) == 0
     assert students.seconds(View(view.brief, Budget(seconds=100))) == pytest.approx(12)
     assert "no small design" in Students(()).why_none(View(view.brief, Budget(seconds=100)))
