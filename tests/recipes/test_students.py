@@ -106,5 +106,5 @@ def test_a_short_budget_teaches_nobody_and_says_why() -> None:
     students = Students(("Linear",))
     assert "a budget of 20 s" in students.why_none(view)
     assert students.seconds(view) == 0
-    assert students.seconds(View(view.brief, Budget(seconds=100))) == pytest.approx(12)
+    assert students.seconds(View(view.brief, Budget(seconds=100))) == pytest.approx(15)
     assert "no small design" in Students(()).why_none(View(view.brief, Budget(seconds=100)))
