@@ -16,6 +16,11 @@ import numpy as np
 
 from modelwright.core.keys import Key
 from modelwright.families.base import Examples, Family, Fitted, Inputs, Task
+from modelwright.families.onnx_graph import (
+    Expressible,
+    NotExpressibleError,
+    predict_by_onnx,
+)
 from modelwright.families.pipeline import fit_design
 from modelwright.models.metrics import find_metric, score_predictions
 from modelwright.spaces import Space
@@ -228,6 +233,21 @@ def beats_the_constant(make: Make) -> None:
         _must(a < 0.85 * b, make, f"{task}: {metric.name} {a:.3f}, the constant answer's {b:.3f}")
 
 
+def answers_alike_as_onnx(make: Make) -> None:
+    """Where a fitted model has `add_to`, its ONNX form answers alike, or it says why not."""
+    for task, examples, fitted in _fits(make):
+        if not isinstance(fitted, Expressible):
+            return
+        try:
+            found = predict_by_onnx(fitted, examples.X)
+        except NotExpressibleError:
+            continue
+        expected = fitted.predict(examples.X)
+        scale = max(1.0, float(np.abs(expected).max()))
+        same = np.allclose(found, expected, rtol=1e-5, atol=1e-6 * scale)
+        _must(same, make, f"{task}: answers otherwise as ONNX")
+
+
 CHECKS: tuple[Callable[[Make], None], ...] = (
     default_is_in_its_space,
     answers_have_the_right_shape,
@@ -240,6 +260,7 @@ CHECKS: tuple[Callable[[Make], None], ...] = (
     weights_matter,
     rounds_can_be_cut,
     beats_the_constant,
+    answers_alike_as_onnx,
 )
 
 
