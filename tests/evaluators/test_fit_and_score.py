@@ -56,8 +56,11 @@ def places(tmp_path_factory: Any) -> dict[str, Place]:
     return out
 
 
-def order(document: Mapping[str, Any], number: int = 0, fidelity: float = 1.0) -> Trial:
-    return Trial(number, Candidate(canonical(document)), 0, fidelity, 1.0, seed=5)
+def order(
+    document: Mapping[str, Any], number: int = 0, fidelity: float = 1.0, cost: float | None = None
+) -> Trial:
+    spent = fidelity if cost is None else cost
+    return Trial(number, Candidate(canonical(document)), 0, fidelity, spent, seed=5)
 
 
 def evidence_of(evaluator: FitAndScore, trial: Trial, tools: ToolBox) -> Evidence:
@@ -139,6 +142,16 @@ def test_low_rungs_use_fewer_folds_then_fewer_rows(places: dict[str, Place]) -> 
     assert cheap.facts["n_train"] < 0.3 * full.facts["n_train"]
     assert not cheap.artefacts
     assert cheap.scores["roc_auc"] > 0.6
+
+
+def test_the_top_rung_keeps_its_models_whatever_share_of_the_rows_it_is(
+    places: dict[str, Place],
+) -> None:
+    _, tools = places["binary"]
+    top = evidence_of(load("binary"), order({"type": "Linear"}, fidelity=0.1, cost=1.0), tools)
+    low = evidence_of(load("binary"), order({"type": "Linear"}, fidelity=0.1), tools)
+    assert set(top.artefacts) == {"oof", "model"}
+    assert "oof" not in low.artefacts
 
 
 def test_progress_comes_after_each_fold(places: dict[str, Place]) -> None:

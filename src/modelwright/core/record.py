@@ -48,6 +48,9 @@ def brief_of(settings: Mapping[str, Any], space: Any = None) -> tuple[Brief, Bud
     return brief, Budget(**settings["budget"])
 
 
+CANDIDATE_ACTIONS = ("evaluate", "blend", "student", "refit")  # what a ruling may refuse of one
+
+
 class Record:
     """A study as its rows tell it.
 
@@ -150,7 +153,7 @@ class Record:
             self.enqueued.remove(body["document"])
         elif kind == "ruling":
             self.rulings.append(body)
-            if body["action"] == "evaluate" and "candidate" in body:
+            if body["action"] in CANDIDATE_ACTIONS and "candidate" in body:
                 self.view.refused.add(body["candidate"])
                 self.seen.refused.add(body["candidate"])
         elif kind in ("look", "ship"):

@@ -21,7 +21,7 @@ SEALED_MAX = 10_000
 SEALED_FROM = 1000
 FOLDS = 5
 REPEATS = 3
-# What `folds_for` reckons with.
+# What these two reckon with.
 FIT_SECONDS, CELL_SECONDS, SEARCH_SHARE, DESIGNS = 0.3, 1.2e-5, 0.7, 24
 HOLDOUT_LEAST = 10_000
 # From this many rows one held-out part is as telling as folds, and five times cheaper.
@@ -29,6 +29,16 @@ HOLDOUT_FROM = 100_000
 HOLDOUT_MAX = 20_000
 # Groups beyond this number are dealt at random: the balance comes by itself.
 _GREEDY_GROUPS = 5000
+
+
+def fits_for(n_rows: int, n_columns: int, n_classes: int, seconds: float) -> float:
+    """How many fits on all rows a budget of that many seconds has time for: an estimate.
+
+    >>> fits_for(1_000_000, 50, 2, 120.0) < 1 < fits_for(1000, 50, 2, 120.0)
+    True
+    """
+    fit = FIT_SECONDS + CELL_SECONDS * n_rows * n_columns * max(1.0, n_classes / 2)
+    return 2 * SEARCH_SHARE * seconds / fit
 
 
 def folds_for(n_rows: int, n_columns: int, n_classes: int, seconds: float | None) -> int:
@@ -45,8 +55,7 @@ def folds_for(n_rows: int, n_columns: int, n_classes: int, seconds: float | None
     """
     if seconds is None:
         return FOLDS
-    fit = FIT_SECONDS + CELL_SECONDS * n_rows * n_columns * max(1.0, n_classes / 2)
-    affordable = 2 * SEARCH_SHARE * seconds / (DESIGNS * fit)
+    affordable = fits_for(n_rows, n_columns, n_classes, seconds) / DESIGNS
     least = 1 if n_rows >= HOLDOUT_LEAST else 3
     return next((k for k in (FOLDS, 3) if affordable >= k), least)
 

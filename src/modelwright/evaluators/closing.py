@@ -22,7 +22,7 @@ from modelwright.families.base import Examples, Fitted
 from modelwright.families.pipeline import fit_design
 from modelwright.families.soft import together
 from modelwright.models.crossfit import Finish
-from modelwright.models.ensemble import blend
+from modelwright.models.ensemble import blend, gain_over_picking
 
 if TYPE_CHECKING:
     from modelwright.evaluators.fit_and_score import FitAndScore
@@ -39,7 +39,8 @@ def blend_members(
 
     Scores are cross-fitted on the folds of the members, so they compare with theirs. The weights
     to ship are in facts `weights`, by the members' trial numbers; they sum to 1. Latency and size
-    are sums over the members that count, and say so in facts `summed`.
+    are sums over the members that count, and say so in facts `summed`. Facts `picked_gain` is how
+    much less loss it has than the best member, where both are chosen on the same other rows.
     """
     members: Sequence[Mapping[str, Any]] = document["members"]
     if not members:
@@ -63,6 +64,7 @@ def blend_members(
         "weights": {str(m["trial"]): float(w) for m, w in zip(members, weights, strict=True)},
         "finish": scored.finish.to_json(),
         "summed": summed,
+        "picked_gain": gain_over_picking(table.validation, oofs, out, evaluator.metric),
     }
     artefacts = {"oof": keep_array(out.astype(np.float32), tools.store)}
     weighed = [{**m, "weight": float(w)} for m, w in zip(members, weights, strict=True)]

@@ -152,9 +152,11 @@ class FitAndScore:
     def evidence(self, fits: FoldFits, trial: Trial, tools: Tools) -> Evidence:
         """The evidence of a design that was fitted on folds."""
         oof, models = fits.predictions(), fits.models()
-        first = models[0]
+        # A fold whose training rows have one class gives a constant: it stands for no other.
+        first = next((m for m in models if m.rounds is not None), models[0])
         scored = score_oof(fits.validation, oof, self.metric, self.extra, self.constraint)
-        kept, size = keep_folds(models if trial.fidelity >= 1 else models[:1], tools.store)
+        full = trial.cost >= 1  # the top rung, whatever share of the rows it is
+        kept, size = keep_folds(models if full else models[:1], tools.store)
         median, noise = latency_ms(first, fits.table.part)
         predicts = [predict_of_fitted(fitted, fits.table) for fitted in models]
         behaves, noises = measure(
@@ -167,7 +169,6 @@ class FitAndScore:
             "latency_ms": median,
             "size_kb": size / 1000,
         }
-        full = trial.fidelity >= 1
         artefacts = {"oof": keep_array(oof, tools.store)} if full else {}
         if kept is not None and full:
             artefacts["model"] = kept
@@ -213,12 +214,12 @@ class Fits:
         self.seconds: list[float] = []
         self.n_train = 0
         self._oof = validation.empty()
-        self._waiting: list[tuple[int, Any, Fitted]] = []
-        self._models: list[Fitted] = []
+        self._waiting: list[tuple[int, Fitted]] = []
+        self._models: dict[int, Fitted] = {}
 
     def add(self, fold: int, share: float, seed: int, threads: int) -> None:
         """Fits on one fold's training rows, or a share of them."""
-        repeat, held = self.validation.folds[fold]
+        held = self.validation.folds[fold][1]
         rows = self.table.training_rows(fold, share, seed)
         examples = self.table.examples
         began = time.perf_counter()
@@ -232,26 +233,27 @@ class Fits:
         self.seconds.append(time.perf_counter() - began)
         self.n_train = self.n_train or len(rows)
         if fitted.rounds is None:  # nothing to wait for: predict now and let it go
-            self._fill(repeat, held, fitted)
+            self._fill(fold, fitted)
         else:
-            self._waiting.append((repeat, held, fitted))
+            self._waiting.append((fold, fitted))
 
     def predictions(self) -> FloatArray:
         """Out-of-fold predictions `[repeats, n, k]`, boosted models at their common rounds."""
         if self._waiting:
-            rounds = int(np.median([fitted.rounds for _, _, fitted in self._waiting]))
-            for repeat, held, fitted in self._waiting:
-                self._fill(repeat, held, fitted.with_rounds(rounds))
+            rounds = int(np.median([fitted.rounds for _, fitted in self._waiting]))
+            for fold, fitted in self._waiting:
+                self._fill(fold, fitted.with_rounds(rounds))
             self._waiting = []
         return self._oof
 
     def models(self) -> list[Fitted]:
         """The models fold by fold, at the common rounds."""
         self.predictions()
-        return self._models
+        return [self._models[fold] for fold in sorted(self._models)]
 
-    def _fill(self, repeat: int, held: Any, fitted: Fitted) -> None:
-        self._models.append(fitted)
+    def _fill(self, fold: int, fitted: Fitted) -> None:
+        self._models[fold] = fitted
+        repeat, held = self.validation.folds[fold]
         out = fitted.predict(self.table.examples.X.take(held))
         self._oof[repeat, held] = out if out.ndim == 2 else out[:, None]
 

@@ -48,19 +48,19 @@ def keep_model(
 def keep_folds(
     models: Sequence[Fitted], store: ArtefactStore, limit: int = MAX_MODEL_BYTES
 ) -> tuple[str | None, int]:
-    """Keeps the models of all folds in one packed folder: its name, and the bytes of the first.
+    """Keeps the models of all folds in one packed folder: its name, and the bytes of the largest.
 
     Of models that together have more than `limit` bytes only the first is kept, and none when it
     alone has more. `models.pack.unpack_folds` finds them again.
     """
+    largest = 0
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for i, fitted in enumerate(models):
             fitted.export(fold_folder(folder, i))
-            if i == 0:
-                first = folder_bytes(folder)
+            largest = max(largest, folder_bytes(fold_folder(folder, i)))
             if folder_bytes(folder) > limit:
                 shutil.rmtree(fold_folder(folder, i))
                 break
         kept = any(folder.iterdir())
-        return (store.put(pack(folder), ".zip") if kept else None), first
+        return (store.put(pack(folder), ".zip") if kept else None), largest

@@ -87,7 +87,8 @@ def score_student(
     plan = Plan.of(document)
     design = evaluator.design(json.dumps(dict(plan.design)))
     with open_teacher(evaluator, table, plan.teacher, tools) as teacher:
-        school = School(plan, design, table, teacher)
+        one = len(table.validation.parts) == 1  # very many rows: a share of them, as for any trial
+        school = School(plan, design, table, teacher, min(1.0, trial.fidelity) if one else 1.0)
         for fold in range(len(table.validation.parts)):
             school.add(fold, tools.threads)
             # The pilot before the first fold and the facts after the last take time, too.
@@ -97,14 +98,19 @@ def score_student(
         evidence = evaluator.evidence(school, trial, tools)
         about = _about(evaluator, school, evidence, tools)
     about |= {"teach": plan.teach, "n_made": school.n_made, "per_fold": school.per_fold}
+    if plan.teach and "source" in plan.teacher:  # the person's own model was fitted elsewhere
+        about["teacher_may_have_seen_rows"] = True
     yield replace(evidence, facts={**evidence.facts, "student": about})
 
 
 class School:
     """The fits of a student, fold by fold."""
 
-    def __init__(self, plan: Plan, design: Family, table: TableData, teacher: Teacher) -> None:
+    def __init__(
+        self, plan: Plan, design: Family, table: TableData, teacher: Teacher, share: float = 1.0
+    ) -> None:
         self.plan, self.design, self.table, self.teacher = plan, design, table, teacher
+        self.share = share  # of a fold's training rows
         self.validation: Validation = table.validation
         self.seconds: list[float] = []
         self.n_train = self.n_made = 0
@@ -113,7 +119,7 @@ class School:
 
     def add(self, fold: int, threads: int) -> None:
         """Fits on one fold's lesson."""
-        rows = self.table.training_rows(fold, 1.0, self.plan.seed)
+        rows = self.table.training_rows(fold, self.share, self.plan.seed)
         if self.per_fold is None:
             self.per_fold = self._affordable(fold, rows, threads)
         lesson = self._lesson(fold, rows)

@@ -130,7 +130,7 @@ def worst_group(
     worst: dict[str, Any] | None = None
     y, w = validation.y[rows], validation.weight(rows)
     answers = [_labels(metric, y, p, w) for p in (a, b)]
-    for name, inside in _groups(part, rows):
+    for name, inside in _groups(part, rows, least):
         if inside.sum() < least or (validation.n_classes and len(np.unique(y[inside])) < 2):
             continue
         weights = None if w is None else w[inside]
@@ -145,11 +145,12 @@ def worst_group(
     return worst
 
 
-def _groups(part: Part, rows: npt.NDArray[np.intp]) -> Iterator[tuple[str, Mask]]:
+def _groups(part: Part, rows: npt.NDArray[np.intp], least: int) -> Iterator[tuple[str, Mask]]:
     schema, features = part.schema, part.features
     for j, info in enumerate(schema.categorical):
         codes = features.codes[rows, j]
-        for code in np.unique(codes):
+        found, counts = np.unique(codes, return_counts=True)
+        for code in found[counts >= least]:
             told = "missing" if code < 0 else f"value {code + 1} of {len(info.categories)}"
             yield f"{info.name}: {told}", codes == code
     for j, info in enumerate(schema.numeric):

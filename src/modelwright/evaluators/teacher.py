@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 Answer = Callable[[Features], FloatArray]
 _AT_ONCE = 20_000
+SCRATCH = "scratch"
 _LEAST_WEIGHT = 0.5
 
 
@@ -63,7 +64,9 @@ def open_teacher(
         predict = predict_of(str(told["source"]))
         yield Teacher(oof, None if predict is None else lambda _: _by_rows(predict, table))
         return
-    with tempfile.TemporaryDirectory() as folder:
+    scratch = Path(tools.data).parent / SCRATCH  # the run clears it: a killed trial could not
+    scratch.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=scratch) as folder:
         members = list(_unpacked(told["members"], tools.store, Path(folder), len(table.part.parts)))
         if sum(weight for _, weight, _ in members) < _LEAST_WEIGHT:
             raise InputError("the fold models of the teacher were not kept: nothing can be asked.")

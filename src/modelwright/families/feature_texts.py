@@ -6,7 +6,7 @@ import itertools
 import re
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar
@@ -24,7 +24,15 @@ MAX_CHARACTERS = 2000
 _GRAMS = (3, 4)
 _WORD = re.compile(r"\w+")
 
+_CHUNK = 10_000
+
 Texts = npt.NDArray[np.object_]
+
+
+def _in_chunks(texts: Texts, part: Callable[[Texts], FloatArray]) -> FloatArray:
+    """What `part` makes of the texts, some at a time: the words of all would fill the memory."""
+    starts = range(0, max(1, len(texts)), _CHUNK)
+    return np.concatenate([part(texts[i : i + _CHUNK]) for i in starts])
 
 
 @dataclass(frozen=True)
@@ -45,7 +53,10 @@ class Hashed:
 
     def apply(self, X: Inputs) -> FloatArray:
         """`[n, 66]` numbers."""
-        words, out = _lengths(X.texts[self.column])
+        return _in_chunks(X.texts[self.column], self._part)
+
+    def _part(self, texts: Texts) -> FloatArray:
+        words, out = _lengths(texts)
         places: dict[str, int] = {}
         for found in words:
             for word in found:
@@ -110,7 +121,9 @@ class Tfidf:
 
     def apply(self, X: Inputs) -> FloatArray:
         """`[n, width]` numbers, from the lengths on; a row depends on its own text alone."""
-        texts = X.texts[self.column]
+        return _in_chunks(X.texts[self.column], self._part)
+
+    def _part(self, texts: Texts) -> FloatArray:
         words, out = _lengths(texts)
         if not self.directions.shape[1]:
             return out

@@ -237,11 +237,10 @@ def _batches(data: NetData, size: int, seed: int) -> Iterator[_Batch]:
     n, generator = len(data.y), _generator(seed)
     while True:
         order = torch.randperm(n, generator=generator)
-        dense, rows, y = whole.dense[order], whole.rows[order], whole.y[order]
-        weights = None if whole.weights is None else whole.weights[order]
         for i in range(0, n, size):
-            j = slice(i, i + size)
-            yield _Batch(dense[j], rows[j], y[j], None if weights is None else weights[j])
+            j = order[i : i + size]
+            weights = None if whole.weights is None else whole.weights[j]
+            yield _Batch(whole.dense[j], whole.rows[j], whole.y[j], weights)
 
 
 def _tensors(data: NetData) -> _Batch:

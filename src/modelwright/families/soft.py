@@ -25,7 +25,8 @@ def soft_examples(like: Examples, X: Inputs, labels: FloatArray, weights: FloatA
     """
     if like.task == "regression":
         return replace(like, X=X, y=labels.astype(float), weights=weights)
-    kept = np.where(labels >= LEAST, labels, 0.0)
+    top = labels.max(axis=1, keepdims=True)  # kept even where every share is below the least
+    kept = np.where((labels >= LEAST) | (labels == top), labels, 0.0)
     kept = kept / kept.sum(axis=1, keepdims=True)
     rows, classes = np.nonzero(kept)
     return replace(like, X=X.take(rows), y=classes, weights=kept[rows, classes] * weights[rows])

@@ -25,6 +25,9 @@ def first_checks(challenger: Outcome, champion: Outcome | None, view: View) -> V
         return Verdict(number, "hold", f"judged at the full rung only; this was rung {rung}")
     if champion is None:
         return Verdict(number, "promote", "first valid result")
+    about = challenger.evidence.facts.get("student", {})
+    if about.get("teacher_may_have_seen_rows"):
+        return Verdict(number, "hold", "its teacher, your model, may have seen the validation rows")
     if challenger.trial.role == "student" and not view.limits:
         return Verdict(number, "hold", "a student: without limits it goes beside the champion")
     if challenger.violation > champion.violation:

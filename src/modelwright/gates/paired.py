@@ -18,6 +18,10 @@ class Paired:
     written down when the interval, corrected for overlapping folds and for the number of looks,
     includes zero. The person's present model (role `rival`, `by` = `yours`) is only replaced when
     the interval excludes zero: replacing a model that works has a price.
+
+    An ensemble is compared with picking its best member on the same other rows (facts
+    `picked_gain`), not with that member's own score, which is the best of many and owes part of
+    that to luck.
     """
 
     confidence: float = 0.95
@@ -29,7 +33,8 @@ class Paired:
             return early or Verdict(challenger.trial.number, "promote", "first valid result")
         number, other = challenger.trial.number, champion.trial.number
         looks = max(1, len(view.verdicts))
-        gain = champion.loss - challenger.loss
+        fair = _picked_gain(challenger, champion)
+        gain = champion.loss - challenger.loss if fair is None else fair
         interval = self.compare(challenger, champion, view, looks)
         numbers: dict[str, float] = {"gain": gain, "looks": looks}
         doubts: tuple[str, ...] = ()
@@ -44,6 +49,8 @@ class Paired:
             reason = f"better than your model by {gain:.4g}, but within noise: keep yours"
             return Verdict(number, "hold", reason, other, numbers, doubts)
         reason = f"better than trial {other} by {gain:.4g}"
+        if fair is not None:
+            reason = f"better by {gain:.4g} than picking the best member on the same other rows"
         return Verdict(number, "promote", reason, other, numbers, doubts)
 
     def compare(self, a: Outcome, b: Outcome, view: View, looks: int) -> Interval | None:
@@ -60,3 +67,12 @@ class Paired:
             confidence=self.confidence,
             overlap=a.overlap,
         )
+
+
+def _picked_gain(challenger: Outcome, champion: Outcome) -> float | None:
+    """An ensemble's gain over picking the best of its members; None for other pairs."""
+    found = challenger.evidence.facts.get("picked_gain")
+    own = champion.trial.role in ("search", "rival") and champion.trial.by != "yours"
+    if challenger.trial.role != "blend" or not own or not isinstance(found, float):
+        return None
+    return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, replace
@@ -114,6 +115,7 @@ def plan_build(
 
 def play(plan: BuildPlan) -> BuildResult:
     """Runs a planned build to its end, ships, and writes the report."""
+    from modelwright.evaluators.teacher import SCRATCH
     from modelwright.executors import FileStore, ToolBox
     from modelwright.recipes.beside import ship_student
     from modelwright.recipes.ship import ship_winner
@@ -128,13 +130,17 @@ def play(plan: BuildPlan) -> BuildResult:
             record = run(plan.study, ledger, executor, plan.description, plan.began)
         finally:
             workers.close()
-        shipped = ship_winner(plan.run, record, ledger, plan.study.policy, store)
-        student = ship_student(plan.run, record, ledger, plan.study.policy, store)
+        shutil.rmtree(plan.dev.parent / SCRATCH, ignore_errors=True)
+        seconds = record.view.budget.seconds
+        until = None if seconds is None else time.monotonic() + seconds - record.view.elapsed
+        policy = plan.study.policy
+        shipped = ship_winner(plan.run, record, ledger, policy, store, until)
+        student = ship_student(plan.run, record, ledger, policy, store, until)
         record = record_of(ledger, plan.study.name, plan.study.space)
     finally:
         ledger.close()
-    seconds = time.monotonic() - plan.began
-    return BuildResult(plan.run, record, shipped, plan.notes, seconds, student)
+    took = time.monotonic() - plan.began
+    return BuildResult(plan.run, record, shipped, plan.notes, took, student)
 
 
 def _workers(plan: BuildPlan, tools: ToolBox) -> Executor:
@@ -170,6 +176,7 @@ def resume_build(run_folder: RunFolder, add: Budget | None = None) -> BuildResul
 def plan_again(run_folder: RunFolder, record: Record, began: float) -> BuildPlan:
     """The plan of a run that exists, from its first row and its prepared data."""
     from modelwright.data import ColumnInfo, Prepared, TableInfo, load_part
+    from modelwright.designers import make_designer
 
     about = record.settings["problem"]["about"]
     data = run_folder.path / "data"
@@ -189,7 +196,9 @@ def plan_again(run_folder: RunFolder, record: Record, began: float) -> BuildPlan
     plan = study_plan(
         run_folder, question, info, prepared, budget, policy, record.settings["slots"], began
     )
-    study = replace(plan.study, name=record.settings["name"], budget=budget)
+    # The designer of the first row, with its copy of the portfolio: a newer list changes nothing.
+    designer = make_designer(record.settings["designer"])
+    study = replace(plan.study, name=record.settings["name"], budget=budget, designer=designer)
     return replace(plan, study=study, description=record.settings, notes=tuple(about["notes"]))
 
 
@@ -256,6 +265,4 @@ def _stem(question: Question) -> str:
 
 
 def _remove(path: Path) -> None:
-    import shutil
-
     shutil.rmtree(path, ignore_errors=True)

@@ -20,7 +20,12 @@ if TYPE_CHECKING:
 
 
 def ship_student(
-    run: RunFolder, record: Record, ledger: Ledger, policy: Policy, store: FileStore
+    run: RunFolder,
+    record: Record,
+    ledger: Ledger,
+    policy: Policy,
+    store: FileStore,
+    until: float | None = None,
 ) -> Shipped | None:
     """Writes the best student into the run's `student` folder; None when there is none to write.
 
@@ -43,4 +48,4 @@ def ship_student(
         same = row["candidate"] == candidate and row["rows"] == parts.rows
         if same and row.get("folder") == run.student_path.name and run.student_path.exists():
             return Shipped(run.student_path, candidate, *told)
-    return write_model(run, record, ledger, student, parts, run.student_path)
+    return write_model(run, record, ledger, student, parts, run.student_path, until)

@@ -40,20 +40,25 @@ class BlendAndRefit:
         best = [o for o in view.best(3) if o.trial.role not in ("blend", "rival")]
         if not best:  # first of all a model, if only that of a fold
             return START_SECONDS
-        fits = sum((o.evidence.seconds or 0.0) / max(1, self.n_folds - 1) for o in best)
-        needed = START_SECONDS + 1.25 * fits / min(self.slots, max(1, len(best)))
-        needed = min(needed, SHARE * (view.budget.seconds or needed))
-        return needed + (self.students.seconds(view) if self.students else 0.0)
+        # A fit on all rows has the folds' validation rows, and the sealed ones, beside theirs.
+        more = 1.25 * (1 + 1 / max(1, self.n_folds - 1))
+        fits = more * sum(o.evidence.scores.get("fit_seconds", 0.0) for o in best)
+        needed = START_SECONDS + fits / min(self.slots, max(1, len(best)))
+        needed += self.students.seconds(view) if self.students else 0.0
+        return min(needed, SHARE * (view.budget.seconds or needed))
 
     def propose(self, view: View) -> Sequence[Proposal]:
         """The steps that can start now; none when all are done, or the next waits for one."""
         for blend in self._blends(view):
+            if blend.candidate.id in view.refused:
+                continue
             known = view.tried(blend.candidate.id, view.rungs.top)
             if known is None:
                 return [blend]
             if view.outcome(known) is None:
                 return []
-        lessons = list(self.students.propose(view)) if self.students else []
+        taught = self.students.propose(view) if self.students else ()
+        lessons = [lesson for lesson in taught if lesson.candidate.id not in view.refused]
         learning = self.students is not None and self.students.waiting(view)
         if view.limits and (lessons or learning):
             return lessons  # one of them may be the winner
@@ -69,7 +74,7 @@ class BlendAndRefit:
         return [
             Proposal(refit, reason, view.rungs.top, "refit", "closing")
             for refit in refits_of(outcome)
-            if view.tried(refit.id, view.rungs.top) is None
+            if view.tried(refit.id, view.rungs.top) is None and refit.id not in view.refused
         ]
 
     def _blends(self, view: View) -> list[Proposal]:

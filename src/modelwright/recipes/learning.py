@@ -32,9 +32,12 @@ def learning_facts(done: Finished, data: Path, clock: Clock, threads: int = 1) -
 
     arguments = done.record.settings["settings"]["arguments"]
     evaluator = load(**arguments)
-    table = load_table(data, evaluator.metric.loss)
+    metric = evaluator.metric
+    table = load_table(data, metric.loss, metric.quantile, evaluator.monotone)
     member = max(members_of(done.outcome), key=lambda m: float(m["weight"]))
-    design = evaluator.design(member["document"])
+    found = json.loads(member["document"])
+    found = found["design"] if found.get("type") == "Student" else found
+    design = evaluator.design(json.dumps(found))
     seed = int(member.get("seed", 0))
     losses: list[list[float]] = []
     sizes: list[int] = []
@@ -46,7 +49,7 @@ def learning_facts(done: Finished, data: Path, clock: Clock, threads: int = 1) -
         losses.append([loss for _, loss in row])
         if len(row) < len(SHARES):
             break
-    name = json.loads(member["document"]).get("type", "design")
+    name = found.get("type", "design")
     if not losses:
         return {"sentence": "", "skipped": "the time was too short for fits on growing shares"}
     curve = fit_learning_curve(sizes, losses, Key.of(seed).child("learning"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -48,9 +49,16 @@ class Parts:
 
 
 def ship_winner(
-    run: RunFolder, record: Record, ledger: Ledger, policy: Policy, store: FileStore
+    run: RunFolder,
+    record: Record,
+    ledger: Ledger,
+    policy: Policy,
+    store: FileStore,
+    until: float | None = None,
 ) -> Shipped | None:
     """Writes the winner into the run's `model` folder; None when there is none within the limits.
+
+    `until` is when the budget ends, in `time.monotonic()`: by then the ONNX file should be there.
 
     What the policy refuses or asks about is a row, and None. A run that ended without rows since
     its last shipping keeps the model it has.
@@ -71,9 +79,7 @@ def ship_winner(
         append(ledger, name, record, [("ruling", body)])
         return None
     look_at_sealed(run, record, ledger, policy, best, store)
-    seconds = record.view.budget.seconds
-    left = None if seconds is None else max(ONNX_SECONDS, seconds - record.view.elapsed)
-    return write_model(run, record, ledger, best, parts, run.model_path, left)
+    return write_model(run, record, ledger, best, parts, run.model_path, until)
 
 
 def ship_candidate(
@@ -160,8 +166,10 @@ def fold_models(
 def _origin(record: Record, outcome: Outcome, member: Mapping[str, Any]) -> Outcome | None:
     if outcome.trial.role != "blend":
         return outcome
+    top = record.view.rungs.top
     for o in record.view.finished:
-        if o.ok and o.trial.candidate.document == member["document"] and o.trial.role != "refit":
+        same = o.trial.candidate.document == member["document"]
+        if o.ok and same and o.trial.role != "refit" and o.trial.rung == top:
             return o
     return None
 
@@ -194,13 +202,13 @@ def write_model(
     outcome: Outcome,
     parts: Parts,
     out: Path,
-    seconds: float | None = None,
+    until: float | None = None,
 ) -> Shipped:
     """Writes the bundle beside its place and moves it there, so that no half model is ever seen.
 
     The bundle's `head.json` is the signed head of the ledger, which proves where the record ended
     when the model was made; the `ship` row after it names the bundle's hash. An ONNX file goes
-    with it where that can be written within `seconds`.
+    with it where that can be written `until` then.
     """
     from modelwright.data import load_part
     from modelwright.models import save_bundle, seal_bundle
@@ -216,7 +224,8 @@ def write_model(
     card = card_of(record, outcome, parts) | end.facts
     card["background"] = background_of(part.features, part.schema)
     save_bundle(draft, parts.members, part.schema, end.finish, card, all_folds=parts.rows != "fold")
-    add_portable(draft, part.features, seconds)
+    left = None if until is None else max(ONNX_SECONDS, until - time.monotonic())
+    add_portable(draft, part.features, left)
     key = load_or_make_key(run.key_path)
     head = sign_head(ledger.head(name), key).to_json()
     (draft / "head.json").write_text(json.dumps(head, indent=1) + "\n", "utf-8")

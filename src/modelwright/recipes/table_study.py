@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 SHIP_SECONDS = 3.0  # of a budget in seconds, kept for writing the model and the report
 SHIP_SHARE = 0.25  # and never more than this share of it
 FEW = 20  # trials below which all of them are full runs
+JUDGED = 8  # designs that should be judged in full on a table of very many rows
 LARGE = 5000  # rows from which on one fold tells enough to drop a design
 EVALUATOR = "modelwright.evaluators.fit_and_score:load"
 TRIVIAL = '{"type":"Dummy"}'
@@ -160,6 +161,11 @@ def _families(
     if not question.directions:
         return available(names)
     kept, left_out = keeping(names)
+    if not kept:
+        raise InputError(
+            f"no family that policy {policy.name!r} allows keeps a column monotone; allow Linear "
+            "or LightGbm, or leave the directions out."
+        )
     return available(kept)[0], left_out
 
 
@@ -217,15 +223,31 @@ def _rungs(part: Part, budget: Budget) -> Rungs:
 
     Repeated cross-validation starts with its first repeat, of which the better half goes on; a
     large table starts with one of its folds, of which the best third does. In between, all folds
-    are run at once; also when the budget has so few trials that hardly any would go on.
+    are run at once; also when the budget has so few trials that hardly any would go on. Of a table
+    with so many rows that a budget in seconds would see few designs, the full look is at a share of
+    the training rows, and the first one at a fifth of that.
     """
     if budget.trials is not None and budget.trials < FEW:
         return Rungs((1.0,))
+    share = _rows_share(part, budget)
+    if share < 1:
+        return Rungs((share / 5, share))
     if part.repeats > 1:
         return Rungs((1 / part.repeats, 1.0), eta=2)
     if len(part) >= LARGE and len(part.parts) > 1:
         return Rungs((1 / len(part.parts), 1.0))
     return Rungs((1.0,))
+
+
+def _rows_share(part: Part, budget: Budget) -> float:
+    """The share of the training rows on which some designs can be judged in time, at least 5 %."""
+    from modelwright.data.split import fits_for
+
+    if budget.seconds is None or len(part.parts) > 1:
+        return 1.0
+    schema = part.schema
+    fits = fits_for(len(part), len(schema.columns), len(schema.classes), budget.seconds)
+    return round(min(1.0, max(0.05, fits / JUDGED)), 3)
 
 
 def _rivals(question: Question) -> tuple[Candidate, ...]:

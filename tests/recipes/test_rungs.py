@@ -1,0 +1,40 @@
+"""First looks: fewer folds, or a share of the rows where a budget would see few designs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from modelwright.core.problem import Budget
+from modelwright.data import Part, Question, load_part, prepare, read_table
+from modelwright.recipes.table_study import _rungs
+
+
+def _part(tmp_path: Path, n: int, seconds: float | None) -> Part:
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(rng.normal(size=(n, 6)), columns=list("abcdef"))
+    frame["y"] = np.where(frame["a"] + rng.normal(size=n) > 0, "yes", "no")
+    question = Question("y", seconds=seconds)
+    return load_part(prepare(read_table(frame, "y"), question, tmp_path / "data").dev)
+
+
+def test_small_tables_begin_with_one_repeat(tmp_path: Path) -> None:
+    assert _rungs(_part(tmp_path, 300, None), Budget(seconds=60)).fidelities == (1 / 3, 1.0)
+
+
+def test_large_tables_begin_with_one_fold(tmp_path: Path) -> None:
+    part = _part(tmp_path, 8000, 600)
+    assert len(part.parts) == 5
+    assert _rungs(part, Budget(seconds=600)).fidelities == (0.2, 1.0)
+
+
+def test_with_more_rows_than_time_a_share_of_them_is_the_full_look(tmp_path: Path) -> None:
+    part = _part(tmp_path, 15_000, 4)
+    assert len(part.parts) == 1
+    first, full = _rungs(part, Budget(seconds=4)).fidelities
+    assert 0.05 <= full < 1
+    assert first == full / 5
+    assert _rungs(part, Budget(seconds=600)).fidelities == (1.0,)
+    assert _rungs(part, Budget(trials=100)).fidelities == (1.0,)
