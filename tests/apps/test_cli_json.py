@@ -121,6 +121,11 @@ def test_predict(built: Built) -> None:
         assert abs(sum(row["shares"].values()) - 1) < 1e-5
     assert [bool(row["flags"]) for row in facts["rows"][:2]] == [True, True]
     assert facts["flagged"] == sum(bool(row["flags"]) for row in facts["rows"])
+    words = ("predict", "shop", "json_rows.csv", "--coverage", "0.9", "--json")
+    for row in call(built.folder, *words).json["rows"]:
+        check("modelwright.predict-row/1", {k: v for k, v in row.items() if k != "set"})
+        assert set(row["set"]) <= set(row["shares"])
+    assert "`set`" in DOCUMENT.read_text("utf-8")
 
 
 def test_ship_and_verify(copied: Path) -> None:

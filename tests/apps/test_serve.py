@@ -8,6 +8,7 @@ import subprocess
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,10 @@ from modelwright.families import family
 from modelwright.families.base import Examples
 from modelwright.families.inputs import inputs_of
 from modelwright.models import load_model, save_bundle
+from modelwright.models.conformal import Ranked, Sets
 from modelwright.models.crossfit import Finish
 from modelwright.models.model import Model
+from modelwright.models.row_schema import misfits
 
 ROW = {"price": 0.5, "visits": -1.0, "colour": "red"}
 
@@ -125,6 +128,7 @@ def test_what_cannot_be_read_is_told(server: str) -> None:
         ({**ROW, "prise": 1}, "does not know the column 'prise'"),
         ([ROW, {"price": 1}], "row 2: the column 'visits' is missing"),
         ({**ROW, "price": [1]}, "single value"),
+        ({**ROW, "price": 10**400}, "'price' is too large"),
         ([3], "a row is an object"),
         ([], "1 to 10,000 rows; got 0"),
         ("price", "a row is an object"),
@@ -145,6 +149,41 @@ def test_bad_requests(server: str) -> None:
     assert ask(f"{server}/nothing")[0] == 404
     assert ask(f"{server}/predict")[0] == 405
     assert ask(f"{server}/health")[0] == 200
+
+
+def test_many_unknown_columns_are_told_in_few_short_sentences(server: str, model: Model) -> None:
+    row = {**ROW, **{f"unknown column {i} " + "x" * 200: [i] for i in range(20_000)}}
+    told = misfits(model.schema, [row])
+    assert len(told) <= 20
+    assert sum("does not know" in sentence for sentence in told) == 5
+    assert max(map(len, told)) < 250
+    assert len(misfits(model.schema, [row] * 30)) == 20
+    status, found = ask(f"{server}/predict", row)
+    assert (status, found["errors"]) == (422, told)
+
+
+def test_half_of_a_surrogate_pair_is_refused(server: str) -> None:
+    for raw in (b'{"colour": "\\ud800"}', b'{"\\ud800": 1}', b'["\xed\xa0\x80"]'):
+        status, found = ask(f"{server}/predict", raw=raw)
+        assert (status, len(found["errors"])) == (422, 1)
+        assert "surrogate" in found["errors"][0]
+    assert ask(f"{server}/predict", {**ROW, "colour": "\U0001f600"})[0] == 200
+
+
+def test_a_coverage_adds_sets_of_the_labels_own_kind(model: Model) -> None:
+    schema = replace(model.schema, classes=("0", "1"))
+    ranked = Ranked.of(np.linspace(0.05, 0.95, 40))
+    sets = Sets(ranked, ranked, ())
+    sure = replace(model, schema=schema, finish=replace(model.finish, conformal=sets))
+    body = json.dumps(ROW).encode()
+    status, told = Service(sure).predict(body, {"coverage": "0.9"})
+    assert (status, told["set"]) == (200, sure.predict_set(ROW, 0.9)[0])
+    assert type(told["prediction"]) is int
+    assert all(type(label) is int for label in told["set"])
+    assert "set" not in Service(sure).predict(body, {})[1]
+    for wrong in ("90", "most", "nan"):
+        status, told = Service(sure).predict(body, {"coverage": wrong})
+        assert (status, "between 0 and 1" in told["errors"][0]) == (422, True)
 
 
 class Broken(Service):

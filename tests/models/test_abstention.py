@@ -39,6 +39,15 @@ def test_fewer_answers_have_fewer_errors() -> None:
     assert curve[9]["answered"] == pytest.approx(0.5, abs=0.01)
 
 
+def test_at_confidence_one_every_row_of_the_curve_is_answered() -> None:
+    validation, oof = binary(997)
+    rule, facts = choose_abstention(validation, oof, METRICS["accuracy"])
+    assert rule is not None
+    assert not rule.left(oof[0], 1.0).any()
+    for point in facts["curve"]:
+        assert (~rule.left(oof[0], point["answered"])).sum() >= point["rows"]
+
+
 def test_asking_is_worth_its_price() -> None:
     """With shares that mean what they say, the cheapest threshold is the cost of asking."""
     metric = costs_metric([[0, 1], [5, 0]])

@@ -79,6 +79,27 @@ def test_one_fold_has_an_interval_too_and_a_clock_that_is_over_gives_nothing() -
     assert permutation_importance(folds(), JUDGE, KEY, clock=Clock(0.0)) is None
 
 
+class Looks(Clock):
+    """A clock that is over after so many looks: five a fold, for four columns and a group."""
+
+    def __init__(self, looks: int) -> None:
+        super().__init__(None)
+        self.looks = looks
+
+    @property
+    def over(self) -> bool:
+        self.looks -= 1
+        return self.looks < 0
+
+
+def test_a_single_finished_fold_of_several_has_no_interval_and_is_not_told() -> None:
+    assert permutation_importance(folds(), JUDGE, KEY, clock=Looks(5)) is None
+    found = permutation_importance(folds(), JUDGE, KEY, clock=Looks(10))
+    assert found is not None
+    assert found.n_folds == 2
+    assert all(np.isfinite([i.low, i.high]).all() for i in found.single)
+
+
 def test_nothing_is_changed_by_an_explanation() -> None:
     given = folds(2)
     before = [fold.features.numeric.copy() for fold in given]
@@ -191,3 +212,21 @@ def test_sampling_keeps_the_folds_and_their_rows_apart() -> None:
     assert [len(f.y) for f in small] == [25] * 4
     for fold, whole in zip(small, folds(4), strict=True):
         assert set(fold.rows.tolist()) <= set(whole.rows.tolist())
+
+
+@pytest.mark.parametrize(("metric", "told"), [("log_loss", True), ("mcc", False)])
+def test_a_group_of_one_class_is_told_where_the_metric_has_a_score_there(
+    metric: str, told: bool
+) -> None:
+    kind = ColumnInfo("kind", "categorical", categories=("u", "v"))
+    schema = Schema((kind,), "y", "binary", ("no", "yes"))
+    codes = np.repeat([0, 1], 200).astype(np.int32)
+    y = np.where(codes == 0, np.arange(400) % 2, 1)
+    shares = np.where(codes == 0, np.where(y == 1, 0.9, 0.1), 0.05)
+    out = np.column_stack([1 - shares, shares])
+    rows = Features(np.empty((400, 0)), codes[:, None], np.empty((400, 0)))
+    fold = HeldOut(lambda _: out, rows, y, np.arange(400))
+    found = worst_groups(
+        fold, out, Judge(find_metric(metric, "binary"), Decision(0.5), schema), KEY
+    )
+    assert [g.words for g in found.groups] == (["kind is 'v'"] if told else [])

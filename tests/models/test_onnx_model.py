@@ -284,3 +284,19 @@ def test_the_script_predicts_alone(shipped: Any, tmp_path: Path) -> None:
     fewer = alone(folder, given="age,town\n1,Ulm\n")
     assert fewer.returncode == 1
     assert "lacks the column 'price', 'member', 'since'" in fewer.stderr
+
+
+def test_the_script_refuses_rows_that_would_shift(shipped: Any) -> None:
+    new = visits(2, seed=2).drop(columns=list(TARGETS)).to_csv(index=False)
+    head, first, second = new.splitlines()
+    plain = alone(shipped[0], given=new)
+    blank = alone(shipped[0], given="\n".join([head, first, "", " ", second, ""]))
+    assert (blank.returncode, blank.stdout) == (0, plain.stdout), blank.stderr
+    for wrong, n in ((f"9,{first}", 6), (first.rpartition(",")[0], 4)):
+        done = alone(shipped[0], given=f"{head}\n{wrong}\n")
+        assert done.returncode == 1
+        assert f"row 2 has {n} cells, expected 5" in done.stderr
+    name = head.split(",")[0]
+    done = alone(shipped[0], given=f"{head},{name}\n{first},1\n")
+    assert done.returncode == 1
+    assert f"more than one column called '{name}'" in done.stderr

@@ -14,9 +14,15 @@ import pytest
 import modelwright as mw
 from modelwright.core.errors import InputError
 from modelwright.policy import RulePolicy
-from modelwright.readers.explained import explained_lines, explained_sections, read_explanation
+from modelwright.readers.explained import (
+    explained_lines,
+    explained_sections,
+    present_explanation,
+    read_explanation,
+)
 from modelwright.readers.question_page import question_lines, question_page
 from modelwright.readers.report import report_html
+from modelwright.readers.runs import RunFolder
 from modelwright.recipes.explaining import explain_quickly, explain_winner
 from modelwright.recipes.question import Question
 from modelwright.recipes.questioning import question_facts
@@ -83,6 +89,33 @@ def test_it_is_kept_and_drawn(built: mw.BuildResult, facts: dict[str, Any]) -> N
     lines = explained_lines(built.run, built.record)
     assert any("x: " in line for line in lines)
     assert any("not told, " in line and "needed" in line for line in lines)
+
+
+def test_an_explanation_of_another_winner_is_not_drawn(
+    built: mw.BuildResult, facts: dict[str, Any], tmp_path: Path
+) -> None:
+    stale = RunFolder(tmp_path)
+    (tmp_path / "explanation.json").write_text(json.dumps(facts | {"candidate": "another"}))
+    assert "How the answer changes" not in explained_sections(stale, built.record)
+    assert "Not computed yet: importance" in explained_sections(stale, built.record)
+    assert not any("x: " in line for line in explained_lines(stale, built.record))
+    assert present_explanation(built.run, built.record) == facts
+
+
+def test_rows_that_were_dropped_are_not_counted_and_that_is_told(
+    built: mw.BuildResult, facts: dict[str, Any], tmp_path: Path
+) -> None:
+    assert facts["rows_dropped"] is False
+    data = frame(160)
+    data.loc[:3, "y"] = None
+    data.loc[4:9, "y"] = np.where(data.loc[4:9, "y"] == "yes", "no", "yes")
+    other = mw.build(data, "y", budget=2, workspace=tmp_path, policy=FAST, slots=0)
+    found = explain_winner(other.run, other.record, seconds=30.0, full=False)
+    assert found is not None
+    assert found["rows_dropped"] is True
+    told = "\n".join(explained_lines(other.run, other.record))
+    assert "counted without the rows that were dropped" in told
+    assert "the first row is 1" not in told
 
 
 def test_without_time_the_parts_are_named_as_missing(built: mw.BuildResult, tmp_path: Path) -> None:
@@ -154,6 +187,17 @@ def test_a_bad_question_is_questioned(tmp_path: Path) -> None:
     assert not re.search(r"https?://|<script", page)
     assert all(p["sentence"] in "\n".join(lines) for p in found["points"])
     assert found["points"][0]["level"] == "warning"
+
+
+def test_rows_without_a_date_are_in_no_quarter(tmp_path: Path) -> None:
+    data = frame(400)
+    data["when"] = pd.date_range("2024-01-01", periods=400, freq="D")
+    data["y"] = np.where(np.arange(400) < 200, "no", "yes")
+    data.loc[350:, ["when", "y"]] = [None, "no"]  # once the last quarter was half of these
+    (point,) = about(points(data, tmp_path), "time")
+    assert "'yes': 0.0% of the first quarter, 100.0% of the last" in point["sentence"]
+    data.loc[7:, "when"] = None
+    assert about(points(data, tmp_path, metric="accuracy"), "time") == []
 
 
 def test_an_unknown_protected_column_is_refused(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from modelwright.apps.words import emit_json, say, table
 from modelwright.core.errors import InputError, ModelwrightError
 from modelwright.core.record import Record
 from modelwright.readers.explain import explain_candidate, explain_run, find_outcome
-from modelwright.readers.explained import explained_lines, read_explanation
+from modelwright.readers.explained import explained_lines, present_explanation
 from modelwright.readers.leaderboard import as_csv, leaderboard
 from modelwright.readers.price import price_of_glass
 from modelwright.readers.runs import RunFolder, all_runs, find_run, process_of, read_record
@@ -142,8 +142,9 @@ def explain(
         lines = explain_candidate(record, found)
     if as_json:
         about = None if found is None else found.trial.candidate.id
+        facts = present_explanation(run, record) or None
         emit_json({"schema": "modelwright.explain/2", "run": run.name, "candidate": about,
-                   "lines": lines, "explanation": read_explanation(run)})  # fmt: skip
+                   "lines": lines, "explanation": facts})  # fmt: skip
     else:
         say("\n".join(lines))
     return 0

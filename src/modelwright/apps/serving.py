@@ -23,6 +23,7 @@ from modelwright.apps.using import answer_row, model_folder
 from modelwright.apps.words import note, say
 from modelwright.core.errors import InputError, ModelwrightError
 from modelwright.core.version import VERSION
+from modelwright.models.conformal import check_coverage
 from modelwright.models.row_schema import misfits, row_schema
 
 if TYPE_CHECKING:
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
 MAX_BYTES = 10_000_000
 MAX_ROWS = 10_000
 _PATIENCE = 5  # times the largest body
-_FEW = 50  # rows that are answered at once; more go to a thread, so that /health still answers
 Abstain = float | Literal["auto"] | None
 
 
@@ -44,7 +44,8 @@ class Service:
     """What the app answers with: a model and how it was asked to behave.
 
     `abstain` and `strict` are what a request gets that does not ask otherwise in its query, as
-    `?abstain=0.8&strict=1`. A strict request is refused when any of its rows has a flag.
+    `?abstain=0.8&strict=1`. A strict request is refused when any of its rows has a flag. With
+    `?coverage=0.9` each answer also has an interval or a set.
     """
 
     model: Model
@@ -58,6 +59,9 @@ class Service:
         """Status and content for one request."""
         try:
             asked = json.loads(body)
+            json.dumps(asked, ensure_ascii=False).encode()  # else an answer could not repeat it
+        except UnicodeEncodeError:
+            return 422, _errors("a text has half of a surrogate pair; send texts as valid Unicode.")
         except (ValueError, RecursionError) as error:
             return 400, _errors(f"the body is no JSON: {error}.")
         single = not isinstance(asked, list)
@@ -65,11 +69,11 @@ class Service:
         if not rows or len(rows) > MAX_ROWS:
             return 422, _errors(f"a request has 1 to {MAX_ROWS:,} rows; got {len(rows):,}.")
         try:
-            abstain, strict = self._wishes(query)
+            abstain, strict, coverage = self._wishes(query)
             wrong = misfits(self.model.schema, rows)
             if wrong:
                 return 422, _errors(*wrong)
-            answers = self.model.answer(rows, abstain)
+            answers = self.model.answer(rows, abstain, coverage=coverage)
         except InputError as error:
             return 422, _errors(str(error))
         flags = [f"row {i}: {w}" for i, told in enumerate(answers.flags, 1) for w in told]
@@ -79,13 +83,16 @@ class Service:
         told = [answer_row(self.model, answers, i) for i in range(len(rows))]
         return 200, told[0] if single else {"rows": told}
 
-    def _wishes(self, query: Mapping[str, str]) -> tuple[Abstain, bool]:
-        unknown = [name for name in query if name not in ("abstain", "strict")]
+    def _wishes(self, query: Mapping[str, str]) -> tuple[Abstain, bool, float | None]:
+        unknown = [name for name in query if name not in ("abstain", "strict", "coverage")]
         if unknown:
-            raise InputError(f"the query knows 'abstain' and 'strict'; got {unknown[0]!r}.")
+            raise InputError(
+                f"the query knows 'abstain', 'strict' and 'coverage'; got {unknown[0]!r}."
+            )
         strict = query.get("strict", "1" if self.strict else "0").lower() in ("1", "true", "yes")
         text = query.get("abstain")
-        return (self.abstain if text is None else confidence(text)), strict
+        abstain = self.abstain if text is None else confidence(text)
+        return abstain, strict, _coverage(query.get("coverage"))
 
     def health(self) -> dict[str, Any]:
         """That it runs, and what it serves."""
@@ -121,6 +128,17 @@ def confidence(text: str | None) -> Abstain:
     return share
 
 
+def _coverage(text: str | None) -> float | None:
+    if text is None:
+        return None
+    try:
+        share = float(text)
+    except ValueError:
+        raise InputError(f"a coverage lies between 0 and 1, such as 0.9; got {text!r}.") from None
+    check_coverage(share)
+    return share
+
+
 def make_app(service: Service) -> Starlette:
     """The web app, for any ASGI server."""
     from starlette.applications import Starlette
@@ -135,9 +153,9 @@ def make_app(service: Service) -> Starlette:
         if body is None:
             return _json(413, _errors(f"a body has at most {service.max_bytes:,} bytes."))
         query = dict(request.query_params)
-        if len(body) < 1000 * _FEW:
-            return _json(*service.predict(body, query))
-        return _json(*await run_in_threadpool(service.predict, body, query))
+        # In a thread, however short the body: thousands of rows fit into little, and /health is to
+        # answer meanwhile.
+        return await run_in_threadpool(lambda: _json(*service.predict(body, query)))
 
     async def health(_: Request) -> Response:
         return _json(200, service.health())

@@ -106,7 +106,7 @@ def answer_row(model: Any, answers: Any, i: int) -> dict[str, Any]:
     if answers.intervals is not None:
         more["interval"] = [float(end) for end in answers.intervals[i]]
     if answers.sets is not None:
-        more["set"] = [str(label) for label in answers.sets[i]]
+        more["set"] = list(answers.sets[i])
     return {
         "row": i + 1,
         "prediction": None if left else value.item() if hasattr(value, "item") else value,
@@ -142,7 +142,7 @@ def _sure(row: Mapping[str, Any]) -> dict[str, Any]:
     """An interval as two columns, a set as one."""
     if "interval" in row:
         return {"low": row["interval"][0], "high": row["interval"][1]}
-    return {"set": " | ".join(row["set"])} if "set" in row else {}
+    return {"set": " | ".join(map(str, row["set"]))} if "set" in row else {}
 
 
 def _explained(found: Mapping[str, Any] | None) -> dict[str, Any]:

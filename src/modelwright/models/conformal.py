@@ -66,7 +66,10 @@ class Ranked:
             keep = np.unique(np.append(even, np.arange(len(value) - tail, len(value))))
             value, share = value[keep], share[keep]
         # Shares are rounded down and scores up: a coverage is never lost by writing them shortly.
-        told = tuple(_up(x) for x in value), tuple(float(f"{x - 5e-8:.7f}") for x in share[:-1])
+        told = (
+            tuple(rounded_up(x) for x in value),
+            tuple(float(f"{x - 5e-8:.7f}") for x in share[:-1]),
+        )
         told = told[0], (*told[1], *(1.0 for _ in share[-1:]))
         return cls(*told, float(len(scores) if n is None else n))
 
@@ -273,7 +276,7 @@ def check_coverage(coverage: float) -> None:
         raise InputError(f"a coverage lies between 0 and 1, such as 0.9; got {coverage!r}.")
 
 
-def _up(x: float) -> float:
+def rounded_up(x: float) -> float:
     """The next number of seven digits that is not below `x`."""
     short = float(f"{x:.7g}")
     return short if short >= x else float(f"{x + abs(x) * 5e-7:.7g}")

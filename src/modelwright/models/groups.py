@@ -17,6 +17,7 @@ from modelwright.data.schema import Features, Schema
 from modelwright.models.held_out import HeldOut, Judge
 
 MIN_ROWS, MIN_SHARE = 30, 0.01
+PER_ROW = ("log_loss", "brier", "accuracy")  # means over rows: a single class has a score too
 Mask = npt.NDArray[np.bool_]
 
 
@@ -56,13 +57,15 @@ def worst_groups(
     rng = np.random.default_rng(key.seed(128))
     overall = judge.loss(fold, out)
     least = max(MIN_ROWS, int(MIN_SHARE * len(fold.y)))
+    by_row = judge.metric.name in PER_ROW or bool(judge.metric.costs)
+    by_row = by_row or judge.schema.task == "regression"
     found: list[tuple[float, str, npt.NDArray[np.intp]]] = []
     for words, mask in groups_of(fold.features, judge.schema):
         rows = np.flatnonzero(mask)
         if len(rows) < least or len(rows) > len(mask) - least:
             continue
-        if judge.schema.task != "regression" and len(np.unique(fold.y[rows])) < 2:
-            continue  # a ranking of a single class has no score
+        if not by_row and len(np.unique(fold.y[rows])) < 2:
+            continue  # rankings, and what sets class against class, have no score there
         found.append((judge.loss(fold.take(rows), out[rows]), words, rows))
     found.sort(key=lambda item: -item[0])
     sign = -1.0 if judge.metric.direction == "maximise" else 1.0

@@ -57,9 +57,10 @@ def permutation_importance(
     """Importances on rows that the models did not see (Breiman 2001; Fisher et al. 2019).
 
     The unit of the interval is the fold (its repeats are averaged first), widened by `overlap` as
-    scores over folds are. Folds that `clock` leaves no time for are not counted; None when not even
-    one was done. A column that others stand in for looks unimportant alone: columns that tell one
-    another (`models.association`) are also shuffled together. Shuffles are random by `key`.
+    scores over folds are. Folds that `clock` leaves no time for are not counted; None when fewer
+    than two units are left, which have no interval. A column that others stand in for looks
+    unimportant alone: columns that tell one another (`models.association`) are also shuffled
+    together. Shuffles are random by `key`.
     """
     clock = clock or Clock(None)
     schema = judge.schema
@@ -81,6 +82,8 @@ def permutation_importance(
         return None
     done = 1 + max(repeat for _, repeat in grown)
     units = sorted({unit for unit, _ in grown})
+    if len(units) < 2:
+        return None
     means = np.array([
         np.mean([row for (u, _), row in grown.items() if u == unit], axis=0) for unit in units
     ])  # fmt: skip

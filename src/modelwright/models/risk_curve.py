@@ -14,7 +14,7 @@ import numpy as np
 from modelwright.core.problem import Limit
 from modelwright.families.base import FloatArray
 from modelwright.models.abstention import Abstention
-from modelwright.models.conformal import Conformal, Intervals
+from modelwright.models.conformal import Conformal, Intervals, rounded_up
 from modelwright.models.crossfit import Validation, crossed_labels
 from modelwright.models.metrics import Metric, score_predictions
 
@@ -87,7 +87,7 @@ def _curve(
         score = score_predictions(metric, y[:end], out[:end], w[:end], given)
         points.append({
             "answered": round(float(total[end - 1] / total[-1]), 5),
-            "doubt": float(f"{doubt[end - 1]:.6g}"),
+            "doubt": rounded_up(float(doubt[end - 1])),  # that row is answered
             "risk": float(f"{np.average(risk[:end], weights=w[:end]):.6g}"),
             "score": float(f"{score:.6g}") if math.isfinite(score) else None,
             "rows": end,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 from modelwright.core.errors import did_you_mean
@@ -11,6 +12,9 @@ from modelwright.data.columns import ColumnInfo
 from modelwright.data.schema import Schema
 
 _MAX_TOLD = 20
+_MAX_UNKNOWN = 5  # unknown columns told of a row; each is compared with the known ones
+_MAX_NAME = 80
+_LARGEST = 10**308  # of whole numbers; larger ones are no floats
 
 
 def row_schema(schema: Schema) -> dict[str, Any]:
@@ -67,16 +71,17 @@ def _values(info: ColumnInfo) -> list[Any]:
 def misfits(schema: Schema, rows: Sequence[Any]) -> list[str]:
     """Why rows cannot be read at all: unknown or missing columns, cells that are no single value.
 
-    At most 20 sentences; each names the row from 1 on when there are several.
+    At most 20 sentences, five of them on unknown columns of the same row; each names the row from
+    1 on when there are several.
     """
     needed = [c.name for c in schema.columns]
-    known = {*needed, *schema.ignored, schema.target}
+    wanted, known = set(needed), {*needed, *schema.ignored, schema.target}
     out: list[str] = []
     for i, row in enumerate(rows, 1):
         where = f"row {i}: " if len(rows) > 1 else ""
         if not isinstance(row, Mapping):
             out.append(f"{where}a row is an object from column to cell; got {_short(row)}.")
-        elif not known.issuperset(row) or not row.keys() >= set(needed) or _odd(row):
+        elif not known.issuperset(row) or not row.keys() >= wanted or _odd(row):
             out += [where + words for words in _misfit(row, needed, known)]
         if len(out) >= _MAX_TOLD:
             break
@@ -84,24 +89,32 @@ def misfits(schema: Schema, rows: Sequence[Any]) -> list[str]:
 
 
 def _odd(row: Mapping[str, Any]) -> bool:
-    return any(type(cell) in (list, dict) for cell in row.values())
+    return any(type(cell) in (list, dict) or _huge(cell) for cell in row.values())
+
+
+def _huge(cell: Any) -> bool:
+    return type(cell) is int and not -_LARGEST <= cell <= _LARGEST
 
 
 def _misfit(row: Mapping[str, Any], needed: Sequence[str], known: set[str]) -> list[str]:
     missing = [name for name in needed if name not in row]
-    out = [f"the column {name!r} is missing." for name in missing]
-    for name in row:
-        if name not in known:
-            hint = did_you_mean(name, missing or needed)
-            out.append(f"the model does not know the column {_short(name)}.{hint}")
+    out = [f"the column {name!r} is missing." for name in missing[:_MAX_TOLD]]
+    for name in islice((name for name in row if name not in known), _MAX_UNKNOWN):
+        hint = did_you_mean(name[:_MAX_NAME], missing or needed)
+        out.append(f"the model does not know the column {_short(name)}.{hint}")
     for name, cell in row.items():
+        if len(out) >= _MAX_TOLD:
+            break
         if isinstance(cell, (list, dict)):
-            out.append(f"the cell of {name!r} is to be a single value; got {_short(cell)}.")
+            words = f"the cell of {_short(name)} is to be a single value; got {_short(cell)}."
+            out.append(words)
+        elif _huge(cell):
+            out.append(f"the cell of {_short(name)} is too large for a number; at most 1e308.")
         elif isinstance(cell, float) and math.isinf(cell):
-            out.append(f"the cell of {name!r} is infinite; leave it out with null.")
+            out.append(f"the cell of {_short(name)} is infinite; leave it out with null.")
     return out
 
 
 def _short(value: Any) -> str:
-    text = repr(value)
+    text = repr(value[:_MAX_NAME] if isinstance(value, str) else value)
     return text if len(text) <= 60 else text[:57] + "..."

@@ -154,9 +154,12 @@ def read_csv(lines: Iterable[str], needed: list[str]) -> Iterator[dict[str, str]
         names = [name.strip() for name in next(csv.reader([head]), [])]
         missing = ", ".join(repr(n) for n in needed if n not in names)
         sys.exit(f"predict.py: the file lacks the column {missing}.")
+    twice = ", ".join(repr(n) for n in needed if names.count(n) > 1)
+    if twice:
+        sys.exit(f"predict.py: the file has more than one column called {twice}; rename them.")
     for line, cells in enumerate(csv.reader(lines, delimiter=separator), 2):
-        if len(cells) < len(names):
-            if not any(cells):
+        if len(cells) != len(names):
+            if len(cells) < 2 and not "".join(cells).strip():  # an empty line
                 continue
             sys.exit(f"predict.py: row {line} has {len(cells)} cells, expected {len(names)}.")
         yield dict(zip(names, cells))  # noqa: B905 (any Python 3)

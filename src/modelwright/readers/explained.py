@@ -32,19 +32,33 @@ def read_explanation(run: RunFolder, candidate: str | None = None) -> dict[str, 
     return facts
 
 
+def present_explanation(run: RunFolder, record: Record) -> dict[str, Any]:
+    """The run's explanation where it is of the present winner, or says why it failed; else empty.
+
+    A run that went on may have another winner than the one that was explained.
+    """
+    facts = read_explanation(run) or {}
+    view = record.view
+    best = None if view.champion is None else view.outcome(view.champion)
+    if best is None or best.trial.by == "yours":  # then the best of ours is shipped
+        best = next((o for o in view.best(view.n_ranked()) if o.trial.by != "yours"), None)
+    present = None if best is None else best.trial.candidate.id
+    return facts if facts.get("candidate") in ("", present) else {}
+
+
 def explained_sections(run: RunFolder, record: Record) -> str:
     """The report's parts that explain the winner; what was not computed is named with its command.
 
     The importance of design choices comes from the record itself.
     """
-    facts = read_explanation(run) or {}
+    facts = present_explanation(run, record)
     parts = [
         _importance(facts.get("importance"), str(facts.get("metric", ""))),
         _dependence(facts.get("dependence") or ()),
         section("Would more data help?", _learning(facts.get("learning"))),
         section("Where the model does worst", _groups(facts.get("groups"), facts)),
-        section(_doubtful_title(facts.get("doubtful")), _doubtful(facts.get("doubtful"))),
-        section("What the data hardly cover", _coverage(facts.get("coverage"))),
+        section(_doubtful_title(facts.get("doubtful")), _doubtful(facts.get("doubtful"), facts)),
+        section("What the data hardly cover", _coverage(facts.get("coverage"), facts)),
         section("Which design choices mattered", _choices(record.view)),
         _skipped(facts, run),
     ]
@@ -53,7 +67,7 @@ def explained_sections(run: RunFolder, record: Record) -> str:
 
 def explained_lines(run: RunFolder, record: Record) -> list[str]:
     """The same in plain sentences, for the terminal."""
-    facts = read_explanation(run) or {}
+    facts = present_explanation(run, record)
     lines: list[str] = []
     importance = facts.get("importance")
     if importance:
@@ -68,12 +82,12 @@ def explained_lines(run: RunFolder, record: Record) -> list[str]:
     if facts.get("learning"):
         lines.append(facts["learning"]["sentence"])
     lines += group_lines(facts.get("groups"), facts)
-    lines += doubtful_lines(facts.get("doubtful"))
+    lines += doubtful_lines(facts.get("doubtful"), facts)
     coverage = facts.get("coverage")
     if coverage:
         lines += [f"Thin: {line}." for kind in ("rare", "pairs", "ends") for line in
                   coverage[kind][:3]]  # fmt: skip
-        lines += _lonely(coverage)
+        lines += _lonely(coverage, facts)
     lines += choice_lines(record.view)
     if facts.get("skipped"):
         lines.append(f"Not computed: {', '.join(facts['skipped'])}; see 'explain --full'.")
@@ -171,7 +185,7 @@ def _groups(found: Facts | None, facts: Facts) -> str:
     return paragraph(lines[0]) + bullets(lines[1:]) + paragraph(more, "soft")
 
 
-def doubtful_lines(found: Facts | None) -> list[str]:
+def doubtful_lines(found: Facts | None, facts: Facts) -> list[str]:
     """How many labels look wrong, which, and where they stand."""
     if not found:
         return []
@@ -185,19 +199,25 @@ def doubtful_lines(found: Facts | None) -> list[str]:
     listed = ", ".join(map(str, rows[:15])) + (" ..." if len(rows) > 15 else "")
     if share > HARD:
         head += ", so many that the question is hard rather than the labels wrong"
-    lines = [f"{head}; the clearest are data rows {listed} (the first row is 1)."]
+    lines = [f"{head}; the clearest are data rows {listed} ({_counted(facts)})."]
     lines += [
         f"  called {a!r}, looks like {b!r}: {count}" for a, b, count in found.get("pairs", ())
     ]
     return lines
 
 
+def _counted(facts: Facts) -> str:
+    if facts.get("rows_dropped"):
+        return "counted without the rows that were dropped"
+    return "the first row is 1"
+
+
 def _doubtful_title(found: Facts | None) -> str:
     return "Values that look wrong" if found and "pairs" not in found else "Labels that look wrong"
 
 
-def _doubtful(found: Facts | None) -> str:
-    lines = [line.strip() for line in doubtful_lines(found)]
+def _doubtful(found: Facts | None, facts: Facts) -> str:
+    lines = [line.strip() for line in doubtful_lines(found, facts)]
     if not lines or found is None:
         return ""
     more = (
@@ -213,21 +233,21 @@ def _doubtful(found: Facts | None) -> str:
     return paragraph(lines[0]) + bullets(lines[1:]) + tail
 
 
-def _lonely(found: Facts) -> list[str]:
+def _lonely(found: Facts, facts: Facts) -> list[str]:
     if not found["n_lonely"]:
         return []
     listed = ", ".join(map(str, found["lonely"][:15]))
     more = " ..." if found["n_lonely"] > 15 else ""
     return [
         f"{found['n_lonely']} rows ({found['share_lonely']:.1%} of those looked at) lie far from "
-        f"all others: data rows {listed}{more}."
+        f"all others: data rows {listed}{more} ({_counted(facts)})."
     ]
 
 
-def _coverage(found: Facts | None) -> str:
+def _coverage(found: Facts | None, facts: Facts) -> str:
     if not found:
         return ""
-    lines = [*found["rare"], *found["pairs"], *found["ends"], *_lonely(found)]
+    lines = [*found["rare"], *found["pairs"], *found["ends"], *_lonely(found, facts)]
     if not lines:
         return paragraph("No rare category, empty combination, thin end or lonely row was found.")
     words = f"Of {found['n_rows']} rows; the model has hardly learned anything here:"

@@ -10,7 +10,7 @@ from typing import Any
 from modelwright.core.record import Record
 from modelwright.core.view import Outcome
 from modelwright.readers.explain import explain_run
-from modelwright.readers.explained import explained_sections, read_explanation
+from modelwright.readers.explained import explained_sections, present_explanation
 from modelwright.readers.leaderboard import (
     described,
     family_of,
@@ -176,7 +176,7 @@ def _look(record: Record, run: RunFolder) -> str:
     if "confusion" in look:
         picture = matrix_picture(look["labels"], look["confusion"])
         body += figure(picture, "Sealed rows by true class (down) and answer (across).")
-    if (read_explanation(run) or {}).get("importance"):  # told there over folds, with intervals
+    if present_explanation(run, record).get("importance"):  # told there over folds, with intervals
         return section("The sealed part", body)
     shown = [(name, value) for name, value in look.get("importance", [])[:15]]
     title = f"loss of {look['metric']} when a column is shuffled"

@@ -18,7 +18,7 @@ from modelwright.core.errors import InputError
 from modelwright.core.keys import Key
 from modelwright.core.record import Record
 from modelwright.readers.explained import EXPLANATION, SCHEMA, read_explanation
-from modelwright.readers.runs import RunFolder
+from modelwright.readers.runs import RunFolder, settings_of
 from modelwright.recipes.closing import winner
 from modelwright.recipes.held_out import Finished, finished, held_out_folds, out_of_fold
 
@@ -70,7 +70,7 @@ def explain_winner(
     goal = record.view.goals[0]
     facts: dict[str, Any] = {
         "schema": SCHEMA, "candidate": candidate, "full": full, "metric": goal.metric,
-        "direction": goal.direction, "skipped": [],
+        "direction": goal.direction, "rows_dropped": _dropped(record), "skipped": [],
     }  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
         _compute(done, run, facts, Clock(seconds), Path(folder))
@@ -79,6 +79,12 @@ def explain_winner(
     (run.path / EXPLANATION).write_text(text + "\n", "utf-8")
     made: dict[str, Any] = json.loads(text)
     return made
+
+
+def _dropped(record: Record) -> bool:
+    """Whether rows of the file were left out before they were numbered, by the plan's notes."""
+    notes = settings_of(record).get("notes", ())
+    return any("dropped" in note and "test rows" not in note for note in notes)
 
 
 def _compute(

@@ -15,6 +15,7 @@ from modelwright.recipes.points import Asked, Level, Point
 
 MAX_ROWS = 50_000
 FIT_ROWS = 4000
+MIN_DATES = 8  # with fewer, quarters tell nothing
 
 
 def data_points(asked: Asked) -> Iterator[Point]:
@@ -38,8 +39,11 @@ def _times(asked: Asked) -> Iterator[Point]:
     y = np.asarray(asked.target.y, float)
     for info in asked.part.schema.dates:
         seconds = asked.table.frame[info.name].to_numpy(dtype="datetime64[s]")
-        order = np.argsort(seconds, kind="stable")
-        quarter = max(1, len(order) // 4)
+        there = np.flatnonzero(~np.isnat(seconds))
+        if len(there) < MIN_DATES:
+            continue
+        order = there[np.argsort(seconds[there], kind="stable")]
+        quarter = len(order) // 4
         first, last = y[order[:quarter]], y[order[-quarter:]]
         yield Point(
             "time", "hint",
