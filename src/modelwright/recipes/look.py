@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import time
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 IMPORTANCE_ROWS = 500  # shuffling columns is done on that many sealed rows at most
 IMPORTANCE_COLUMNS = 60
+LATE = 0.2  # of what is left of the budget, at most for shuffling
 
 
 def look_at_sealed(
@@ -34,8 +36,12 @@ def look_at_sealed(
     policy: Policy,
     outcome: Outcome,
     store: FileStore,
+    until: float | None = None,
 ) -> None:
     """Scores the winner on the sealed rows, once, and appends a `look` row.
+
+    Which columns matter is told with it, unless that would take long beside what is left `until`
+    then (in `time.monotonic()`).
 
     Looked at is the mean of the models that the folds of the development rows left: none of them
     saw a sealed row, and no further fit has to be paid for. Nothing is done when there is no sealed
@@ -56,13 +62,17 @@ def look_at_sealed(
         body = {"action": "look", "candidate": candidate, **asdict(ruling)}
         append(ledger, name, record, [("ruling", body)])
         return
-    facts = _measure(record, models, sealed, finished(run, record, outcome).finish)
+    facts = _measure(record, models, sealed, finished(run, record, outcome).finish, until)
     count = len(record.looks) + 1
     append(ledger, name, record, [("look", {"candidate": candidate, "number": count, **facts})])
 
 
 def _measure(
-    record: Record, models: Sequence[tuple[Path, float]], sealed: Path, finish: Finish
+    record: Record,
+    models: Sequence[tuple[Path, float]],
+    sealed: Path,
+    finish: Finish,
+    until: float | None,
 ) -> dict[str, Any]:
     import numpy as np
 
@@ -80,7 +90,9 @@ def _measure(
         model = load_model(bundle)
     examples = examples_of(part, metric.loss)
     y, w = np.asarray(examples.y), examples.weights
+    began = time.monotonic()
     out = model.combined(examples.X)
+    each = (time.monotonic() - began) / len(y)
     labels = None if part.schema.task == "regression" else finish.decision.labels(out)
 
     def score(rows: Any) -> float:
@@ -99,10 +111,12 @@ def _measure(
     if held is not None:
         what = "intervals" if labels is None else "sets"
         sentence += f" Its {what} of 90 % coverage held {held:.1%} of them."
+    shuffles = each * min(len(y), IMPORTANCE_ROWS) * (1 + len(part.schema.columns))
+    late = until is not None and shuffles > LATE * (until - time.monotonic())
     facts: dict[str, Any] = {
         "metric": metric.name, "score": found.estimate, "interval": [found.low, found.high],
         "n_rows": len(y), "sentence": sentence,
-        "importance": _importance(model, part, metric, key), "held": held,
+        "importance": [] if late else _importance(model, part, metric, key), "held": held,
     }  # fmt: skip
     if labels is not None:
         n = len(part.schema.classes)

@@ -78,7 +78,7 @@ def ship_winner(
         body = {"action": "ship", "candidate": best.trial.candidate.id, **asdict(ruling)}
         append(ledger, name, record, [("ruling", body)])
         return None
-    look_at_sealed(run, record, ledger, policy, best, store)
+    look_at_sealed(run, record, ledger, policy, best, store, until)
     return write_model(run, record, ledger, best, parts, run.model_path, until)
 
 
