@@ -357,6 +357,14 @@ def test_words_and_pictures(space: Space, seed: int) -> None:
     assert space.draw(a).isascii()
 
 
+def test_a_bound_written_as_a_whole_number_is_the_same_bound() -> None:
+    whole, point = (
+        Annotated[float, Interval(ge=-1, le=1)],
+        Annotated[float, Interval(ge=-1.0, le=1.0)],
+    )
+    assert Space(whole).hash == Space(point).hash
+
+
 @each
 def test_hashes_are_stable_and_distinct(space: Space) -> None:
     again = Space(space.kind, max_depth=space.max_depth)

@@ -94,12 +94,14 @@ class _Writer:
 
 def _number(node: Number) -> dict[str, Any]:
     scale = {"x-scale": "log"} if node.log else {}
+    # typing keeps one of two equal annotations, so that a bound of 1 may come back as 1.0.
+    plain: Any = int if node.whole else float
     if node.grid and node.n <= LISTED:
-        return {"enum": list(node.grid), **scale}
+        return {"enum": [plain(x) for x in node.grid], **scale}
     body: dict[str, Any] = {
         "type": "integer" if node.whole else "number",
-        "minimum": node.low,
-        "maximum": node.high,
+        "minimum": plain(node.low),
+        "maximum": plain(node.high),
     }
     if node.multiple and node.multiple != 1:
         body["multipleOf" if node.whole else "x-multiple-of"] = node.multiple
