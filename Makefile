@@ -14,7 +14,7 @@ demo: .venv/ready
 	$(BIN)/modelwright demo
 
 test: .venv/ready
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: .venv/ready
 	$(BIN)/ruff check src tests benchmarks
