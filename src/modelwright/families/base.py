@@ -242,6 +242,18 @@ def weighted_quantile(values: FloatArray, weights: FloatArray, level: float) -> 
     return float(values[order][np.searchsorted(total, total[-1] * level)])
 
 
+def found_rounds(design: Family, examples: Examples, threads: int, seed: int) -> int:
+    """How many rounds a boosted design needs: the best ones on a tenth that is set aside."""
+    part, held = inner_split(examples, seed)
+    return design.fit(part, threads=threads, seed=seed, validation=held).rounds or 1
+
+
+def nothing_to_learn(examples: Examples) -> bool:
+    """True without any column, or with rows of one class only."""
+    columns = examples.X.numeric.shape[1] + len(examples.X.levels)
+    return columns == 0 or (examples.n_classes > 0 and len(present_classes(examples)) < 2)
+
+
 def weighted_median(values: FloatArray, weights: FloatArray) -> float:
     """The smallest value with half of the weight at or below it."""
     return weighted_quantile(values, weights, 0.5)

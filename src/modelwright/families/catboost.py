@@ -17,7 +17,7 @@ from modelwright.families.base import (
     FloatArray,
     Inputs,
     IntArray,
-    inner_split,
+    found_rounds,
     present_classes,
     read_fitted,
     spread,
@@ -81,8 +81,7 @@ class CatBoost:
         if _nothing_to_learn(examples):
             return Dummy().fit(examples)
         if rounds is None and validation is None:
-            part, held = inner_split(examples, seed)
-            rounds = self.fit(part, threads=threads, seed=seed, validation=held).rounds or 1
+            rounds = found_rounds(self, examples, threads, seed)
         classes = present_classes(examples) if examples.n_classes else np.zeros(0, np.int64)
         model = self._model(examples, classes, threads, seed, rounds)
         held_out = _known(validation, classes) if validation is not None and not rounds else None

@@ -16,8 +16,8 @@ from modelwright.families.base import (
     Inputs,
     IntArray,
     both_classes,
-    inner_split,
-    present_classes,
+    found_rounds,
+    nothing_to_learn,
     read_fitted,
     softmax,
     weighted_quantile,
@@ -90,12 +90,10 @@ class GlassBox:
         Rows and columns of each tree are drawn from `seed`. With a single class, or no column, the
         answer is the constant one.
         """
-        columns = examples.X.numeric.shape[1] + len(examples.X.levels)
-        if not columns or (examples.n_classes and len(present_classes(examples)) < 2):
+        if nothing_to_learn(examples):
             return Dummy().fit(examples)
         if rounds is None and validation is None:
-            part, held = inner_split(examples, seed)
-            rounds = self.fit(part, threads=threads, seed=seed, validation=held).rounds or 1
+            rounds = found_rounds(self, examples, threads, seed)
         bins = Bins.fit(examples.X, self.bins, self.min_leaf)
         places = bins.apply(examples.X)
         booster, best = self._trees(examples, bins, places, threads, seed, validation, rounds)
@@ -105,7 +103,7 @@ class GlassBox:
         engine = _Engine(booster, counts, max(1, examples.n_classes if _multi(examples) else 1))
         base, values = engine.tables(bins, best)
         pairs = Pairs.none(len(counts), engine.k)
-        if self.pairs and columns > 1 and examples.loss == "squared":
+        if self.pairs and len(bins.sizes) > 1 and examples.loss == "squared":
             pairs, moved = self._pairs(examples, bins, cells, (base, values), best)
             engine = replace(engine, moved=moved - values)
             values = moved

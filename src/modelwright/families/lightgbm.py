@@ -18,8 +18,8 @@ from modelwright.families.base import (
     Inputs,
     Task,
     both_classes,
-    inner_split,
-    present_classes,
+    found_rounds,
+    nothing_to_learn,
     read_fitted,
     weighted_quantile,
     write_fitted,
@@ -83,11 +83,10 @@ class LightGbm:
         """
         import lightgbm
 
-        if _nothing_to_learn(examples):
+        if nothing_to_learn(examples):
             return Dummy().fit(examples)
         if rounds is None and validation is None:
-            part, held = inner_split(examples, seed)
-            rounds = self.fit(part, threads=threads, seed=seed, validation=held).rounds or 1
+            rounds = found_rounds(self, examples, threads, seed)
         factors = class_factors(examples, self.balance)
         examples = weighted_by(examples, factors)
         validation = None if validation is None else weighted_by(validation, factors)
@@ -204,11 +203,6 @@ def _move(booster: Any, constants: Iterable[float]) -> None:
         for leaf in range(tree["num_leaves"]):
             there = booster.get_leaf_output(number, leaf)
             booster.set_leaf_output(number, leaf, there + float(by))
-
-
-def _nothing_to_learn(examples: Examples) -> bool:
-    columns = examples.X.numeric.shape[1] + len(examples.X.levels)
-    return columns == 0 or (examples.n_classes > 0 and len(present_classes(examples)) < 2)
 
 
 def _matrix(X: Inputs) -> FloatArray:

@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, ClassVar
 
 from annotated_types import Interval
 
-from modelwright.families.base import Examples
-from modelwright.families.dummy import FittedDummy
 from modelwright.families.feature_work import FeatureWork
-from modelwright.families.net_fit import NetPlan, fit_net
-from modelwright.families.net_fitted import FittedNet, load_net
+from modelwright.families.net_fit import NetDesign, NetPlan
 from modelwright.spaces import Log
 
 
 @dataclass(frozen=True)
-class SmallMlp:
+class SmallMlp(NetDesign):
     """An MLP of a few kilobytes: `depth` layers of `width`, no embedding of numbers, no dropout.
 
-    >>> from modelwright.families.base import Inputs
+    >>> from modelwright.families.base import Examples, Inputs
     >>> import numpy as np
     >>> x = np.random.default_rng(0).uniform(-1, 1, (300, 2))
     >>> toy = Examples(Inputs.of(x), x[:, 0] * x[:, 1], "regression")
@@ -36,29 +32,10 @@ class SmallMlp:
     features: FeatureWork = FeatureWork()
 
     name: ClassVar[str] = "SmallMlp"
-    contains_rows: ClassVar[bool] = False
-    keeps_monotone: ClassVar[bool] = False
 
-    def fit(
-        self,
-        examples: Examples,
-        *,
-        threads: int = 1,
-        seed: int = 0,
-        validation: Examples | None = None,
-        rounds: int | None = None,
-    ) -> FittedNet | FittedDummy:
-        """The net at its best epoch on `validation`, after `rounds` epochs, or after all."""
-        plan = NetPlan(
+    def plan(self) -> NetPlan:
+        """A plain net of few weights."""
+        return NetPlan(
             (self.width,) * self.depth, self.epochs, self.learning_rate, self.weight_decay,
             category_size=4, scale_speed=6.0,
         )  # fmt: skip
-        return fit_net(
-            self.name, plan, examples,
-            threads=threads, seed=seed, validation=validation, rounds=rounds,
-        )  # fmt: skip
-
-    @staticmethod
-    def load(folder: Path) -> FittedNet:
-        """The fitted model that `export` wrote."""
-        return load_net(folder)

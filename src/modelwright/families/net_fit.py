@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
 
 from modelwright.families.base import Examples, present_classes
 from modelwright.families.dummy import Dummy, FittedDummy
 from modelwright.families.matrix import Scaling
-from modelwright.families.net_fitted import FittedNet, NetTarget
+from modelwright.families.net_fitted import FittedNet, NetTarget, load_net
 from modelwright.families.net_input import NetInput
 from modelwright.families.net_shape import Activation, NetLoss, NetShape, Numbers
 from modelwright.families.net_start import first_weights
@@ -41,6 +42,41 @@ class NetPlan:
     scale_speed: float = 1.0
     spread: float = 0.1
     scaling: Scaling = "robust"
+
+
+class NetDesign:
+    """What the net families share: a subclass is a frozen dataclass with a `name` and a plan."""
+
+    name: ClassVar[str]
+    contains_rows: ClassVar[bool] = False
+    keeps_monotone: ClassVar[bool] = False
+
+    def plan(self) -> NetPlan:
+        """Everything that is decided before rows are seen."""
+        raise NotImplementedError
+
+    def fit(
+        self,
+        examples: Examples,
+        *,
+        threads: int = 1,
+        seed: int = 0,
+        validation: Examples | None = None,
+        rounds: int | None = None,
+    ) -> FittedNet | FittedDummy:
+        """The net at its best epoch on `validation`, after `rounds` epochs, or after all.
+
+        The same seed, threads and processor give the same net.
+        """
+        return fit_net(
+            self.name, self.plan(), examples,
+            threads=threads, seed=seed, validation=validation, rounds=rounds,
+        )  # fmt: skip
+
+    @staticmethod
+    def load(folder: Path) -> FittedNet:
+        """The fitted model that `export` wrote."""
+        return load_net(folder)
 
 
 def fit_net(

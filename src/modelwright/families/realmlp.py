@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
 from annotated_types import Interval
 
-from modelwright.families.base import Examples
-from modelwright.families.dummy import FittedDummy
 from modelwright.families.feature_work import FeatureWork
-from modelwright.families.net_fit import NetPlan, fit_net
-from modelwright.families.net_fitted import FittedNet, load_net
+from modelwright.families.net_fit import NetDesign, NetPlan
 from modelwright.spaces import Log
 
 
 @dataclass(frozen=True)
-class RealMlp:
+class RealMlp(NetDesign):
     """One MLP over robustly scaled numbers, each with an embedding of it beside it.
 
     Numbers have median 0 and quartile range 1, squeezed into ±3; categories are 0/1 columns, large
@@ -31,7 +27,7 @@ class RealMlp:
     constant dropout and weight decay, one cosine in fewer epochs instead of four waves in 256, and
     the epoch is chosen by log loss or squared error.
 
-    >>> from modelwright.families.base import Inputs
+    >>> from modelwright.families.base import Examples, Inputs
     >>> import numpy as np
     >>> x = np.random.default_rng(0).uniform(-2, 2, (300, 1))
     >>> toy = Examples(Inputs.of(x), np.cos(3 * x[:, 0]), "regression")
@@ -55,28 +51,9 @@ class RealMlp:
     features: FeatureWork = FeatureWork()
 
     name: ClassVar[str] = "RealMlp"
-    contains_rows: ClassVar[bool] = False
-    keeps_monotone: ClassVar[bool] = False
 
-    def fit(
-        self,
-        examples: Examples,
-        *,
-        threads: int = 1,
-        seed: int = 0,
-        validation: Examples | None = None,
-        rounds: int | None = None,
-    ) -> FittedNet | FittedDummy:
-        """The net at its best epoch on `validation`, after `rounds` epochs, or after all.
-
-        The same seed, threads and processor give the same net.
-        """
-        return fit_net(
-            self.name, self._plan(), examples,
-            threads=threads, seed=seed, validation=validation, rounds=rounds,
-        )  # fmt: skip
-
-    def _plan(self) -> NetPlan:
+    def plan(self) -> NetPlan:
+        """The fields in the words of the trainer."""
         return NetPlan(
             (self.width,) * self.depth,
             self.epochs,
@@ -91,8 +68,3 @@ class RealMlp:
             scale_speed=6.0,
             spread=self.wave_spread,
         )
-
-    @staticmethod
-    def load(folder: Path) -> FittedNet:
-        """The fitted model that `export` wrote."""
-        return load_net(folder)

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
 from annotated_types import Interval
 
-from modelwright.families.base import Examples
-from modelwright.families.dummy import FittedDummy
 from modelwright.families.feature_work import FeatureWork
-from modelwright.families.net_fit import NetPlan, fit_net
-from modelwright.families.net_fitted import FittedNet, load_net
+from modelwright.families.net_fit import NetDesign, NetPlan
 from modelwright.spaces import Log
 
 
 @dataclass(frozen=True)
-class TabM:
+class TabM(NetDesign):
     """`members` nets in one: they share all layers, each has its own scale of inputs and head.
 
     This is the paper's "mini" variant. Every member is trained on its own loss, and the answer is
@@ -28,7 +24,7 @@ class TabM:
     beside its embedding, the learning rate falls to zero along half a cosine in few epochs, and
     layers have the speeds of the neural tangent parametrisation.
 
-    >>> from modelwright.families.base import Inputs
+    >>> from modelwright.families.base import Examples, Inputs
     >>> import numpy as np
     >>> x = np.random.default_rng(0).uniform(-1, 1, (300, 2))
     >>> toy = Examples(Inputs.of(x), (x[:, 0] * x[:, 1] > 0).astype(int), "binary", 2)
@@ -50,28 +46,9 @@ class TabM:
     features: FeatureWork = FeatureWork()
 
     name: ClassVar[str] = "TabM"
-    contains_rows: ClassVar[bool] = False
-    keeps_monotone: ClassVar[bool] = False
 
-    def fit(
-        self,
-        examples: Examples,
-        *,
-        threads: int = 1,
-        seed: int = 0,
-        validation: Examples | None = None,
-        rounds: int | None = None,
-    ) -> FittedNet | FittedDummy:
-        """The net at its best epoch on `validation`, after `rounds` epochs, or after all.
-
-        The same seed, threads and processor give the same net.
-        """
-        return fit_net(
-            self.name, self._plan(), examples,
-            threads=threads, seed=seed, validation=validation, rounds=rounds,
-        )  # fmt: skip
-
-    def _plan(self) -> NetPlan:
+    def plan(self) -> NetPlan:
+        """The fields in the words of the trainer."""
         return NetPlan(
             (self.width,) * self.depth,
             self.epochs,
@@ -84,8 +61,3 @@ class TabM:
             number_parts=self.number_parts,
             number_size=self.number_size,
         )
-
-    @staticmethod
-    def load(folder: Path) -> FittedNet:
-        """The fitted model that `export` wrote."""
-        return load_net(folder)
