@@ -29,7 +29,7 @@ def tables(rows: Sequence[Row], rival: str) -> str:
     """All tables of the rows."""
     if not rows:
         return "no finished cells yet"
-    return "\n\n".join([scores(rows), duels(rows, rival), costs(rows)])
+    return "\n\n".join([scores(rows), duels(rows, rival), costs(rows), students(rows, rival)])
 
 
 def scores(rows: Sequence[Row]) -> str:
@@ -67,12 +67,7 @@ def duels(rows: Sequence[Row], rival: str) -> str:
     ]
     points: list[float] = []
     for mine in _of(rows, method=OURS):
-        theirs = [
-            r
-            for r in rows
-            if r["method"].startswith(rival)
-            and (r["problem"], r["seed"]) == (mine["problem"], mine["seed"])
-        ]
+        theirs = [r for r in rows if r["method"].startswith(rival) and _cell(r) == _cell(mine)]
         if not theirs:
             continue
         best = min(theirs, key=loss_of)
@@ -127,6 +122,55 @@ def costs(rows: Sequence[Row]) -> str:
             f"{middle('row_ms'):.2f} | {rate:,.0f} | {middle('peak_rss_mb'):.0f} |"
         )
     return "\n".join(lines)
+
+
+def students(rows: Sequence[Row], rival: str) -> str:
+    """What the student keeps of its teacher's gain over the trivial model, and against a rival."""
+    lines = [
+        f"| set, seed | teacher | student | gain kept | one row ms, {rival} | MB, {rival} | |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    met: list[bool] = []
+    for mine in _of(rows, method=OURS):
+        student = mine["result"].get("student")
+        theirs = [r for r in rows if r["method"].startswith(rival) and _cell(r) == _cell(mine)]
+        if not student or not theirs:
+            continue
+        other = min(theirs, key=loss_of)["result"]
+        teacher, own = loss_of(mine), loss_of({**mine, "result": student})
+        trivial = _trivial(mine)
+        kept = (trivial - own) / (trivial - teacher) if trivial > teacher else float("nan")
+        faster = other["row_ms"] / student["row_ms"]
+        smaller = other["model_bytes"] / student["bytes"]
+        met.append(kept >= 0.98 and faster >= 20 and smaller >= 20)
+        lines.append(
+            f"| {mine['problem']}, {mine['seed']} | {teacher:.5g} | {own:.5g} "
+            f"({', '.join(student['families'])}) | {100 * kept:.1f} % | {student['row_ms']:.2f}, "
+            f"{other['row_ms']:.1f}: {faster:.0f} x | {student['bytes'] / 1e6:.3f}, "
+            f"{other['model_bytes'] / 1e6:.1f}: {smaller:.0f} x | "
+            f"{'met' if met[-1] else 'missed'} |"
+        )
+    if met:
+        lines.append(f"\n98 % kept, 20 x faster, 20 x smaller: {sum(met)} of {len(met)} cells.")
+    return "\n".join(lines)
+
+
+def _cell(row: Row) -> tuple[str, int]:
+    return row["problem"], row["seed"]
+
+
+def _trivial(row: Row) -> float:
+    """The loss on the test rows of the training rows' mean, or of their classes' shares."""
+    import pandas as pd
+
+    about = catalogue()[row["problem"]]
+    train, test = (pd.read_csv(p)[about["target"]] for p in split(row["problem"], row["seed"]))
+    if about["problem_type"] == "regression":
+        return float(np.sqrt(np.mean((test - train.mean()) ** 2)))
+    if about["problem_type"] == "binary":
+        return 0.5
+    shares = train.value_counts(normalize=True)
+    return float(np.mean(-np.log([shares[value] for value in test])))
 
 
 def _losses(row: Row, files: list[Any]) -> Callable[[Any], tuple[float, float, int]]:

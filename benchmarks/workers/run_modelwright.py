@@ -1,7 +1,8 @@
-"""modelwright behind the peer interface: `build` with its defaults. Preset `student` scores the
-student that lies beside the shipped model."""
+"""modelwright behind the peer interface: `build` with its defaults, and the student beside it."""
 
+import statistics
 import sys
+import time
 from pathlib import Path
 
 from _peer import Fitted, Watch, dir_bytes, main
@@ -23,31 +24,56 @@ def fit(train, target, problem, metric, budget, cores, seed, preset, workdir):
             train, target, task=problem, metric=names[metric], budget=f"{budget:g}s",
             workspace=Path(workdir) / "runs", slots=cores, seed=seed,
         )  # fmt: skip
-    folder = built.run.path / ("student" if preset == "student" else "model")
+    folder = built.run.path / "model"
     model = load_model(folder)
-    classes = None if problem == "regression" else [str(c) for c in model.classes]
+    student = built.run.path / "student"
+    met = []
 
     def predict(X):
-        if classes is None:
-            return model.predict(X), None
-        return model.predict(X), model.predict_proba(X)
+        met.append(X)
+        return answer(model, X)
 
-    student = built.run.path / "student"
     info = {
         "families": list(model.families),
         "fitted_on": model.card.get("fitted_on"),
         "trials": len(built.record.view.finished),
         "reason": built.record.reason,
-        "student": student_of(student, problem) if student.exists() else None,
+        "student": Student(student, met) if student.exists() else None,
     }
+    classes = answer(model, None)
     return Fitted(predict, classes, dir_bytes(str(folder)), dir_bytes(workdir), watch.s, info)
 
 
-def student_of(folder, problem):
-    from modelwright.models import load_model
+def answer(model, X):
+    """Predictions and probabilities; the classes' names (None for numbers) without rows."""
+    if model.task == "regression":
+        return None if X is None else (model.predict(X), None)
+    if X is None:
+        return [str(c) for c in model.classes]
+    return model.predict(X), model.predict_proba(X)
 
-    model = load_model(folder)
-    return {"bytes": dir_bytes(str(folder)), "families": list(model.families)}
+
+class Student:
+    """What the student says of the same rows: asked for by the harness after all its timings."""
+
+    def __init__(self, folder, met):
+        self.folder, self.met = folder, met
+
+    def tolist(self):
+        from modelwright.models import load_model
+
+        model = load_model(self.folder)
+        pred, proba = answer(model, self.met[0])
+        times = []
+        for row in self.met[1:]:
+            begin = time.perf_counter()
+            answer(model, row)
+            times.append(time.perf_counter() - begin)
+        return {
+            "bytes": dir_bytes(str(self.folder)), "families": list(model.families), "pred": pred,
+            "row_ms": round(1000 * statistics.median(times), 3), "proba": proba,
+            "classes": answer(model, None),
+        }  # fmt: skip
 
 
 if __name__ == "__main__":

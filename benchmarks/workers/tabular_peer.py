@@ -2,7 +2,8 @@
 
 Request: {"problem", "seed", "seconds", "script", "preset", "share"}; the script is `run_<peer>.py`
 of the harness, or a file beside this one, and is told `share` of the budget's seconds.
-Predictions go to `.bench/tabular/predictions/`, for paired intervals over test rows.
+Predictions go to `.bench/tabular/predictions/`, for paired intervals over test rows; a student that
+lies beside the model is scored on the same rows.
 """
 
 from __future__ import annotations
@@ -60,8 +61,15 @@ def cell(request: dict[str, Any]) -> dict[str, Any]:
     sys.path.insert(0, str(peers))
     from score import read_target, score
 
-    found = score(result, read_target(test, target))
+    truth = read_target(test, target)
+    found = score(result, truth)
     _keep(request, result, task)
+    student = (result.get("info") or {}).pop("student", None)
+    if student:
+        _keep({**request, "method": request["method"] + "_student"}, student, task)
+        scores = score({**result, **student}, truth)
+        told = {k: v for k, v in student.items() if k not in ("pred", "proba", "classes")}
+        found["student"] = {**{k: v for k, v in scores.items() if v is not None}, **told}
     return {**{k: v for k, v in found.items() if v is not None}, "wall_s": round(wall, 2),
             **{k: result.get(k) for k in KEPT if result.get(k) is not None}}  # fmt: skip
 
