@@ -50,7 +50,8 @@ def answer(model, X):
         return None if X is None else (model.predict(X), None)
     if X is None:
         return [str(c) for c in model.classes]
-    return model.predict(X), model.predict_proba(X)
+    told = model.answer(X)
+    return told.values, told.shares
 
 
 class Student:

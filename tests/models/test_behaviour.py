@@ -13,11 +13,12 @@ from modelwright.core.errors import InputError
 from modelwright.core.keys import Key
 from modelwright.data.columns import ColumnInfo
 from modelwright.data.schema import Features, Schema
-from modelwright.models.behaviour import BEHAVIOUR, Asked, behaviour_of_folds, measure_behaviour
+from modelwright.models.behaviour import Asked, behaviour_of_folds, measure_behaviour
 from modelwright.models.decision import Decision
 from modelwright.models.held_out import HeldOut, Judge
+from modelwright.models.limited import BEHAVIOUR
 from modelwright.models.metrics import find_metric
-from modelwright.recipes.question import BEHAVES, LIMITED, Question
+from modelwright.recipes.question import Question
 
 N = 400
 COLUMNS = (
@@ -199,7 +200,6 @@ def test_says_what_cannot_be_measured() -> None:
 
 
 def test_the_question_names_what_is_measured() -> None:
-    assert {name: LIMITED[name] for name in BEHAVES} == dict(BEHAVIOUR)
     question = Question("a.csv", "y", limits=("flip_rate<=0.02", "size_kb<=9"), invariant=("sex",))
     assert [str(limit) for limit in question.bounds][-1] == "invariance_gap<=0.01"
     assert question.behaviour()["names"] == ["flip_rate", "invariance_gap"]

@@ -210,6 +210,18 @@ def test_the_quick_way_reads_as_the_thorough_one(shipped: Any, row: dict[str, An
     assert np.array_equal(features.codes, encoded.features.codes)
 
 
+def test_a_row_of_a_data_frame_alone_has_the_answer_it_has_among_others(shipped: Any) -> None:
+    model = load_model(shipped[0])
+    rows = people(60, seed=3).drop(columns="churned").reset_index(drop=True)
+    rows["age"] = rows["age"].astype("float32")
+    together = model.answer(rows)
+    for i in range(len(rows)):
+        alone = model.answer(rows.iloc[[i]])
+        assert alone.values[0] == together.values[i]
+        assert alone.flags[0] == together.flags[i]
+        assert np.allclose(alone.shares[0], together.shares[i], atol=1e-9)
+
+
 DAYS: list[Any] = [
     "2020-05-01", "2020-05-01T10:30", "2020-05-01 10:30:15", "2020-02-31", "1.5.2020", "2031-01-01",
     "", None, " 2020-05-01", np.datetime64("2020-05-01"), np.datetime64("NaT"), 5,

@@ -37,7 +37,7 @@ def test_large_tables_begin_with_one_fold(tmp_path: Path) -> None:
 def test_with_more_rows_than_time_a_share_of_them_is_the_full_look(tmp_path: Path) -> None:
     part = _part(tmp_path, 15_000, 4)
     assert len(part.parts) == 1
-    first, full = _rungs(part, Budget(seconds=4)).fidelities
+    first, full = _rungs(part, Budget(seconds=1)).fidelities
     assert 0.05 <= full < 1
     assert first == full / 5
     assert _rungs(part, Budget(seconds=600)).fidelities == (1.0,)

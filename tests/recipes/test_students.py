@@ -11,6 +11,7 @@ import pytest
 
 import modelwright as mw
 from modelwright.apps.inspecting import write_report
+from modelwright.core.errors import InputError
 from modelwright.core.problem import Budget, Goal
 from modelwright.core.view import Brief, View
 from modelwright.models import load_model, verify_bundle
@@ -99,6 +100,52 @@ def test_a_student_may_be_what_meets_the_limits(tmp_path: Path) -> None:
     assert "student" in roles
     assert roles.index("student") < roles.index("refit")
     assert result.exit_code == 0
+
+
+def test_a_model_of_the_person_teaches_where_it_is_named(
+    built: mw.BuildResult, tmp_path: Path
+) -> None:
+    mine = str(built.run.path / "model" / "model.onnx")
+    result = build(tmp_path, teacher=mine)
+    view = result.record.view
+    teacher = next(o for o in view.finished if o.trial.by == "teacher")
+    assert view.verdicts[teacher.trial.number].word == "hold"
+    taught = [
+        (o, json.loads(o.trial.candidate.document))
+        for o in view.finished
+        if o.trial.role == "student"
+    ]
+    assert {document["teacher"]["source"] for _, document in taught} == {mine}
+    lessons = [o for o, document in taught if document["teach"]]
+    assert lessons
+    assert all(o.evidence.facts["student"]["teacher_may_have_seen_rows"] for o in lessons)
+    assert result.shipped is not None
+    assert result.shipped.candidate != teacher.trial.candidate.id
+    assert result.student is not None
+
+
+def test_a_student_of_a_named_teacher_may_win_and_its_doubt_is_told(
+    built: mw.BuildResult, tmp_path: Path
+) -> None:
+    mine = str(built.run.path / "model" / "model.onnx")
+    view = build(tmp_path, teacher=mine, limits=["size_kb<=1000"]).record.view
+    told = [
+        view.verdicts[o.trial.number]
+        for o in view.finished
+        if o.evidence.facts.get("student", {}).get("teacher_may_have_seen_rows")
+    ]
+    assert told
+    assert all(verdict.word != "hold" for verdict in told)
+    assert any("may have seen" in doubt for verdict in told for doubt in verdict.doubts)
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [({"student": False}, "--no-student"), ({"baseline": "mine.onnx"}, "leave --baseline out")],
+)
+def test_a_teacher_without_sense_is_refused(more: dict[str, Any], words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        Question("a.csv", "y", teacher="mine.onnx", **more)
 
 
 def test_a_short_budget_teaches_nobody_and_says_why() -> None:

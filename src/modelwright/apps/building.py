@@ -130,8 +130,9 @@ def _tell(result: Any, as_json: bool) -> int:
     if facts["score"] is not None:
         say(_scores(facts))
     for rival in result.record.view.finished:
-        if rival.trial.by == "yours" and rival.evidence.failure is not None:
-            say(f"your model could not be scored: {rival.evidence.failure.message}")
+        if rival.trial.brought and rival.evidence.failure is not None:
+            word = "model" if rival.trial.by == "yours" else "teacher"
+            say(f"your {word} could not be scored: {rival.evidence.failure.message}")
     for look in result.record.looks[-1:]:
         say(look["sentence"])
     say(f"why it ended: {facts['reason']} ({facts['trials']} trials, {facts['seconds']:.1f} s)")

@@ -64,6 +64,10 @@ def build(
         str | None,
         typer.Option(help="Your present model: .onnx, predictions .csv, module:function."),
     ] = None,
+    teacher: Annotated[
+        str | None,
+        typer.Option(help="A model of yours that small ones learn from, named as a baseline."),
+    ] = None,
     student: Annotated[
         bool | None,
         typer.Option("--student/--no-student", help="Teach small models at the end (default)."),
@@ -90,7 +94,8 @@ def build(
         "target": target, "task": task, "metric": metric, "positive": positive, "test": test,
         "limits": [*(limit or []), *(behave or [])] or None, "invariant": invariant,
         "monotone": monotone, "sealed": sealed, "group": group, "time": time, "weight": weight,
-        "drop": drop, "baseline": baseline, "student": student, "memory": memory, "seed": seed,
+        "drop": drop, "baseline": baseline, "teacher": teacher, "student": student,
+        "memory": memory, "seed": seed,
     }  # fmt: skip
     wanted = {"budget": budget, "policy": policy, "name": name, "workspace": workspace}
     question, settings = building.question_from(file, asked, wanted)

@@ -61,6 +61,11 @@ class Trial:
     checkpoint: str | None = None
     promoted_from: int | None = None
 
+    @property
+    def brought(self) -> bool:
+        """True for a model that the person brought: it is measured, and never shipped."""
+        return self.by in ("yours", "teacher")
+
     def to_json(self) -> dict[str, Any]:
         """Plain data; the design travels as its document."""
         return {

@@ -23,6 +23,7 @@ from modelwright.evaluators.table import TableData
 from modelwright.families.base import FloatArray
 from modelwright.models.crossfit import score_oof
 from modelwright.models.one_row import row_of
+from modelwright.models.onnx_inputs import NO_DATE
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -283,15 +284,19 @@ def _matrix(frame: pd.DataFrame, wanted: Any) -> npt.NDArray[Any]:
 
 
 def _column(frame: pd.DataFrame, wanted: Any) -> npt.NDArray[Any]:
+    """A column as the model takes it, `[n]` or `[n, 1]`; time stamps as seconds since 1970."""
     if wanted.name not in frame.columns:
         raise InputError(f"the ONNX model needs the column {wanted.name!r}, which did not come.")
     column = frame[wanted.name]
+    out: npt.NDArray[Any]
     if wanted.type == "tensor(string)":
-        out: npt.NDArray[Any] = np.array([[text_of(v)] for v in column], dtype=object)
-        return out
-    numbers: npt.NDArray[Any] = column.to_numpy(dtype=float)[:, None]
-    cast: npt.NDArray[Any] = numbers.astype(_TYPES.get(wanted.type, np.float32))
-    return cast
+        out = np.array([text_of(v) for v in column], dtype=object)
+    elif column.dtype.kind == "M":
+        seconds = column.to_numpy("datetime64[s]")
+        out = np.where(np.isnat(seconds), NO_DATE, seconds.astype(np.int64))
+    else:
+        out = column.to_numpy(dtype=float).astype(_TYPES.get(wanted.type, np.float32))
+    return out if len(wanted.shape) == 1 else out[:, None]
 
 
 def _best_output(outputs: list[Any]) -> Any:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 MAX_BYTES = 64_000_000  # of made rows for one fold
 _WEIGHTS = (0.3, 0.1)  # of a made row: for classes, for values (docs/notebook.md, 2026-11-22)
 _PILOT = 500  # made rows that tell how long more of them take
+_ATTRIBUTION = 0.1  # of a student's seconds, for how much its teacher's columns matter
 _CUTS = (0.125, 0.25, 0.5, 0.75, 1.0)
 
 
@@ -100,6 +101,7 @@ def score_student(
     about |= {"teach": plan.teach, "n_made": school.n_made, "per_fold": school.per_fold}
     if plan.teach and "source" in plan.teacher:  # the person's own model was fitted elsewhere
         about["teacher_may_have_seen_rows"] = True
+        about["teacher_named"] = bool(plan.teacher.get("named"))
     yield replace(evidence, facts={**evidence.facts, "student": about})
 
 
@@ -273,11 +275,12 @@ def _about(
         out["ece"] = round(facts.calibration_error(y, a), 6)
         out["teacher_ece"] = round(facts.calibration_error(y, b), 6)
     out["worst_group"] = facts.worst_group(table.part, validation, metric, mine[0], teacher.oof)
-    if teacher.fold is not None:
+    if plan.teach and teacher.fold is not None:
         held = validation.folds[0][1]
         model = _answer(school.models()[0], table)
         told = (model, teacher.fold(0), key.child("attribution"))
-        out["attribution"] = facts.attribution_agreement(table.part, held, *told)
+        seconds = None if plan.seconds is None else _ATTRIBUTION * plan.seconds
+        out["attribution"] = facts.attribution_agreement(table.part, held, *told, seconds)
     return out
 
 

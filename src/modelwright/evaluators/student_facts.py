@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -20,6 +21,7 @@ from modelwright.models.metrics import Metric, score_predictions
 from modelwright.stats import bootstrap_interval, paired_interval
 
 ROWS, COLUMNS = 300, 60  # shuffling columns is done on that many rows and columns at most
+_LEAST_ROWS = 50
 _BINS, _QUARTERS = 10, 4
 _DRAWS = 2_000_000  # rows drawn in all resamples together
 _TINY = 1e-7
@@ -166,16 +168,26 @@ def _groups(part: Part, rows: npt.NDArray[np.intp], least: int) -> Iterator[tupl
 
 
 def attribution_agreement(
-    part: Part, rows: npt.NDArray[Any], student: Answer, teacher: Answer, key: Key
+    part: Part,
+    rows: npt.NDArray[Any],
+    student: Answer,
+    teacher: Answer,
+    key: Key,
+    seconds: float | None = None,
 ) -> float | None:
     """Rank correlation, from -1 to 1, of how much the two models' answers move with each column.
 
     A column is shuffled among the rows (Breiman 2001) and the mean size of the change is taken; the
-    shuffles are drawn by `key` and the same for both. None with fewer than three columns.
+    shuffles are drawn by `key` and the same for both. With `seconds` the teacher is asked about as
+    many rows as it answers for in that time. None with fewer than three columns, or 50 rows.
     """
     rng = np.random.default_rng(key.seed(128))
-    chosen = np.sort(rng.permutation(rows)[:ROWS])
-    small = part.features.take(chosen)
+    chosen = rng.permutation(rows)[:ROWS]
+    if seconds is not None:
+        chosen = chosen[: _answered(teacher, part.features.take(chosen), seconds)]
+        if len(chosen) < _LEAST_ROWS:
+            return None
+    small = part.features.take(np.sort(chosen))
     shuffled = list(_shuffles(small, rng))
     if len(shuffled) < 3:
         return None
@@ -185,6 +197,16 @@ def attribution_agreement(
         moved.append([float(np.abs(answer(f) - before).mean()) for f in shuffled])
     ranks = [np.argsort(np.argsort(m, kind="stable")).astype(float)[:, None] for m in moved]
     return round(_correlation(ranks[0], ranks[1]), 6)
+
+
+def _answered(answer: Answer, features: Features, seconds: float) -> int:
+    """How many of these rows can be answered in that time, once as they are and once by column."""
+    pilot = features.take(slice(0, _LEAST_ROWS))
+    began = time.perf_counter()
+    answer(pilot)
+    each = (time.perf_counter() - began) / max(1, len(pilot))
+    columns = features.numeric.shape[1] + features.codes.shape[1] + features.dates.shape[1]
+    return int(seconds / each / (1 + min(COLUMNS, columns + len(features.texts))))
 
 
 def _shuffles(features: Features, rng: np.random.Generator) -> Iterator[Features]:

@@ -54,7 +54,8 @@ def open_teacher(
     """The teacher of a document, open while its files are unpacked.
 
     `told` is `{"oof", "members": [{"model", "oof", "weight"}]}` for a model of this run, where
-    `model` names the packed models of all folds, or `{"oof", "source"}` for the person's own.
+    `model` names the packed models of all folds, or `{"oof", "source", "named"}` for the person's
+    own; it is `named` when the person asked for it as the teacher.
     Raises InputError when the models of over half of the weight were not kept.
     """
     oof = np.asarray(read_array(str(told["oof"]), tools.store), float)

@@ -23,10 +23,12 @@ def first_checks(challenger: Outcome, champion: Outcome | None, view: View) -> V
     if challenger.trial.rung != view.rungs.top:
         rung = challenger.trial.rung
         return Verdict(number, "hold", f"judged at the full rung only; this was rung {rung}")
+    if challenger.trial.by == "teacher":
+        return Verdict(number, "hold", "your teacher: it teaches, and is no rival")
     if champion is None:
         return Verdict(number, "promote", "first valid result")
     about = challenger.evidence.facts.get("student", {})
-    if about.get("teacher_may_have_seen_rows"):
+    if about.get("teacher_may_have_seen_rows") and not about.get("teacher_named"):
         return Verdict(number, "hold", "its teacher, your model, may have seen the validation rows")
     if challenger.trial.role == "student" and not view.limits:
         return Verdict(number, "hold", "a student: without limits it goes beside the champion")

@@ -27,21 +27,28 @@ class Paired:
     confidence: float = 0.95
 
     def judge(self, challenger: Outcome, champion: Outcome | None, view: View) -> Verdict:
-        """Verdict with `numbers` gain, low, high (champion's loss minus challenger's) and looks."""
+        """Verdict with `numbers` gain, low, high (champion's loss minus challenger's) and looks.
+
+        An ensemble that was compared with picking has that gain too, as `picked_gain`; it decides.
+        """
         early = first_checks(challenger, champion, view)
         if early is not None or champion is None:
             return early or Verdict(challenger.trial.number, "promote", "first valid result")
         number, other = challenger.trial.number, champion.trial.number
         looks = max(1, len(view.verdicts))
         fair = _picked_gain(challenger, champion)
-        gain = champion.loss - challenger.loss if fair is None else fair
+        gain = champion.loss - challenger.loss
         interval = self.compare(challenger, champion, view, looks)
         numbers: dict[str, float] = {"gain": gain, "looks": looks}
+        if fair is not None:
+            numbers["picked_gain"] = gain = fair
         doubts: tuple[str, ...] = ()
+        if challenger.evidence.facts.get("student", {}).get("teacher_may_have_seen_rows"):
+            doubts = ("its teacher, your model, may have seen the validation rows",)
         if interval is not None:
             numbers |= {"low": interval.low, "high": interval.high}
             if not interval.low > 0:
-                doubts = (f"within noise after {looks} looks: {interval}",)
+                doubts = (*doubts, f"within noise after {looks} looks: {interval}")
         if gain <= 0:
             reason = f"not better than trial {other}: {-gain:.4g} worse"
             return Verdict(number, "reject", reason, other, numbers)
@@ -72,7 +79,7 @@ class Paired:
 def _picked_gain(challenger: Outcome, champion: Outcome) -> float | None:
     """An ensemble's gain over picking the best of its members; None for other pairs."""
     found = challenger.evidence.facts.get("picked_gain")
-    own = champion.trial.role in ("search", "rival") and champion.trial.by != "yours"
+    own = champion.trial.role in ("search", "rival") and not champion.trial.brought
     if challenger.trial.role != "blend" or not own or not isinstance(found, float):
         return None
     return found

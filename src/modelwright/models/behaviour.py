@@ -14,16 +14,8 @@ from modelwright.core.keys import Key
 from modelwright.data.schema import Features, Schema
 from modelwright.families.base import FloatArray
 from modelwright.models.held_out import HeldOut, Judge
+from modelwright.models.limited import BEHAVIOUR
 
-# name -> what it tells; all are better small. Half-widths are of 95 % intervals.
-BEHAVIOUR: Mapping[str, str] = {
-    "flip_rate": "share of answers that change when numbers get a little noise",
-    "monotone_violations": "share of rows where a declared direction is not kept",
-    "invariance_gap": "largest change of an answer when an invariant column changes",
-    "missing_drop": "what the score loses when the most needed column is missing",
-    "broken_columns": "columns without which the model is worse than a constant answer",
-    "hardest_ratio": "mean loss in the hardest region of the data, over the mean loss",
-}
 NOISE = 0.05  # of a column's standard deviation
 MOVED = 0.1  # of the answers' standard deviation: a number that moves further has flipped
 BROKEN = 0.1  # of a model's gain over one constant answer
@@ -34,7 +26,7 @@ MAX_COLUMNS = 60
 REGION_ROWS = 30
 _Z = 1.96
 
-Noisy = tuple[float, float]  # a value and the half-width of its interval
+Noisy = tuple[float, float]  # a value and the half-width of its 95 % interval
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from modelwright.data.columns import ColumnInfo
+from modelwright.data.columns import ColumnInfo, text_of
 from modelwright.data.schema import Features, Schema
 
 _ABSENT = object()
@@ -45,9 +45,10 @@ class RowReader:
         """The features of a row without trouble, equal to `data.encode_rows`; None for others.
 
         A cell is without trouble when it is a plain number within the range of training, a known
-        category written as in training, a date within that range (a time stamp without zone, or
-        written as in training, in digits), a text, or missing (None) where training had gaps. What
-        else there is, is left to `encode_rows`, which has words for it.
+        category written as in training (or the number that was written so), a date within that
+        range (a time stamp without zone, or written as in training, in digits), a text, or missing
+        (None) where training had gaps. What else there is, is left to `encode_rows`, which has
+        words for it.
         """
         if not self._known.issuperset(row):
             return None
@@ -64,7 +65,8 @@ class RowReader:
         codes = np.empty((1, len(self._codes)), np.int32)
         for j, (info, places) in enumerate(self._codes):
             value = row.get(info.name, _ABSENT)
-            code = places.get(value) if type(value) is str else None
+            plain = value if type(value) is str else _word(value)
+            code = places.get(plain)
             if code is None and not _gap(info, value):
                 return None
             codes[0, j] = -1 if code is None else code
@@ -91,6 +93,11 @@ def _range(info: ColumnInfo) -> tuple[float, float]:
     if info.low is None or info.high is None:
         return -math.inf, math.inf
     return info.low, info.high
+
+
+def _word(value: Any) -> str:
+    """How training wrote a whole number or a truth as a category; nothing for other things."""
+    return text_of(value) if type(value) in (int, bool, float) else ""
 
 
 def _gap(info: ColumnInfo, value: Any) -> bool:

@@ -99,8 +99,8 @@ def chosen_lines(view: View) -> list[str]:
 
 
 def _kind(outcome: Outcome) -> str:
-    if outcome.trial.by == "yours":
-        return "yours"
+    if outcome.trial.brought:
+        return outcome.trial.by
     return family_of(outcome.trial.candidate.document)
 
 

@@ -84,6 +84,8 @@ def described(outcome: Outcome) -> str:
     """The family of an outcome in words; of an ensemble its members, the heaviest first."""
     if outcome.trial.by == "yours":
         return "your model"
+    if outcome.trial.by == "teacher":
+        return "your teacher"
     family = family_of(outcome.trial.candidate.document) or outcome.trial.role
     if outcome.trial.role == "student":
         document = json.loads(outcome.trial.candidate.document)

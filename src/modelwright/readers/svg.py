@@ -48,6 +48,16 @@ def _text(x: float, y: float, words: str, anchor: str = "start", kind: str = "la
     return f'<text class="{kind}" {place}>{escape(words)}</text>'
 
 
+def _grid(low: float, high: float, k: float, o: float) -> list[str]:
+    """Faint lines across at the ticks of the y axis, each with its number."""
+    body = []
+    for tick in ticks(low, high):
+        y = tick * k + o
+        body.append(f'<path class="faint" d="M{LEFT} {y:.1f}H{WIDTH - 12}"/>')
+        body.append(_text(LEFT - 6, y + 4, f"{tick:.6g}", "end"))
+    return body
+
+
 def _reach(scores: Sequence[float], maximise: bool, baseline: float | None) -> tuple[float, float]:
     """The ends of the scale: the best nine tenths of the scores, and the baseline when near."""
     ordered = sorted(scores, reverse=maximise)
@@ -86,11 +96,7 @@ def progress_picture(
     low, high = _reach(scores, maximise, baseline)
     kx, ox = _scale(0, max(1, len(scores) - 1), LEFT + 8, WIDTH - 20)
     ky, oy = _scale(low, high, HEIGHT - BOTTOM, TOP)
-    body = []
-    for tick in ticks(low, high):
-        y = tick * ky + oy
-        body.append(f'<path class="faint" d="M{LEFT} {y:.1f}H{WIDTH - 12}"/>')
-        body.append(_text(LEFT - 6, y + 4, f"{tick:.6g}", "end"))
+    body = _grid(low, high, ky, oy)
     if baseline is not None and low <= baseline <= high:
         y = baseline * ky + oy
         body.append(f'<path class="warn dashed" d="M{LEFT} {y:.1f}H{WIDTH - 12}"/>')
@@ -176,11 +182,7 @@ def line_picture(
     low, high = max(0.0, min(values) - pad), max(values) + pad
     kx, ox = _scale(0, 1, LEFT + 8, WIDTH - 20)
     ky, oy = _scale(low, high, HEIGHT - BOTTOM, TOP)
-    body = []
-    for tick in ticks(low, high):
-        y = tick * ky + oy
-        body.append(f'<path class="faint" d="M{LEFT} {y:.1f}H{WIDTH - 12}"/>')
-        body.append(_text(LEFT - 6, y + 4, f"{tick:.4g}", "end"))
+    body = _grid(low, high, ky, oy)
     for tick in ticks(0, 1):
         body.append(_text(tick * kx + ox, HEIGHT - BOTTOM + 14, f"{tick:.0%}", "middle"))
     if mark is not None:

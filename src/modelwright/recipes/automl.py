@@ -102,8 +102,9 @@ def plan_build(
             check_preparing(parse_memory(question.memory), table)
         prepared = prepare(table, _split_question(question, wanted), path / "data", test)
         prepared = replace(prepared, notes=(*prepared.notes, *_doubts(table, question)))
-        if question.baseline is not None:
-            check_rival(question.baseline, load_part(prepared.dev), prepared.dev)
+        for source in (question.baseline, question.teacher):
+            if source is not None:
+                check_rival(source, load_part(prepared.dev), prepared.dev)
     except BaseException:
         _remove(path)
         raise

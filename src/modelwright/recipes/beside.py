@@ -11,6 +11,7 @@ from modelwright.core.trial import Action
 from modelwright.ledger import Ledger
 from modelwright.readers.runs import RunFolder
 from modelwright.recipes.closing import winner
+from modelwright.recipes.finishing import finished
 from modelwright.recipes.outcome import Shipped
 from modelwright.recipes.ship import ROWS, parts_of, write_model
 from modelwright.recipes.students import best_student
@@ -48,4 +49,5 @@ def ship_student(
         same = row["candidate"] == candidate and row["rows"] == parts.rows
         if same and row.get("folder") == run.student_path.name and run.student_path.exists():
             return Shipped(run.student_path, candidate, *told)
-    return write_model(run, record, ledger, student, parts, run.student_path, until)
+    end = finished(run, record, student)
+    return write_model(run, record, ledger, student, parts, end, run.student_path, until)

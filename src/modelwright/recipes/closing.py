@@ -15,6 +15,7 @@ from modelwright.recipes.students import Students, best_student
 
 MEMBERS = 16  # trials offered to an ensemble, at most
 PER_FAMILY = 4  # and of each family
+LIKELY, LOOKED_AT = 5, 30  # members for which time is kept, among so many of the best trials
 SHARE = 0.4  # the closing steps never hold back more of the budget than this
 START_SECONDS = 3.0  # an ensemble, calibration, and the way to a worker and back
 
@@ -23,29 +24,39 @@ START_SECONDS = 3.0  # an ensemble, calibration, and the way to a worker and bac
 class BlendAndRefit:
     """Proposes an ensemble of the best trials, then fits of the winner's members on all rows.
 
-    `n_folds` is how many fits a search trial stands for; `slots` members are fitted at a time.
+    A fit on all rows has `growth` times the rows of one fold's fit; `slots` members are fitted at a
+    time.
     `max_members` bounds the trials offered to the ensemble. The look at the sealed part needs no
     fit: the models of the folds are kept. With `students` small models learn from the best trial;
     where there are limits, also from an ensemble that takes no notice of them.
     """
 
-    n_folds: int
+    growth: float = 1.6
     slots: int = 1
     blend: bool = True
     max_members: int = MEMBERS
     students: Students | None = None
 
     def reserve(self, view: View) -> float:
-        """Seconds for an ensemble of the few best and a refit of each, from measured fits."""
-        best = [o for o in view.best(3) if o.trial.role not in ("blend", "rival")]
+        """Seconds for an ensemble and a refit of its likely members, from measured fits."""
+        best = self._likely(view)
         if not best:  # first of all a model, if only that of a fold
             return START_SECONDS
-        # A fit on all rows has the folds' validation rows, and the sealed ones, beside theirs.
-        more = 1.25 * (1 + 1 / max(1, self.n_folds - 1))
-        fits = more * sum(o.evidence.scores.get("fit_seconds", 0.0) for o in best)
+        fits = self.growth * sum(o.evidence.scores.get("fit_seconds", 0.0) for o in best)
         needed = START_SECONDS + fits / min(self.slots, max(1, len(best)))
         needed += self.students.seconds(view) if self.students else 0.0
         return min(needed, SHARE * (view.budget.seconds or needed))
+
+    def _likely(self, view: View) -> list[Outcome]:
+        """The best trials that an ensemble may be made of: the first three, and other families'."""
+        found: list[Outcome] = []
+        families: set[str] = set()
+        for o in view.best(LOOKED_AT):
+            family = str(o.evidence.facts.get("family", ""))
+            if o.trial.role == "search" and (len(found) < 3 or family not in families):
+                found.append(o)
+                families.add(family)
+        return found[:LIKELY]
 
     def propose(self, view: View) -> Sequence[Proposal]:
         """The steps that can start now; none when all are done, or the next waits for one."""
@@ -64,7 +75,9 @@ class BlendAndRefit:
             return lessons  # one of them may be the winner
         best = best_student(view)
         beside = [] if lessons or learning or best is None else self._refits(view, best)
-        return [*self._refits(view, winner(view)), *lessons, *beside]
+        refits = self._refits(view, winner(view))
+        first = 0 if learning else 1  # one slot for lessons, the others for refits
+        return [*lessons[:first], *refits, *lessons[first:], *beside]
 
     def _refits(self, view: View, outcome: Outcome | None) -> list[Proposal]:
         """The fits on all rows of an outcome within the limits."""
@@ -104,7 +117,7 @@ class BlendAndRefit:
         count: Counter[str] = Counter()
         ranked = view.best(view.n_ranked())
         for o in ranked if within else sorted(ranked, key=lambda o: (o.loss, o.trial.number)):
-            usable = o.trial.role in ("search", "rival") and o.trial.by != "yours"
+            usable = o.trial.role in ("search", "rival") and not o.trial.brought
             if usable and (o.violation == 0 or not within) and "oof" in o.evidence.artefacts:
                 family = str(o.evidence.facts.get("family", ""))
                 count[family] += 1
@@ -135,9 +148,9 @@ def winner(view: View) -> Outcome | None:
     It may be outside the limits, when nothing was within them.
     """
     champion = None if view.champion is None else view.outcome(view.champion)
-    if champion is not None and champion.trial.by != "yours":
+    if champion is not None and not champion.trial.brought:
         return champion
-    ours = (o for o in view.best(view.n_ranked()) if o.trial.by != "yours")
+    ours = (o for o in view.best(view.n_ranked()) if not o.trial.brought)
     return next(ours, None)
 
 

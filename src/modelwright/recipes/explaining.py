@@ -20,7 +20,7 @@ from modelwright.core.record import Record
 from modelwright.readers.explained import EXPLANATION, SCHEMA, read_explanation
 from modelwright.readers.runs import RunFolder, settings_of
 from modelwright.recipes.closing import winner
-from modelwright.recipes.held_out import Finished, finished, held_out_folds, out_of_fold
+from modelwright.recipes.held_out import Subject, held_out_folds, out_of_fold, subject_of
 
 if TYPE_CHECKING:
     from modelwright.models.held_out import Clock, HeldOut
@@ -66,7 +66,7 @@ def explain_winner(
     if not (run.path / "data" / "dev" / "part.json").exists():
         raise InputError(f"the run {run.name} has lost its data folder; build it again.")
     began = time.monotonic()
-    done = finished(run, record, outcome)
+    done = subject_of(run, record, outcome)
     goal = record.view.goals[0]
     facts: dict[str, Any] = {
         "schema": SCHEMA, "candidate": candidate, "full": full, "metric": goal.metric,
@@ -88,7 +88,7 @@ def _dropped(record: Record) -> bool:
 
 
 def _compute(
-    done: Finished, run: RunFolder, facts: dict[str, Any], clock: Clock, folder: Path
+    done: Subject, run: RunFolder, facts: dict[str, Any], clock: Clock, folder: Path
 ) -> None:
     key = Key.of(done.record.settings["problem"]["seed"]).child("explain")
     full = bool(facts["full"])
@@ -126,13 +126,11 @@ def _compute(
         facts["skipped"].append("would more data help")
 
 
-def _folds(done: Finished, folder: Path, full: bool, key: Key) -> Sequence[HeldOut]:
+def _folds(done: Subject, folder: Path, full: bool, key: Key) -> Sequence[HeldOut]:
     return held_out_folds(done, folder, FULL_ROWS if full else QUICK_ROWS, key.child("rows"))
 
 
-def _importance(
-    done: Finished, folds: Sequence[HeldOut], key: Key, clock: Clock, full: bool
-) -> Any:
+def _importance(done: Subject, folds: Sequence[HeldOut], key: Key, clock: Clock, full: bool) -> Any:
     from modelwright.models.held_out import Clock
     from modelwright.models.importance import permutation_importance
 
@@ -146,7 +144,7 @@ def _importance(
     return None if found is None else asdict(found)
 
 
-def _dependence(done: Finished, folds: Sequence[HeldOut], top: list[str], clock: Clock) -> Any:
+def _dependence(done: Subject, folds: Sequence[HeldOut], top: list[str], clock: Clock) -> Any:
     from modelwright.models.dependence import partial_dependence
 
     if not folds or not top:
@@ -154,7 +152,7 @@ def _dependence(done: Finished, folds: Sequence[HeldOut], top: list[str], clock:
     return [asdict(d) for d in partial_dependence(folds, done.judge, top, clock)] or None
 
 
-def _doubtful(done: Finished) -> Any:
+def _doubtful(done: Subject) -> Any:
     import numpy as np
 
     from modelwright.models.doubtful_labels import doubtful_labels, doubtful_values
@@ -178,7 +176,7 @@ def _doubtful(done: Finished) -> Any:
     return facts
 
 
-def _groups(done: Finished, key: Key, full: bool) -> Any:
+def _groups(done: Subject, key: Key, full: bool) -> Any:
     import numpy as np
 
     from modelwright.models.groups import worst_groups
@@ -200,7 +198,7 @@ def _groups(done: Finished, key: Key, full: bool) -> Any:
     return asdict(worst_groups(fold, out, done.judge, key.child("groups")))
 
 
-def _coverage(done: Finished, top: list[str], key: Key) -> Any:
+def _coverage(done: Subject, top: list[str], key: Key) -> Any:
     import numpy as np
 
     from modelwright.models.sparse import coverage
@@ -221,7 +219,7 @@ def _coverage(done: Finished, top: list[str], key: Key) -> Any:
     }  # fmt: skip
 
 
-def _learning(done: Finished, data: Path, clock: Clock) -> Any:
+def _learning(done: Subject, data: Path, clock: Clock) -> Any:
     import os
 
     from modelwright.recipes.learning import learning_facts

@@ -27,7 +27,7 @@ MAX_FOLDS = 5
 
 
 @dataclass(frozen=True)
-class Finished:
+class Subject:
     """What explanations of a run look at: its winner, its rows, and how answers are scored."""
 
     record: Record
@@ -48,7 +48,7 @@ class Finished:
         return None if self.part.weights is None else np.asarray(self.part.weights[rows], float)
 
 
-def finished(run: RunFolder, record: Record, outcome: Outcome) -> Finished:
+def subject_of(run: RunFolder, record: Record, outcome: Outcome) -> Subject:
     """The run's data and judge, loaded. Raises FileNotFoundError when its data are gone."""
     from modelwright.data import load_part
     from modelwright.executors import FileStore
@@ -61,10 +61,10 @@ def finished(run: RunFolder, record: Record, outcome: Outcome) -> Finished:
     metric = find_metric(asked, part.schema.task)
     finish = Finish.from_json(outcome.evidence.facts["finish"])
     judge = Judge(metric, finish.decision, part.schema)
-    return Finished(record, outcome, part, judge, FileStore(run.path / "artefacts"))
+    return Subject(record, outcome, part, judge, FileStore(run.path / "artefacts"))
 
 
-def out_of_fold(done: Finished) -> tuple[npt.NDArray[np.intp], FloatArray] | None:
+def out_of_fold(done: Subject) -> tuple[npt.NDArray[np.intp], FloatArray] | None:
     """Positions of the validated rows and calibrated out-of-fold answers, the mean over repeats.
 
     None when they were not kept.
@@ -86,7 +86,7 @@ def out_of_fold(done: Finished) -> tuple[npt.NDArray[np.intp], FloatArray] | Non
     return rows, finish.calibration.apply(mean)
 
 
-def held_out_folds(done: Finished, folder: Path, n_rows: int, key: Key) -> list[HeldOut]:
+def held_out_folds(done: Subject, folder: Path, n_rows: int, key: Key) -> list[HeldOut]:
     """The folds of the first repeat, at most five, with their models; none when those are gone.
 
     At most `n_rows` rows in all, the same number of each fold, are drawn by `key`. Models are
@@ -126,7 +126,7 @@ def held_out_folds(done: Finished, folder: Path, n_rows: int, key: Key) -> list[
 
 
 def _predictor(
-    members: Sequence[tuple[Path, float]], done: Finished
+    members: Sequence[tuple[Path, float]], done: Subject
 ) -> Callable[[Features], FloatArray]:
     from modelwright.families.inputs import inputs_of
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from modelwright.core.keys import Key
 from modelwright.recipes.closing import members_of
-from modelwright.recipes.held_out import Finished
+from modelwright.recipes.held_out import Subject
 
 if TYPE_CHECKING:
     from modelwright.models.held_out import Clock
@@ -18,7 +18,7 @@ SHARES = (0.1, 0.2, 0.4, 0.7, 1.0)
 REPEATS = 4
 
 
-def learning_facts(done: Finished, data: Path, clock: Clock, threads: int = 1) -> dict[str, Any]:
+def learning_facts(done: Subject, data: Path, clock: Clock, threads: int = 1) -> dict[str, Any]:
     """Losses at growing shares of the rows, the power law through them, and a sentence.
 
     Fitted is the design of the winner's heaviest member, without what else an ensemble adds, on up
@@ -65,7 +65,7 @@ def learning_facts(done: Finished, data: Path, clock: Clock, threads: int = 1) -
 
 
 def _repeat(
-    done: Finished, design: Any, table: Any, fold: int, seed: int, clock: Clock, threads: int
+    done: Subject, design: Any, table: Any, fold: int, seed: int, clock: Clock, threads: int
 ) -> list[tuple[int, float]]:
     import numpy as np
 

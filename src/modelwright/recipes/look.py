@@ -16,7 +16,6 @@ from modelwright.core.trial import Action
 from modelwright.core.view import Outcome
 from modelwright.ledger import Ledger
 from modelwright.readers.runs import RunFolder
-from modelwright.recipes.finishing import finished
 from modelwright.stats import bootstrap_interval
 
 if TYPE_CHECKING:
@@ -36,6 +35,7 @@ def look_at_sealed(
     policy: Policy,
     outcome: Outcome,
     store: FileStore,
+    finish: Finish,
     until: float | None = None,
 ) -> None:
     """Scores the winner on the sealed rows, once, and appends a `look` row.
@@ -62,7 +62,7 @@ def look_at_sealed(
         body = {"action": "look", "candidate": candidate, **asdict(ruling)}
         append(ledger, name, record, [("ruling", body)])
         return
-    facts = _measure(record, models, sealed, finished(run, record, outcome).finish, until)
+    facts = _measure(record, models, sealed, finish, until)
     count = len(record.looks) + 1
     append(ledger, name, record, [("look", {"candidate": candidate, "number": count, **facts})])
 

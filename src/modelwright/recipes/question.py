@@ -10,25 +10,12 @@ from typing import Any
 
 from modelwright.core.errors import InputError, did_you_mean
 from modelwright.core.problem import Limit
+from modelwright.models.limited import BEHAVIOUR, LIMITED
 from modelwright.recipes.declared import Directions, parse_directions
 from modelwright.recipes.memory import parse_memory
 
 TASKS = ("binary", "multiclass", "regression")
 
-# What a limit of `build` may name: measured by the evaluator, see docs/limits.md.
-LIMITED = {
-    "latency_ms": "median time of one prediction for one row, in milliseconds",
-    "size_kb": "size of the exported model, in units of 1,000 bytes",
-    "fit_seconds": "time to fit the model once on its training folds, in seconds",
-    # Behaviour, measured on rows that validate (models/behaviour.py); better small, all of it.
-    "flip_rate": "share of answers that change when numbers get a little noise",
-    "monotone_violations": "share of rows where a declared direction is not kept",
-    "invariance_gap": "largest change of an answer when an invariant column changes",
-    "missing_drop": "what the score loses when the most needed column is missing",
-    "broken_columns": "columns without which the model is worse than a constant answer",
-    "hardest_ratio": "mean loss in the hardest region of the data, over the mean loss",
-}
-BEHAVES = tuple(LIMITED)[3:]
 INVARIANT_UP_TO = 0.01  # how far an answer may move with an invariant column, where no limit says
 
 
@@ -43,8 +30,9 @@ class Question:
     is chosen, `"sensitivity>=0.95"`. `invariant` are columns whose change may not change an answer
     by more than 0.01, or than a limit on `invariance_gap` says. `monotone` declares directions,
     `("age:+", "income:-")`: the answer (the share of the positive class) may only rise with the
-    one, and only fall with the other. `student` False teaches no small model at the end.
-    `memory` is a ceiling for all processes of the build together, `"4GB"`.
+    one, and only fall with the other. `baseline` is the person's present model, a rival; `teacher`
+    one that the small models at the end learn from, instead of from the winner. `student` False
+    teaches none. `memory` is a ceiling for all processes of the build together, `"4GB"`.
     """
 
     data: str
@@ -60,6 +48,7 @@ class Question:
     weight: str | None = None
     drop: tuple[str, ...] = ()
     baseline: str | None = None
+    teacher: str | None = None
     costs: Mapping[str, float] = field(default_factory=dict)
     constraint: str | None = None
     invariant: tuple[str, ...] = ()
@@ -83,10 +72,22 @@ class Question:
         self._check_limits()
         if self.memory is not None:
             parse_memory(self.memory)
+        self._check_teacher()
         if self.costs and self.metric is not None:
             raise InputError("costs are the metric; leave the metric out, or the costs.")
         if self.constraint is not None:
             Limit.parse(self.constraint)
+
+    def _check_teacher(self) -> None:
+        if self.teacher is None:
+            return
+        if not self.student:
+            raise InputError("--teacher and --no-student exclude each other: leave one out.")
+        if self.teacher == self.baseline:
+            raise InputError(
+                "the same model as --teacher and --baseline: leave --baseline out (a teacher is "
+                "scored, too), or --teacher."
+            )
 
     def _check_limits(self) -> None:
         named = {Limit.parse(text, LIMITED).metric for text in self.limits}
@@ -112,7 +113,7 @@ class Question:
 
     def behaviour(self) -> dict[str, Any]:
         """What the evaluator is to measure of behaviour, as plain data; empty for nothing."""
-        names = sorted({x.metric for x in self.bounds if x.metric in BEHAVES})
+        names = sorted({x.metric for x in self.bounds if x.metric in BEHAVIOUR})
         if not names:
             return {}
         directions = [list(pair) for pair in self.directions]

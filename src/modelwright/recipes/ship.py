@@ -14,13 +14,14 @@ from modelwright.core.canonical import digest
 from modelwright.core.errors import InputError, RefusedError, WaitingError
 from modelwright.core.record import Record
 from modelwright.core.roles import Policy
-from modelwright.core.trial import Action
+from modelwright.core.trial import Action, Candidate
 from modelwright.core.version import VERSION
 from modelwright.core.view import Outcome
 from modelwright.ledger import Ledger, load_or_make_key, sign_head
 from modelwright.readers.leaderboard import family_of, fold_bounds, trivial_outcome
 from modelwright.readers.runs import RunFolder
 from modelwright.recipes.closing import members_of, refit_of, winner
+from modelwright.recipes.finishing import Finished, finished
 from modelwright.recipes.look import look_at_sealed
 from modelwright.recipes.outcome import Shipped
 
@@ -78,8 +79,9 @@ def ship_winner(
         body = {"action": "ship", "candidate": best.trial.candidate.id, **asdict(ruling)}
         append(ledger, name, record, [("ruling", body)])
         return None
-    look_at_sealed(run, record, ledger, policy, best, store, until)
-    return write_model(run, record, ledger, best, parts, run.model_path, until)
+    end = finished(run, record, best)
+    look_at_sealed(run, record, ledger, policy, best, store, end.finish, until)
+    return write_model(run, record, ledger, best, parts, end, run.model_path, until)
 
 
 def ship_candidate(
@@ -109,7 +111,8 @@ def ship_candidate(
         raise WaitingError(f"not shipped: {ruling.reason}.")
     if out.exists() and any(out.iterdir()):
         raise InputError(f"the folder {str(out)!r} is not empty; name another with --out.")
-    return write_model(run, record, ledger, outcome, parts, out)
+    end = finished(run, record, outcome)
+    return write_model(run, record, ledger, outcome, parts, end, out)
 
 
 def parts_of(record: Record, outcome: Outcome, store: FileStore) -> Parts | None:
@@ -166,12 +169,8 @@ def fold_models(
 def _origin(record: Record, outcome: Outcome, member: Mapping[str, Any]) -> Outcome | None:
     if outcome.trial.role != "blend":
         return outcome
-    top = record.view.rungs.top
-    for o in record.view.finished:
-        same = o.trial.candidate.document == member["document"]
-        if o.ok and same and o.trial.role != "refit" and o.trial.rung == top:
-            return o
-    return None
+    number = record.view.tried(Candidate(member["document"]).id, record.view.rungs.top)
+    return None if number is None else record.view.outcome(number)
 
 
 def _already(run: RunFolder, record: Record, best: Outcome, parts: Parts) -> Shipped | None:
@@ -201,6 +200,7 @@ def write_model(
     ledger: Ledger,
     outcome: Outcome,
     parts: Parts,
+    end: Finished,
     out: Path,
     until: float | None = None,
 ) -> Shipped:
@@ -214,13 +214,11 @@ def write_model(
     from modelwright.models import save_bundle, seal_bundle
     from modelwright.models.background import background_of
     from modelwright.models.portable import add_portable
-    from modelwright.recipes.finishing import finished
 
     name = record.settings["name"]
     draft = out.with_name(out.name + ".partial")
     shutil.rmtree(draft, ignore_errors=True)
     part = load_part(run.path / "data" / "dev")
-    end = finished(run, record, outcome)
     card = card_of(record, outcome, parts) | end.facts
     card["background"] = background_of(part.features, part.schema)
     save_bundle(draft, parts.members, part.schema, end.finish, card, all_folds=parts.rows != "fold")

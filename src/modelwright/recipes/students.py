@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
 from modelwright.core.canonical import canonical
@@ -19,10 +20,11 @@ from modelwright.core.view import Outcome, View
 SHARE = 0.15  # of a budget in seconds, for all students together
 LEAST_SECONDS = 3.0  # below, a student would be a poor one
 MOST_SECONDS = 240.0
-EACH_SECONDS = 6.0  # one further design for every so many seconds
+EACH_SECONDS = 2.5  # of a worker, at least for each design with its control
+EACH_CONTROLS = 4.0  # and at least as long as so many fits of it
 FEW_TRIALS = 20  # a budget of fewer trials is for trying things out
 CONTROL = 0.3  # of the time of a student, at most for its control
-ROUNDS, LEAST_ROUNDS = 300, 30
+ROUNDS, LEAST_ROUNDS, LEAVES = 300, 30, 31
 LEAF_KB = 0.115  # of LightGBM's text format, 120 to 370 trees of 8 to 31 leaves, 2026-11-22
 
 
@@ -53,13 +55,26 @@ def _boosted(leaves: int, rounds: int) -> Sketch:
 
 # The strongest first; what comes later is tried when there is time for it.
 SKETCHES = (
-    _boosted(31, ROUNDS),
+    _boosted(LEAVES, ROUNDS),
     Sketch({"type": "Linear"}, None),
     _boosted(8, 100),
     Sketch({"type": "Tree"}, None, 64),
     Sketch({"type": "SmallMlp", "epochs": 16}, None),
 )
 QUICK = 4  # of them are tried where no clock is read; a net takes ten times as long
+SMALL = 2000  # rows below which little is to be learned by many leaves
+
+
+def sketches_for(n_rows: int) -> tuple[Sketch, ...]:
+    """The designs in the order to try them: on few rows the plain ones come first.
+
+    >>> [sketch.family for sketch in sketches_for(200)]
+    ['Linear', 'LightGbm', 'Tree', 'LightGbm', 'SmallMlp']
+    """
+    if n_rows >= SMALL:
+        return SKETCHES
+    large, *plain, net = SKETCHES
+    return (*plain, large, net)
 
 
 @dataclass(frozen=True)
@@ -68,6 +83,7 @@ class Students:
 
     `families` are those a student may be of. `slots` trials run at a time, each design's control
     before its student. `n_models` is the number of classes where there are more than two, else 1.
+    `kept_seconds` of a budget are for what comes after the last trial.
     """
 
     families: tuple[str, ...]
@@ -75,6 +91,7 @@ class Students:
     n_models: int = 1
     seed: int = 0
     sketches: tuple[Sketch, ...] = SKETCHES
+    kept_seconds: float = 0.0
 
     def seconds(self, view: View) -> float:
         """Seconds of the budget for students; 0 where there will be none."""
@@ -113,9 +130,11 @@ class Students:
                 yield student
 
     def _late(self, view: View) -> bool:
-        """True when a further student could not end within the budget."""
+        """True when a further student could not end in time, and be fitted on all rows."""
         each, seconds = self._each(view), view.budget.seconds
-        return each is not None and seconds is not None and seconds - view.elapsed < each / 2
+        if each is None or seconds is None:
+            return False
+        return seconds - self.kept_seconds - view.elapsed < each
 
     def waiting(self, view: View) -> bool:
         """True while a control or student runs."""
@@ -157,7 +176,10 @@ class Students:
         fitting = self._fitting(view)
         if view.budget.seconds is None:
             return fitting[:QUICK]
-        return fitting[: max(1, int(self.seconds(view) / EACH_SECONDS))]
+        cost = EACH_CONTROLS * (_round_seconds(view) or 0.0)
+        seconds = [max(EACH_SECONDS, cost * (s.rounds or 0) * s.leaves / LEAVES) for s in fitting]
+        enough = sum(t <= self.seconds(view) * self.slots for t in accumulate(seconds))
+        return fitting[: max(1, enough)]
 
     def _each(self, view: View) -> float | None:
         """Seconds for one student; None where no clock is read."""
@@ -199,17 +221,22 @@ def _round_seconds(view: View) -> float | None:
 
 
 def teacher_of(view: View) -> Outcome | None:
-    """The outcome with the least loss whose fold models may be asked, limits or not.
+    """The model that the person named as the teacher, if it could be scored.
 
-    The person's own model teaches when it is the champion.
+    Else the person's present model when it is the champion, else the outcome with the least loss
+    whose fold models may be asked, limits or not.
     """
+    named = next((o for o in view.finished if o.trial.by == "teacher" and o.ok), None)
+    if named is not None:
+        return named
     champion = None if view.champion is None else view.outcome(view.champion)
     if champion is not None and champion.trial.by == "yours":
         return champion
     able = [
         o
         for o in view.best(view.n_ranked())
-        if o.trial.role in ("search", "blend", "rival") and o.trial.by not in ("yours", "trivial")
+        if o.trial.role in ("search", "blend", "rival")
+        and not o.trial.brought and o.trial.by != "trivial"
         and "oof" in o.evidence.artefacts
         and (o.trial.role == "blend" or "model" in o.evidence.artefacts)
     ]  # fmt: skip
@@ -226,8 +253,9 @@ def teaching(view: View, teacher: Outcome) -> dict[str, Any]:
         "folds": list(evidence.folds[view.goals[0].metric]),
     }
     document = json.loads(teacher.trial.candidate.document)
-    if teacher.trial.by == "yours":
-        return told | {"source": document["source"]}
+    if teacher.trial.brought:
+        named = teacher.trial.by == "teacher"
+        return told | {"source": document["source"], "named": named}
     if teacher.trial.role != "blend":
         own = {"model": evidence.artefacts["model"], "oof": told["oof"], "weight": 1.0}
         return told | {"members": [own]}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,7 @@ from modelwright.recipes.declared import check_directions, keeping
 from modelwright.recipes.memory import deal
 from modelwright.recipes.portfolio import portfolio
 from modelwright.recipes.question import TASKS, Question
-from modelwright.recipes.students import SKETCHES, Students
+from modelwright.recipes.students import SKETCHES, Students, sketches_for
 from modelwright.study import Study
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 SHIP_SECONDS = 3.0  # of a budget in seconds, kept for writing the model and the report
 SHIP_SHARE = 0.25  # and never more than this share of it
 FEW = 20  # trials below which all of them are full runs
-JUDGED = 8  # designs that should be judged in full on a table of very many rows
+JUDGED = 2  # designs that should be judged on all training rows of a very large table
 LARGE = 5000  # rows from which on one fold tells enough to drop a design
 EVALUATOR = "modelwright.evaluators.fit_and_score:load"
 TRIVIAL = '{"type":"Dummy"}'
@@ -106,15 +106,19 @@ def study_plan(
         "behaviour": question.behaviour(),
         "monotone": [list(pair) for pair in question.directions],
     }
-    n_folds = len(part.parts) // max(1, part.repeats)
+    rungs, kept = _rungs(part, budget), _kept_seconds(budget, time.monotonic() - began)
+    students = _students(question, policy, prepared.schema, len(part), at_once)
+    if students is not None:
+        students = replace(students, kept_seconds=kept)
     study = Study(
         name=run_folder.name, problem=problem, space=space, designer=_designer(space, types, part),
         gate=Paired(), policy=policy, budget=budget,
-        rungs=_rungs(part, budget), slots=at_once,
+        rungs=rungs, slots=at_once,
         rivals=_rivals(question), rival_names=_rival_names(question),
-        kept_seconds=_kept_seconds(budget, time.monotonic() - began),
+        kept_seconds=kept,
         closing=BlendAndRefit(
-            max(2, n_folds), at_once, students=_students(question, policy, prepared.schema, at_once)
+            _growth(prepared, part, rungs), at_once,
+            students=students,
         ),
         protocol={"data": prepared.hash, "metric": metric.identity(), "evaluator": EVALUATOR},
         settings={"budget": asdict(budget), "arguments": arguments},
@@ -170,7 +174,7 @@ def _families(
 
 
 def _students(
-    question: Question, policy: RulePolicy, schema: Schema, slots: int
+    question: Question, policy: RulePolicy, schema: Schema, n_rows: int, slots: int
 ) -> Students | None:
     """The small models that may be taught; None where nobody wants any."""
     from modelwright.families import FAMILIES, available
@@ -182,7 +186,7 @@ def _students(
     types, _ = available(keeping(allowed)[0] if question.directions else allowed)
     n_models = len(schema.classes) if schema.task == "multiclass" else 1
     names = tuple(t.__name__ for t in types)
-    return Students(names, slots, n_models, question.seed)
+    return Students(names, slots, n_models, question.seed, sketches_for(n_rows))
 
 
 def check_metric(question: Question) -> None:
@@ -239,6 +243,13 @@ def _rungs(part: Part, budget: Budget) -> Rungs:
     return Rungs((1.0,))
 
 
+def _growth(prepared: Prepared, part: Part, rungs: Rungs) -> float:
+    """How many times the rows of one fold's fit a fit on all rows has, the sealed ones too."""
+    train = float((part.parts[0] == 1).sum())
+    share = rungs.fidelities[rungs.top] if len(part.parts) == 1 else 1.0
+    return (prepared.n_dev + prepared.n_sealed) / max(1.0, share * train)
+
+
 def _rows_share(part: Part, budget: Budget) -> float:
     """The share of the training rows on which some designs can be judged in time, at least 5 %."""
     from modelwright.data.split import fits_for
@@ -253,14 +264,14 @@ def _rows_share(part: Part, budget: Budget) -> float:
 def _rivals(question: Question) -> tuple[Candidate, ...]:
     from modelwright.core.canonical import canonical
 
-    rivals = [Candidate(TRIVIAL)]
-    if question.baseline is not None:
-        rivals.append(Candidate(canonical({"type": "Rival", "source": question.baseline})))
-    return tuple(rivals)
+    sources = [s for s in (question.baseline, question.teacher) if s is not None]
+    brought = [Candidate(canonical({"type": "Rival", "source": source})) for source in sources]
+    return (Candidate(TRIVIAL), *brought)
 
 
 def _rival_names(question: Question) -> tuple[str, ...]:
-    return ("trivial", "yours") if question.baseline is not None else ("trivial",)
+    given = (("yours", question.baseline), ("teacher", question.teacher))
+    return ("trivial", *(by for by, source in given if source is not None))
 
 
 def _kept_seconds(budget: Budget, setup: float) -> float:

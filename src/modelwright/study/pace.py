@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from modelwright.core.trial import Evidence, Progress, Trial
 
+START = 3.0  # seconds before a trial's first word that may be for loading libraries
 SLACK = 0.15  # a projection is off by that share of what is left, one way or the other
 
 
@@ -22,6 +23,7 @@ class Pace:
     """
 
     _started: dict[int, float] = field(default_factory=dict)
+    _first: dict[int, tuple[float, float]] = field(default_factory=dict)  # trial -> done, when
     _ends: dict[int, tuple[float, float]] = field(default_factory=dict)  # trial -> done, end
     _dropped: dict[int, str] = field(default_factory=dict)
 
@@ -31,13 +33,21 @@ class Pace:
         self._started.update((trial.number, clock) for trial in trials)
 
     def hear(self, message: Progress, now: float | None = None) -> None:
-        """Projects the end of a trial that tells which share of its work is done."""
+        """Projects the end of a trial that tells which share of its work is done.
+
+        By the speed since its first word; of that one alone by the time since its start, less what
+        a new process may take to load its libraries.
+        """
         began = self._started.get(message.trial)
         if began is None or not message.done or message.done >= 1:
             self._ends.pop(message.trial, None)
             return
         clock = time.monotonic() if now is None else now
-        self._ends[message.trial] = (message.done, began + (clock - began) / message.done)
+        done, since = self._first.setdefault(message.trial, (message.done, clock))
+        share, took = message.done - done, clock - since
+        if not share > 0:
+            share, took = message.done, max(0.0, clock - began - START)
+        self._ends[message.trial] = (message.done, clock + took / share * (1 - message.done))
 
     def too_long(self, deadline: float, now: float | None = None) -> list[int]:
         """The trials that would end past `deadline`, each told once."""
@@ -56,6 +66,7 @@ class Pace:
     def explain(self, evidence: Evidence) -> Evidence:
         """The evidence of a trial that ended; one dropped for its length says so."""
         self._started.pop(evidence.trial, None)
+        self._first.pop(evidence.trial, None)
         self._ends.pop(evidence.trial, None)
         reason = self._dropped.pop(evidence.trial, "")
         failure = evidence.failure
