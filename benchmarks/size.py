@@ -16,6 +16,7 @@ MAX_FILE, MAX_FUNCTION = 400, 60
 REASONS = {
     "data/kinds.py": "one decision, what a column holds, with all its cases side by side",
     "data/prepare.py": "the trip from a table to arrays, read from top to bottom",
+    "apps/cli.py: build": "the command line of a build: three lines for each option",
     "data/text_file.py": "the reading of one text file, with everything that can be wrong in it",
 }
 
@@ -43,7 +44,11 @@ def main() -> int:
         rooms.setdefault(room, []).append(lines)
         if lines > MAX_FILE and name not in REASONS:
             too_long.append(f"{name}: {lines} lines")
-        too_long += [f"{name}: {f} has {n} lines" for n, f in functions(path) if n > MAX_FUNCTION]
+        too_long += [
+            f"{name}: {f} has {n} lines"
+            for n, f in functions(path)
+            if n > MAX_FUNCTION and f"{name}: {f}" not in REASONS
+        ]
     for room, lengths in sorted(rooms.items(), key=lambda item: -sum(item[1])):
         print(f"{sum(lengths):6d} lines {len(lengths):3d} files  {room}")
     tests = sum(len(p.read_text("utf-8").splitlines()) for p in (ROOT / "tests").rglob("*.py"))

@@ -219,6 +219,8 @@ def test_a_row_of_a_data_frame_alone_has_the_answer_it_has_among_others(shipped:
         alone = model.answer(rows.iloc[[i]])
         assert alone.values[0] == together.values[i]
         assert alone.flags[0] == together.flags[i]
+        assert alone.shares is not None
+        assert together.shares is not None
         assert np.allclose(alone.shares[0], together.shares[i], atol=1e-9)
 
 

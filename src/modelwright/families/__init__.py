@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import json
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,11 +31,14 @@ FAMILIES: Mapping[str, tuple[str, str, str]] = {
     "TabM": ("modelwright.families.tabm", "torch", "'modelwright[nets]'"),
     "RealMlp": ("modelwright.families.realmlp", "torch", "'modelwright[nets]'"),
     "SmallMlp": ("modelwright.families.mlp", "torch", "'modelwright[nets]'"),
+    "TabIcl": ("modelwright.families.tabicl", "tabicl", "'modelwright[tabicl]'"),
 }
 _ONLY_TO_FIT = ("torch",)  # libraries that a fitted model does without
 
 # In the order in which a search tries their defaults: cheap and strong first.
 SEARCHED = ("LightGbm", "Linear", "CatBoost", "Forest", "GlassBox", "KNearest", "TabM", "RealMlp")
+# And these where an environment variable names the folder of their weights.
+WITH_WEIGHTS: Mapping[str, str] = {"TabIcl": "MODELWRIGHT_TABICL"}
 
 
 def family(name: str, to_fit: bool = True) -> type[Family]:
@@ -72,6 +76,16 @@ def available(names: Iterable[str] = SEARCHED) -> tuple[list[type[Family]], list
         except MissingLibraryError as error:
             left_out.append(f"left out: {error}")
     return types, left_out
+
+
+def searched() -> tuple[str, ...]:
+    """The families that a search tries, if policy and table allow."""
+    return (*SEARCHED, *(name for name, named in WITH_WEIGHTS.items() if os.environ.get(named)))
+
+
+def licences_of(names: Iterable[str]) -> dict[str, str]:
+    """The licences of the foundation models among these families."""
+    return {name: family(name).licence for name in sorted(set(names) & set(WITH_WEIGHTS))}  # type: ignore[attr-defined]
 
 
 def table_model(names: Iterable[str] = SEARCHED) -> Any:

@@ -240,6 +240,8 @@ def write_model(
 
 def card_of(record: Record, outcome: Outcome, parts: Parts) -> dict[str, Any]:
     """Plain data about the model: what for, how made, what it scored, and of which fit that is."""
+    from modelwright.families import licences_of
+
     view, about = record.view, record.settings["problem"]["about"]
     goal = view.goals[0]
     bounds = fold_bounds(outcome, goal.metric)
@@ -268,6 +270,7 @@ def card_of(record: Record, outcome: Outcome, parts: Parts) -> dict[str, Any]:
             for k in ("latency_ms", "size_kb", "fit_seconds")
             if k in outcome.evidence.scores
         },
+        "licences": licences_of(family_of(m["document"]) for m in members_of(outcome)),
         "contains_training_rows": bool(outcome.evidence.facts.get("contains_rows", False)),
         "policy": digest(record.settings["policy"])[:16],
         "seed": record.settings["problem"]["seed"],

@@ -83,7 +83,7 @@ def study_plan(
     from modelwright.models.behaviour import place_of
     from modelwright.models.metrics import find_metric
 
-    types, left_out = _families(policy, question, prepared.schema)
+    types, left_out = _families(policy, question, prepared.schema, prepared.n_dev)
     space = table_space([t.__name__ for t in types], prepared.schema)
     asked = _metric(question, prepared.schema.classes)
     metric = find_metric(asked, prepared.schema.task)
@@ -112,14 +112,9 @@ def study_plan(
         students = replace(students, kept_seconds=kept)
     study = Study(
         name=run_folder.name, problem=problem, space=space, designer=_designer(space, types, part),
-        gate=Paired(), policy=policy, budget=budget,
-        rungs=rungs, slots=at_once,
+        gate=Paired(), policy=policy, budget=budget, rungs=rungs, slots=at_once, kept_seconds=kept,
         rivals=_rivals(question), rival_names=_rival_names(question),
-        kept_seconds=kept,
-        closing=BlendAndRefit(
-            _growth(prepared, part, rungs), at_once,
-            students=students,
-        ),
+        closing=BlendAndRefit(_growth(prepared, part, rungs), at_once, students=students),
         protocol={"data": prepared.hash, "metric": metric.identity(), "evaluator": EVALUATOR},
         settings={"budget": asdict(budget), "arguments": arguments},
     )  # fmt: skip
@@ -149,10 +144,10 @@ def _about(
 
 
 def _families(
-    policy: RulePolicy, question: Question, schema: Schema
+    policy: RulePolicy, question: Question, schema: Schema, n_rows: int
 ) -> tuple[list[Any], list[str]]:
     """The types to search that are allowed and installed, and a line for each left out."""
-    from modelwright.families import FAMILIES, SEARCHED, available
+    from modelwright.families import FAMILIES, available, searched
 
     check_directions(question.directions, schema)
     for name in policy.families:
@@ -161,16 +156,31 @@ def _families(
                 f"policy {policy.name!r} allows the unknown family {name!r}."
                 f"{did_you_mean(name, FAMILIES)} Known: {', '.join(FAMILIES)}."
             )
-    names = [n for n in SEARCHED if not policy.families or n in policy.families]
-    if not question.directions:
-        return available(names)
-    kept, left_out = keeping(names)
-    if not kept:
-        raise InputError(
-            f"no family that policy {policy.name!r} allows keeps a column monotone; allow Linear "
-            "or LightGbm, or leave the directions out."
+    names = [n for n in searched() if not policy.families or n in policy.families]
+    lost: list[str] = []
+    if question.directions:
+        names, lost = keeping(names)
+        if not names:
+            raise InputError(
+                f"no family that policy {policy.name!r} allows keeps a column monotone; allow "
+                "Linear or LightGbm, or leave the directions out."
+            )
+    types, left_out = available(names)
+    bounds = {t: _too_much(t, question, schema, n_rows) for t in types}
+    too_much = [f"left out: {why}" for why in bounds.values() if why]
+    return [t for t, why in bounds.items() if not why], [*lost, *left_out, *too_much]
+
+
+def _too_much(kind: Any, question: Question, schema: Schema, n_rows: int) -> str:
+    """Why a family with bounds of its own does not take this table; empty where it does."""
+    if not hasattr(kind, "max_rows"):
+        return ""
+    if n_rows > kind.max_rows or len(schema.columns) > kind.max_columns:
+        return (
+            f"{kind.name} takes up to {kind.max_rows} rows of {kind.max_columns} columns; this "
+            f"table has {n_rows} of {len(schema.columns)}"
         )
-    return available(kept)[0], left_out
+    return f"{kind.name} knows no row weights" if question.weight is not None else ""
 
 
 def _students(
