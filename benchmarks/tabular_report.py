@@ -67,10 +67,9 @@ def duels(rows: Sequence[Row], rival: str) -> str:
     ]
     points: list[float] = []
     for mine in _of(rows, method=OURS):
-        theirs = [r for r in rows if r["method"].startswith(rival) and _cell(r) == _cell(mine)]
-        if not theirs:
+        best = _best(rows, mine, rival)
+        if best is None:
             continue
-        best = min(theirs, key=loss_of)
         gain, low, high = paired(mine, best)
         word = "win" if low > 0 else "loss" if high < 0 else "tie"
         points.append({"win": 1.0, "loss": 0.0, "tie": 0.5}[word])
@@ -133,10 +132,10 @@ def students(rows: Sequence[Row], rival: str) -> str:
     met: list[bool] = []
     for mine in _of(rows, method=OURS):
         student = mine["result"].get("student")
-        theirs = [r for r in rows if r["method"].startswith(rival) and _cell(r) == _cell(mine)]
-        if not student or not theirs:
+        best = _best(rows, mine, rival)
+        if not student or best is None:
             continue
-        other = min(theirs, key=loss_of)["result"]
+        other = best["result"]
         teacher, own = loss_of(mine), loss_of({**mine, "result": student})
         trivial = _trivial(mine)
         kept = (trivial - own) / (trivial - teacher) if trivial > teacher else float("nan")
@@ -153,6 +152,12 @@ def students(rows: Sequence[Row], rival: str) -> str:
     if met:
         lines.append(f"\n98 % kept, 20 x faster, 20 x smaller: {sum(met)} of {len(met)} cells.")
     return "\n".join(lines)
+
+
+def _best(rows: Sequence[Row], mine: Row, rival: str) -> Row | None:
+    """The better of a rival's presets on the same set and seed."""
+    theirs = [r for r in rows if r["method"].startswith(rival) and _cell(r) == _cell(mine)]
+    return min(theirs, key=loss_of, default=None)
 
 
 def _cell(row: Row) -> tuple[str, int]:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,8 +14,9 @@ from modelwright.core.trial import Candidate, Evidence, Trial
 from modelwright.data import Question, load_part, prepare, read_table
 from modelwright.data.schema import Schema
 from modelwright.evaluators.fit_and_score import load
-from modelwright.evaluators.rival import as_predictions, raw_rows
+from modelwright.evaluators.rival import _column, as_predictions, raw_rows
 from modelwright.executors import FileStore, ToolBox
+from modelwright.models.onnx_inputs import NO_DATE
 from modelwright.testing.evaluator import run_trial
 
 
@@ -47,6 +49,21 @@ def rival(source: Any, tools: ToolBox, metric: str = "roc_auc") -> Evidence:
     document = canonical({"type": "Rival", "source": str(source)})
     trial = Trial(0, Candidate(document), 0, 1.0, 1.0, seed=0, role="rival", by="yours")
     return run_trial(load("binary", metric), trial, tools)[1]
+
+
+@pytest.mark.parametrize(
+    ("kind", "missing"),
+    [("tensor(int64)", NO_DATE), ("tensor(double)", np.nan), ("tensor(float)", np.nan)],
+)
+def test_dates_reach_an_onnx_model_in_its_own_type(kind: str, missing: float) -> None:
+    wanted = SimpleNamespace(name="day", type=kind, shape=["n"])
+    days = pd.DataFrame({"day": pd.to_datetime(["1970-01-02", "NaT"])})
+    out = _column(days, wanted)
+    assert out.dtype == {"int64": "int64", "double": "float64", "float": "float32"}[kind[7:-1]]
+    assert out[0] == 86400
+    assert out[1] == missing or np.isnan([out[1], missing]).all()
+    nothing = pd.DataFrame({"day": [None, None]})
+    assert _column(nothing, wanted)[0] == missing or np.isnan(missing)
 
 
 def test_a_function_sees_the_rows_as_the_person_knows_them(

@@ -17,6 +17,7 @@ from modelwright.families.tabicl import WEIGHTS, TabIcl
 from modelwright.policy import RulePolicy
 from modelwright.recipes.automl import plan_build
 from modelwright.recipes.question import Question
+from modelwright.testing import family as suite
 
 SMALL: dict[str, Any] = {
     "embed_dim": 16, "col_num_blocks": 1, "col_nhead": 2, "col_num_inds": 8, "row_num_blocks": 1,
@@ -73,6 +74,16 @@ def test_a_quantile_can_be_asked_for(named: Path) -> None:
     ]
     low, high = (TabIcl(members=1).fit(e).predict(X) for e in asked)
     assert (low <= high).all()
+
+
+UNTRAINED = ("weights_matter", "beats_the_constant", "answers_alike_as_onnx")
+
+
+@pytest.mark.parametrize(
+    "check", [c for c in suite.CHECKS if c.__name__ not in UNTRAINED], ids=lambda c: c.__name__
+)
+def test_suite(named: Path, check: Any) -> None:
+    check(lambda: TabIcl(members=1))
 
 
 def test_other_weights_are_refused(

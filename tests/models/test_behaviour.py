@@ -16,7 +16,7 @@ from modelwright.data.schema import Features, Schema
 from modelwright.models.behaviour import Asked, behaviour_of_folds, measure_behaviour
 from modelwright.models.decision import Decision
 from modelwright.models.held_out import HeldOut, Judge
-from modelwright.models.limited import BEHAVIOUR
+from modelwright.models.limits import BEHAVIOUR
 from modelwright.models.metrics import find_metric
 from modelwright.recipes.question import Question
 

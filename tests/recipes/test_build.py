@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 import modelwright as mw
 from modelwright.core.errors import InputError, NoModelError
 from modelwright.policy import RulePolicy
-from modelwright.recipes.automl import resume_build
+from modelwright.recipes.automl import plan_again, resume_build
 
 FAST = RulePolicy("fast", families=("Linear", "KNearest"))  # what fits in a blink
 
@@ -69,6 +70,24 @@ def test_more_budget_goes_on_and_ships_again(built: mw.BuildResult) -> None:
     same = resume_build(built.run)
     assert len(same.record.view.finished) == len(more.record.view.finished)
     assert same.shipped is not None
+
+
+def test_a_run_goes_on_with_what_its_first_row_says(tmp_path: Path, monkeypatch: Any) -> None:
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame(rng.normal(size=(6000, 3)), columns=["a", "b", "c"])
+    table["y"] = table["a"] + rng.normal(size=6000)
+    policy = RulePolicy(families=("Linear",))
+    built = mw.build(
+        table, "y", budget="5s", workspace=tmp_path, policy=policy, slots=0, student=False
+    )
+    first = built.record.settings
+    monkeypatch.setenv("MODELWRIGHT_TABICL", str(tmp_path))  # would be searched from now on
+    monkeypatch.chdir(tmp_path)
+    plan = plan_again(built.run, built.record, time.monotonic())
+    assert plan.arguments == first["settings"]["arguments"]
+    assert list(plan.study.rungs.fidelities) == first["rungs"]["fidelities"]
+    assert plan.study.kept_seconds == first["settings"]["kept_seconds"]
+    assert plan.study.space.hash == first["space"]
 
 
 def test_a_limit_that_nothing_meets_names_itself_and_the_nearest(tmp_path: Path) -> None:

@@ -136,7 +136,26 @@ def test_a_student_of_a_named_teacher_may_win_and_its_doubt_is_told(
     ]
     assert told
     assert all(verdict.word != "hold" for verdict in told)
-    assert any("may have seen" in doubt for verdict in told for doubt in verdict.doubts)
+    assert all("may have seen" in verdict.doubts[0] for verdict in told)
+
+
+def test_a_file_of_predictions_cannot_teach(tmp_path: Path) -> None:
+    table = frame()
+    table.insert(0, "id", [f"r{i}" for i in range(len(table))])
+    told = pd.DataFrame({"id": table["id"], "no": 0.4, "yes": 0.6})
+    told.to_csv(tmp_path / "mine.csv", index=False)
+    question = Question("<DataFrame>", "y", teacher=str(tmp_path / "mine.csv"))
+    with pytest.raises(InputError, match="a model that can be asked"):
+        plan_build(question, table, budget="60s", workspace=tmp_path / "runs", policy=FAST)
+
+
+def test_what_a_teacher_may_have_seen_is_told(built: mw.BuildResult, tmp_path: Path) -> None:
+    mine = str(built.run.path / "model" / "model.onnx")
+    result = build(tmp_path, teacher=mine)
+    assert result.to_json()["students"][0]["teacher_may_have_seen_rows"]
+    assert not built.to_json()["students"][0]["teacher_may_have_seen_rows"]
+    write_report(result.run, result.record)
+    assert "may have seen the rows" in result.report().read_text("utf-8")
 
 
 @pytest.mark.parametrize(

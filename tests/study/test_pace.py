@@ -36,6 +36,14 @@ def test_a_slow_start_is_no_slow_trial() -> None:
     assert pace.too_long(deadline=7.0, now=5.0) == [0]
 
 
+def test_words_heard_late_do_not_slow_a_trial_down() -> None:
+    pace = Pace()
+    pace.start([_trial(0)], now=0.0)
+    pace.hear(Progress(0, 1, done=0.2), now=0.5)
+    pace.hear(Progress(0, 2, done=0.4), now=4.0)  # said at 1.0, while a designer thought
+    assert pace.too_long(deadline=10.0, now=4.0) == []
+
+
 @pytest.mark.parametrize("done", [None, 0.0, 1.0])
 def test_without_a_usable_share_nothing_is_projected(done: float | None) -> None:
     pace = Pace()

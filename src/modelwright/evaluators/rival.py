@@ -68,7 +68,7 @@ def score_rival(
     oof[:] = predictions.astype(np.float32)
     scored = score_oof(table.validation, oof, evaluator.metric, evaluator.extra, as_it_is=True)
     facts = {
-        "family": "yours",
+        "family": trial.by or "yours",
         "source": source,
         "n_folds": len(table.validation.parts),
         "overlap": table.validation.overlap,
@@ -130,6 +130,15 @@ def check_rival(source: str, part: Part, folder: Path) -> None:
         as_predictions(predictions_file(Path(source), part, frame, folder), part.schema, len(frame))
 
 
+def check_teacher(source: str) -> None:
+    """Raises InputError for a file of predictions: a teacher has to answer rows that are made."""
+    if predict_of(source) is None:
+        raise InputError(
+            f"a teacher is a model that can be asked, an .onnx file or module:function; {source!r} "
+            "is a file of predictions."
+        )
+
+
 def predictions_file(path: Path, part: Part, frame: pd.DataFrame, folder: Path) -> pd.DataFrame:
     """Predictions for the development rows from a CSV.
 
@@ -140,7 +149,7 @@ def predictions_file(path: Path, part: Part, frame: pd.DataFrame, folder: Path) 
 
     if not path.is_file():
         raise InputError(
-            f"the baseline {str(path)!r} is neither a file (.onnx or .csv) nor module:function."
+            f"the model {str(path)!r} is neither a file (.onnx or .csv) nor module:function."
         )
     try:
         given = pd.read_csv(path)
@@ -192,14 +201,12 @@ def as_predictions(answers: Any, schema: Schema, n: int) -> FloatArray:
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
     if len(array) != n:
-        raise InputError(f"the baseline gave {len(array)} predictions for {n} rows.")
+        raise InputError(f"the model gave {len(array)} predictions for {n} rows.")
     if not classes:
         return _numbers(array)[:, None]
     if array.ndim == 2:
         if array.shape[1] != len(classes):
-            raise InputError(
-                f"the baseline gave {array.shape[1]} shares for {len(classes)} classes."
-            )
+            raise InputError(f"the model gave {array.shape[1]} shares for {len(classes)} classes.")
         shares = np.clip(_numbers(array), 0, None)
         return np.asarray(shares / np.maximum(shares.sum(axis=1, keepdims=True), 1e-12))
     return _from_column(array, schema)
@@ -231,7 +238,7 @@ def _numbers(array: npt.NDArray[Any]) -> FloatArray:
     except (TypeError, ValueError):
         out = np.array([np.nan])
     if not np.isfinite(out).all():
-        raise InputError("the baseline's predictions hold values that are no finite numbers.")
+        raise InputError("the model's predictions hold values that are no finite numbers.")
     return np.asarray(out)
 
 
@@ -291,12 +298,20 @@ def _column(frame: pd.DataFrame, wanted: Any) -> npt.NDArray[Any]:
     out: npt.NDArray[Any]
     if wanted.type == "tensor(string)":
         out = np.array([text_of(v) for v in column], dtype=object)
-    elif column.dtype.kind == "M":
-        seconds = column.to_numpy("datetime64[s]")
-        out = np.where(np.isnat(seconds), NO_DATE, seconds.astype(np.int64))
     else:
-        out = column.to_numpy(dtype=float).astype(_TYPES.get(wanted.type, np.float32))
+        numbers = _seconds(column) if column.dtype.kind == "M" else column.to_numpy(dtype=float)
+        kind = np.dtype(_TYPES.get(wanted.type, np.float32))
+        if kind.kind == "i":  # an integer has no NaN
+            least = NO_DATE if kind.itemsize == 8 else -(1 << 31)
+            numbers = np.where(np.isnan(numbers), least, numbers)
+        out = numbers.astype(kind)
     return out if len(wanted.shape) == 1 else out[:, None]
+
+
+def _seconds(column: pd.Series[Any]) -> npt.NDArray[np.float64]:
+    """Seconds since 1970, NaN where there is no date."""
+    stamps = column.to_numpy("datetime64[s]")
+    return np.where(np.isnat(stamps), np.nan, stamps.astype(np.int64).astype(float))
 
 
 def _best_output(outputs: list[Any]) -> Any:

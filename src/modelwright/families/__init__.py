@@ -33,12 +33,12 @@ FAMILIES: Mapping[str, tuple[str, str, str]] = {
     "SmallMlp": ("modelwright.families.mlp", "torch", "'modelwright[nets]'"),
     "TabIcl": ("modelwright.families.tabicl", "tabicl", "'modelwright[tabicl]'"),
 }
-_ONLY_TO_FIT = ("torch",)  # libraries that a fitted model does without
+ONLY_TO_FIT = ("torch",)  # libraries that a fitted model does without
 
 # In the order in which a search tries their defaults: cheap and strong first.
 SEARCHED = ("LightGbm", "Linear", "CatBoost", "Forest", "GlassBox", "KNearest", "TabM", "RealMlp")
-# And these where an environment variable names the folder of their weights.
-WITH_WEIGHTS: Mapping[str, str] = {"TabIcl": "MODELWRIGHT_TABICL"}
+# And these where an environment variable names the folder of their weights; with the licence.
+WITH_WEIGHTS: Mapping[str, tuple[str, str]] = {"TabIcl": ("MODELWRIGHT_TABICL", "BSD-3-Clause")}
 
 
 def family(name: str, to_fit: bool = True) -> type[Family]:
@@ -55,7 +55,7 @@ def family(name: str, to_fit: bool = True) -> type[Family]:
             f"unknown family {name!r}.{did_you_mean(name, FAMILIES)} Known: {', '.join(FAMILIES)}."
         )
     module, library, package = FAMILIES[name]
-    needed = to_fit or library not in _ONLY_TO_FIT
+    needed = to_fit or library not in ONLY_TO_FIT
     if needed and importlib.util.find_spec(library) is None:
         raise MissingLibraryError(f"family {name} needs {library}: pip install {package}")
     found: type[Family] = getattr(importlib.import_module(module), name)
@@ -80,12 +80,13 @@ def available(names: Iterable[str] = SEARCHED) -> tuple[list[type[Family]], list
 
 def searched() -> tuple[str, ...]:
     """The families that a search tries, if policy and table allow."""
-    return (*SEARCHED, *(name for name, named in WITH_WEIGHTS.items() if os.environ.get(named)))
+    named = (name for name, (where, _) in WITH_WEIGHTS.items() if os.environ.get(where))
+    return (*SEARCHED, *named)
 
 
 def licences_of(names: Iterable[str]) -> dict[str, str]:
     """The licences of the foundation models among these families."""
-    return {name: family(name).licence for name in sorted(set(names) & set(WITH_WEIGHTS))}  # type: ignore[attr-defined]
+    return {name: WITH_WEIGHTS[name][1] for name in sorted(set(names) & set(WITH_WEIGHTS))}
 
 
 def table_model(names: Iterable[str] = SEARCHED) -> Any:

@@ -12,6 +12,8 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 
 from modelwright.core.errors import InputError
+from modelwright.data.schema import Schema
+from modelwright.families import WITH_WEIGHTS
 from modelwright.families.base import (
     Examples,
     FloatArray,
@@ -23,11 +25,15 @@ from modelwright.families.base import (
     write_fitted,
 )
 from modelwright.families.dummy import Dummy, FittedDummy
+from modelwright.families.feature_texts import Hashed
 from modelwright.families.feature_work import FeatureWork
+from modelwright.families.inputs import DATE_PARTS
 from modelwright.spaces import Log
 
-WEIGHTS = "MODELWRIGHT_TABICL"  # the environment variable that names the folder of the weights
+WEIGHTS, LICENCE = WITH_WEIGHTS["TabIcl"]
+MAX_ROWS, MAX_COLUMNS = 20_000, 200
 _AT_ONCE = 5_000  # rows answered in one pass
+_LARGE = 1e15  # its square is still a number in single precision
 
 
 @dataclass(frozen=True)
@@ -51,9 +57,24 @@ class TabIcl:
     name: ClassVar[str] = "TabIcl"
     contains_rows: ClassVar[bool] = True
     keeps_monotone: ClassVar[bool] = False
-    licence: ClassVar[str] = "BSD-3-Clause"
-    max_rows: ClassVar[int] = 20_000
-    max_columns: ClassVar[int] = 200
+    licence: ClassVar[str] = LICENCE
+
+    @staticmethod
+    def why_not(schema: Schema, n_rows: int, weighted: bool) -> str:
+        """Why it cannot be searched for a table of so many rows; empty where it can."""
+        columns = width_of(schema)
+        if n_rows > MAX_ROWS or columns > MAX_COLUMNS:
+            return (
+                f"TabIcl takes up to {MAX_ROWS} rows of {MAX_COLUMNS} columns; this table has "
+                f"{n_rows} of {columns} as models see them"
+            )
+        if weighted:
+            return "TabIcl knows no row weights"
+        try:
+            find_weights("classifier" if schema.classes else "regressor")
+        except InputError as error:
+            return str(error).rstrip(".")
+        return ""
 
     def fit(
         self,
@@ -71,16 +92,17 @@ class TabIcl:
         if nothing_to_learn(examples):
             return Dummy().fit(examples)
         X = _matrix(examples.X)
-        if len(X) > self.max_rows or X.shape[1] > self.max_columns:
+        if len(X) > MAX_ROWS or X.shape[1] > MAX_COLUMNS:
             raise InputError(
-                f"TabIcl takes up to {self.max_rows} rows of {self.max_columns} columns; "
+                f"TabIcl takes up to {MAX_ROWS} rows of {MAX_COLUMNS} columns; "
                 f"got {len(X)} of {X.shape[1]}."
             )
         kind: Kind = "classifier" if examples.n_classes else "regressor"
+        weights = find_weights(kind)[-1]
         level = None if examples.n_classes or examples.loss == "squared" else examples.level
         facts = {
             "kind": kind, "members": self.members, "seed": seed % 2**31, "threads": threads,
-            "n_classes": examples.n_classes, "level": level, "weights": _hash(find_weights(kind)),
+            "n_classes": examples.n_classes, "level": level, "weights": _hash(weights),
         }  # fmt: skip
         y = examples.y.astype(np.int64 if examples.n_classes else np.float32)
         known = present_classes(examples) if examples.n_classes else np.zeros(0, np.int64)
@@ -126,11 +148,12 @@ class FittedTabIcl:
         import tabicl
 
         facts = self.facts
-        path = find_weights(facts["kind"])
-        if _hash(path) != facts["weights"]:
+        known = find_weights(facts["kind"])
+        path = next((p for p in known if _hash(p) == facts["weights"]), None)
+        if path is None:
             raise InputError(
-                f"this model was made with other weights of TabIcl than {path.name!r}; name the "
-                f"folder with those in {WEIGHTS}."
+                f"this model was made with other weights of TabIcl than {known[-1].name!r}; name "
+                f"the folder with those in {WEIGHTS}."
             )
         kinds = {"classifier": tabicl.TabICLClassifier, "regressor": tabicl.TabICLRegressor}
         model = kinds[facts["kind"]](
@@ -148,8 +171,14 @@ class FittedTabIcl:
         write_fitted(folder, "TabIcl", self.facts, self.arrays)
 
 
-def find_weights(kind: Kind) -> Path:
-    """The weights of that kind in the folder that MODELWRIGHT_TABICL names, the last by name.
+def width_of(schema: Schema) -> int:
+    """How many columns a model sees of a table, before it makes any of its own."""
+    dates, texts = DATE_PARTS * len(schema.dates), Hashed.width * len(schema.texts)
+    return len(schema.numeric) + len(schema.categorical) + dates + texts
+
+
+def find_weights(kind: Kind) -> list[Path]:
+    """The weights of that kind in the folder that MODELWRIGHT_TABICL names, the newest name last.
 
     Raises InputError where the variable is not set, or the folder has no such file.
     """
@@ -159,7 +188,7 @@ def find_weights(kind: Kind) -> Path:
     found = sorted(Path(folder).glob(f"tabicl-{kind}*.ckpt"))
     if not found:
         raise InputError(f"there is no tabicl-{kind}*.ckpt in {folder!r}, which {WEIGHTS} names.")
-    return found[-1]
+    return found
 
 
 def _hash(path: Path) -> str:
@@ -173,7 +202,7 @@ def _hash_of(path: Path, _changed: int) -> str:
 
 
 def _matrix(X: Inputs) -> FloatArray:
-    """Numbers, then codes, as one float matrix; NaN is missing."""
+    """Numbers, then codes, in single precision; NaN is missing."""
     codes = np.where(X.codes < 0, np.nan, X.codes.astype(np.float32))
-    numeric = np.where(np.isfinite(X.numeric), X.numeric, np.nan)
+    numeric = np.where(np.isfinite(X.numeric), np.clip(X.numeric, -_LARGE, _LARGE), np.nan)
     return np.concatenate([numeric.astype(np.float32), codes.astype(np.float32)], axis=1)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from modelwright.core.trial import Verdict
 from modelwright.core.view import Outcome, View
 from modelwright.gates.best import first_checks
 from modelwright.stats import Interval, paired_interval
+
+SEEN = "its teacher, your model, may have seen the validation rows"
 
 
 @dataclass(frozen=True)
@@ -31,9 +33,15 @@ class Paired:
 
         An ensemble that was compared with picking has that gain too, as `picked_gain`; it decides.
         """
-        early = first_checks(challenger, champion, view)
-        if early is not None or champion is None:
-            return early or Verdict(challenger.trial.number, "promote", "first valid result")
+        verdict = first_checks(challenger, champion, view)
+        if verdict is None and champion is not None:
+            verdict = self._compared(challenger, champion, view)
+        verdict = verdict or Verdict(challenger.trial.number, "promote", "first valid result")
+        if challenger.evidence.facts.get("student", {}).get("teacher_may_have_seen_rows"):
+            return replace(verdict, doubts=(SEEN, *verdict.doubts))
+        return verdict
+
+    def _compared(self, challenger: Outcome, champion: Outcome, view: View) -> Verdict:
         number, other = challenger.trial.number, champion.trial.number
         looks = max(1, len(view.verdicts))
         fair = _picked_gain(challenger, champion)
@@ -43,12 +51,10 @@ class Paired:
         if fair is not None:
             numbers["picked_gain"] = gain = fair
         doubts: tuple[str, ...] = ()
-        if challenger.evidence.facts.get("student", {}).get("teacher_may_have_seen_rows"):
-            doubts = ("its teacher, your model, may have seen the validation rows",)
         if interval is not None:
             numbers |= {"low": interval.low, "high": interval.high}
             if not interval.low > 0:
-                doubts = (*doubts, f"within noise after {looks} looks: {interval}")
+                doubts = (f"within noise after {looks} looks: {interval}",)
         if gain <= 0:
             reason = f"not better than trial {other}: {-gain:.4g} worse"
             return Verdict(number, "reject", reason, other, numbers)

@@ -14,7 +14,7 @@ from modelwright.core.keys import Key
 from modelwright.data.schema import Features, Schema
 from modelwright.families.base import FloatArray
 from modelwright.models.held_out import HeldOut, Judge
-from modelwright.models.limited import BEHAVIOUR
+from modelwright.models.limits import BEHAVIOUR
 
 NOISE = 0.05  # of a column's standard deviation
 MOVED = 0.1  # of the answers' standard deviation: a number that moves further has flipped

@@ -269,7 +269,7 @@ class Model:
 
 def _only_row(frame: Any) -> dict[str, Any] | None:
     """The cells of a data frame of one row as plain Python values; None for other things."""
-    if not hasattr(frame, "iloc") or not frame.columns.is_unique:
+    if not hasattr(frame, "columns") or not frame.columns.is_unique:
         return None
     cells = frame.iloc[0].tolist()  # ten times faster than `to_dict`
     return {

@@ -15,6 +15,7 @@ from modelwright.data.schema import Features, Schema
 
 _ABSENT = object()
 _ISO = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{6})?)?)?", re.ASCII)
+_NUMBER = re.compile(r"-?(0|[1-9]\d{0,14})(\.\d{1,15})?", re.ASCII)
 # A name of a month depends on the machine's language here and not there.
 _PLAIN = re.compile(r"(%[YmdHMS]|[^%])+")
 _START = datetime.datetime(1970, 1, 1)
@@ -44,19 +45,20 @@ class RowReader:
     def read(self, row: Mapping[str, Any]) -> Features | None:
         """The features of a row without trouble, equal to `data.encode_rows`; None for others.
 
-        A cell is without trouble when it is a plain number within the range of training, a known
-        category written as in training (or the number that was written so), a date within that
-        range (a time stamp without zone, or written as in training, in digits), a text, or missing
-        (None) where training had gaps. What else there is, is left to `encode_rows`, which has
-        words for it.
+        A cell is without trouble when it is a plain number (or its text) within the range of
+        training, a known category written as in training (or the number that was written so), a
+        date within that range (a time stamp without zone, or written as in training, in digits), a
+        text, or missing (None) where training had gaps. What else there is, is left to
+        `encode_rows`, which has words for it.
         """
         if not self._known.issuperset(row):
             return None
         numeric = np.empty((1, len(self._numbers)), self._floats)
         for j, (info, low, high) in enumerate(self._numbers):
             value = row.get(info.name, _ABSENT)
-            kind = type(value)
-            if (kind is float or kind is int) and low <= value <= high:
+            if type(value) is str:
+                value = _number(value, info)
+            if (type(value) is float or type(value) is int) and low <= value <= high:
                 numeric[0, j] = value
             elif _gap(info, value):
                 numeric[0, j] = math.nan
@@ -93,6 +95,13 @@ def _range(info: ColumnInfo) -> tuple[float, float]:
     if info.low is None or info.high is None:
         return -math.inf, math.inf
     return info.low, info.high
+
+
+def _number(text: str, info: ColumnInfo) -> Any:
+    """A text that is plainly a number, in a column written with a point; for others no cell."""
+    plain = info.decimal == "." and not info.thousands and not info.affix
+    known = plain and text not in info.marks and _NUMBER.fullmatch(text)
+    return float(text) if known else _ABSENT
 
 
 def _word(value: Any) -> str:

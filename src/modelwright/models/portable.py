@@ -13,7 +13,7 @@ import numpy as np
 
 from modelwright.core.version import VERSION
 from modelwright.data.schema import Features
-from modelwright.families import FAMILIES
+from modelwright.families import FAMILIES, ONLY_TO_FIT, WITH_WEIGHTS
 from modelwright.models.bundle import file_hashes, load_model, seal_bundle
 from modelwright.models.onnx_model import Written, write_onnx
 
@@ -65,6 +65,12 @@ def told_of(card: Mapping[str, Any]) -> list[str]:
     out = []
     if card.get("contains_training_rows"):
         out.append("it holds rows of the training data: mind who may see them")
+    for name, licence in card.get("licences", {}).items():
+        where = WITH_WEIGHTS[name][0] if name in WITH_WEIGHTS else "its variable"
+        out.append(
+            f"{name} needs its library ({licence}) and the weights it was made with, in the folder "
+            f"that {where} names"
+        )
     onnx = card.get("onnx")
     if onnx and onnx["written"]:
         apart = f"{onnx['max_difference']:.1g} at most on {onnx['compared_rows']:,} rows"
@@ -87,6 +93,8 @@ def dockerfile(families: tuple[str, ...], with_onnx: bool) -> str:
     else:
         needs = [f"modelwright=={VERSION}", *_libraries(families)]
         use = "docker run --rm -p 127.0.0.1:8000:8000 NAME"
+        for variable in sorted(WITH_WEIGHTS[f][0] for f in families if f in WITH_WEIGHTS):
+            use += f"   # and -v FOLDER:/weights -e {variable}=/weights"
         files = "."
         entry = '["modelwright", "serve", "/model", "--host", "0.0.0.0"]'
     return "\n".join([
@@ -102,9 +110,13 @@ def dockerfile(families: tuple[str, ...], with_onnx: bool) -> str:
 
 
 def _libraries(families: tuple[str, ...]) -> list[str]:
-    packages = sorted({FAMILIES[f][2] for f in families if f in FAMILIES})
-    # What is quoted is an extra for fitting, which prediction does without.
-    return [f"{name}=={version(name)}" for name in packages if name.replace("-", "").isalnum()]
+    known = [FAMILIES[f] for f in families if f in FAMILIES]
+    packages = {
+        library if "[" in package else package
+        for _, library, package in known
+        if library not in ONLY_TO_FIT
+    }
+    return [f"{name}=={version(name)}" for name in sorted(packages)]
 
 
 def _identity(folder: Path) -> str:

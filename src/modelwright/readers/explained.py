@@ -40,7 +40,7 @@ def present_explanation(run: RunFolder, record: Record) -> dict[str, Any]:
     facts = read_explanation(run) or {}
     view = record.view
     best = None if view.champion is None else view.outcome(view.champion)
-    if best is None or best.trial.by == "yours":  # then the best of ours is shipped
+    if best is None or best.trial.brought:  # then the best of ours is shipped
         best = next((o for o in view.best(view.n_ranked()) if not o.trial.brought), None)
     present = None if best is None else best.trial.candidate.id
     return facts if facts.get("candidate") in ("", present) else {}

@@ -58,6 +58,7 @@ def _facts(view: View, outcome: Outcome, control: Outcome | None) -> dict[str, A
         "teacher_ece": told.get("teacher_ece"),
         "worst_group": told.get("worst_group"),
         "attribution": told.get("attribution"),
+        "teacher_may_have_seen_rows": bool(told.get("teacher_may_have_seen_rows")),
     }
 
 
@@ -82,9 +83,9 @@ def student_section(record: Record) -> str:
     }  # fmt: skip
     shown = [{**row, "kept_text": _percent(row["kept"])} for row in rows]
     told = paragraph(
-        "A student is a small model that learns from the best one. Its control has the same design "
-        "and size and learns from the true labels alone. Of what the teacher gains over a model "
-        "that looks at no column, 'gain kept' is the student's share.",
+        "A student is a small model that learns from a better one, its teacher. Its control has "
+        "the same design and size and learns from the true labels alone. Of what the teacher gains "
+        "over a model that looks at no column, 'gain kept' is the student's share.",
         "soft",
     )
     return section("Students", told + table(shown, columns) + bullets(_lines(rows[0], metric)))
@@ -95,6 +96,11 @@ def _lines(row: Mapping[str, Any], metric: str) -> list[str]:
     lines = [
         f"loss of {metric} against the teacher: {_difference(row['lost'])} (below 0 it is better)"
     ]
+    if row["teacher_may_have_seen_rows"]:
+        lines.append(
+            "its teacher, your model, may have seen the rows that this was measured on: these "
+            "figures may be too good"
+        )
     if row["gain"] is not None:
         lines.append(f"gain of {metric} over its control: {_difference(row['gain'])}")
     fidelity = ", ".join(f"{k} {v:.4g}" for k, v in row["fidelity"].items())

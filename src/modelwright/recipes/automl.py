@@ -90,10 +90,13 @@ def plan_build(
     The run's folder is made by this call; `folder` gives one instead (a plan that is thrown away).
     """
     from modelwright.data import load_part, prepare
-    from modelwright.evaluators.rival import check_rival
+    from modelwright.evaluators.rival import check_rival, check_teacher
 
     began = time.monotonic() if began is None else began
     wanted = Budget.parse(budget)
+    question = replace(
+        question, baseline=_absolute(question.baseline), teacher=_absolute(question.teacher)
+    )
     check_metric(question)
     path = folder or new_folder(workspace, name or _stem(question))
     try:
@@ -105,6 +108,8 @@ def plan_build(
         for source in (question.baseline, question.teacher):
             if source is not None:
                 check_rival(source, load_part(prepared.dev), prepared.dev)
+        if question.teacher is not None:
+            check_teacher(question.teacher)
     except BaseException:
         _remove(path)
         raise
@@ -195,8 +200,9 @@ def plan_again(run_folder: RunFolder, record: Record, began: float) -> BuildPlan
     question = Question.from_json(about["question"])
     budget = Budget(**record.settings["budget"])
     plan = study_plan(
-        run_folder, question, info, prepared, budget, policy, record.settings["slots"], began
-    )
+        run_folder, question, info, prepared, budget, policy, record.settings["slots"], began,
+        record.settings,
+    )  # fmt: skip
     # The designer of the first row, with its copy of the portfolio: a newer list changes nothing.
     designer = make_designer(record.settings["designer"])
     study = replace(plan.study, name=record.settings["name"], budget=budget, designer=designer)
@@ -243,6 +249,11 @@ def _read(question: Question, frame: Any, folder: Path) -> tuple[Any, Any]:
     if question.test is not None:
         test = read_rows_limited(question.test, folder / "test", (question.target,), **bound)
     return table, test
+
+
+def _absolute(source: str | None) -> str | None:
+    """A file by its whole path: a run that goes on may be started from elsewhere."""
+    return str(Path(source).absolute()) if source is not None and Path(source).exists() else source
 
 
 def new_folder(workspace: str | Path, name: str) -> Path:

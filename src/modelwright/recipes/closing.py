@@ -27,8 +27,9 @@ class BlendAndRefit:
     A fit on all rows has `growth` times the rows of one fold's fit; `slots` members are fitted at a
     time.
     `max_members` bounds the trials offered to the ensemble. The look at the sealed part needs no
-    fit: the models of the folds are kept. With `students` small models learn from the best trial;
-    where there are limits, also from an ensemble that takes no notice of them.
+    fit: the models of the folds are kept. With `students` small models learn from the best trial,
+    or from the model named as their teacher; where there are limits, also from an ensemble that
+    takes no notice of them.
     """
 
     growth: float = 1.6
@@ -76,7 +77,7 @@ class BlendAndRefit:
         best = best_student(view)
         beside = [] if lessons or learning or best is None else self._refits(view, best)
         refits = self._refits(view, winner(view))
-        first = 0 if learning else 1  # one slot for lessons, the others for refits
+        first = 0 if learning or self.slots == 1 else 1  # one slot for lessons, others for refits
         return [*lessons[:first], *refits, *lessons[first:], *beside]
 
     def _refits(self, view: View, outcome: Outcome | None) -> list[Proposal]:

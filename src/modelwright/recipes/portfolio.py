@@ -16,6 +16,7 @@ from modelwright.core.errors import SpaceError
 SMALL = 500  # rows below which a long list would only find what fits the noise of the folds
 FEW = 8
 LARGE = 10_000
+SLOW = {"TabIcl": 30.0}  # a guess at the cost beside the default LightGbm, of what was not measured
 
 
 def known() -> dict[str, Any]:
@@ -45,7 +46,7 @@ def portfolio(space: Any, names: Sequence[str], task: str, n_rows: int) -> list[
     if n_rows < SMALL:
         ranked = ranked[:FEW]
     there = {document["type"] for document, _ in ranked}
-    ranked += [({"type": name}, 1.0) for name in names if name not in there]
+    ranked += [({"type": name}, SLOW.get(name, 1.0)) for name in names if name not in there]
     return [(text, cost) for d, cost in ranked if (text := _of_space(space, d)) is not None]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from modelwright.core.errors import InputError, did_you_mean
 from modelwright.core.problem import Limit
-from modelwright.models.limited import BEHAVIOUR, LIMITED
+from modelwright.models.limits import BEHAVIOUR, LIMITED
 from modelwright.recipes.declared import Directions, parse_directions
 from modelwright.recipes.memory import parse_memory
 
@@ -172,9 +172,11 @@ def read_question(path: str | Path) -> tuple[Question, dict[str, Any]]:
     for key in settings:
         if key not in known:
             raise InputError(f"unknown key {key!r} in [run].{did_you_mean(key, known)}")
-    for key in ("data", "test"):
-        if isinstance(data.get(key), str):
-            data[key] = str(where.parent / data[key])
+    for key in ("data", "test", "baseline", "teacher"):
+        given = data.get(key)
+        # The two models may be module:function, which is no path.
+        if isinstance(given, str) and (key in ("data", "test") or (where.parent / given).exists()):
+            data[key] = str(where.parent / given)
     try:
         return Question.from_json(data), settings
     except TypeError as error:

@@ -1,5 +1,6 @@
-"""The last step of a build: small models that the winner teaches, each beside a control.
+"""The last step of a build: small models that a teacher teaches, each beside a control.
 
+The teacher is the model that the person named, or the winner.
 A control has the same design and size and learns from the true labels alone, so that what the
 teacher brought can be told. Without limits the best of them is shipped beside the winner; limits
 on size or latency may make it the winner.
@@ -30,11 +31,15 @@ LEAF_KB = 0.115  # of LightGBM's text format, 120 to 370 trees of 8 to 31 leaves
 
 @dataclass(frozen=True)
 class Sketch:
-    """A small design, and about how large it gets; `rounds` is None where there are none."""
+    """A small design, and about how large it gets; `rounds` is None where there are none.
+
+    `seconds` of a worker are the least that it needs with its control.
+    """
 
     design: Mapping[str, Any]
     rounds: int | None
     leaves: int = 0
+    seconds: float = EACH_SECONDS
 
     @property
     def family(self) -> str:
@@ -59,9 +64,9 @@ SKETCHES = (
     Sketch({"type": "Linear"}, None),
     _boosted(8, 100),
     Sketch({"type": "Tree"}, None, 64),
-    Sketch({"type": "SmallMlp", "epochs": 16}, None),
+    Sketch({"type": "SmallMlp", "epochs": 16}, None, seconds=10 * EACH_SECONDS),
 )
-QUICK = 4  # of them are tried where no clock is read; a net takes ten times as long
+QUICK = 4  # of them are tried where no clock is read
 SMALL = 2000  # rows below which little is to be learned by many leaves
 
 
@@ -115,6 +120,8 @@ class Students:
         teacher = teacher_of(view)
         if teacher is None or self.why_none(view) or self._late(view):
             return
+        if any(o.trial.by == "teacher" and not o.ok for o in view.finished):
+            return  # another teacher is not what was asked for
         told = teaching(view, teacher)
         for sketch in self._affordable(view):
             control = self._proposal(view, teacher, told, sketch, None)
@@ -130,11 +137,11 @@ class Students:
                 yield student
 
     def _late(self, view: View) -> bool:
-        """True when a further student could not end in time, and be fitted on all rows."""
+        """True when a further control and student could not end in time."""
         each, seconds = self._each(view), view.budget.seconds
         if each is None or seconds is None:
             return False
-        return seconds - self.kept_seconds - view.elapsed < each
+        return seconds - self.kept_seconds - view.elapsed < each / (1 - CONTROL)
 
     def waiting(self, view: View) -> bool:
         """True while a control or student runs."""
@@ -177,7 +184,7 @@ class Students:
         if view.budget.seconds is None:
             return fitting[:QUICK]
         cost = EACH_CONTROLS * (_round_seconds(view) or 0.0)
-        seconds = [max(EACH_SECONDS, cost * (s.rounds or 0) * s.leaves / LEAVES) for s in fitting]
+        seconds = [max(s.seconds, cost * (s.rounds or 0) * s.leaves / LEAVES) for s in fitting]
         enough = sum(t <= self.seconds(view) * self.slots for t in accumulate(seconds))
         return fitting[: max(1, enough)]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -75,15 +75,16 @@ def study_plan(
     policy: RulePolicy,
     slots: int | None,
     began: float,
+    before: Mapping[str, Any] | None = None,
 ) -> BuildPlan:
-    """The study of a prepared table."""
+    """The study of a prepared table; of a run that goes on, `before` is the first row."""
     from modelwright.data import load_part
     from modelwright.designers import designer_json
     from modelwright.gates import Paired
     from modelwright.models.behaviour import place_of
     from modelwright.models.metrics import find_metric
 
-    types, left_out = _families(policy, question, prepared.schema, prepared.n_dev)
+    types, left_out = _families(policy, question, prepared, before)
     space = table_space([t.__name__ for t in types], prepared.schema)
     asked = _metric(question, prepared.schema.classes)
     metric = find_metric(asked, prepared.schema.task)
@@ -102,21 +103,19 @@ def study_plan(
         "families": [t.__name__ for t in types],
         "constraint": question.constraint,
         "sealed": None if prepared.sealed is None else str(prepared.sealed.absolute()),
-        "path": str(Path.cwd()),
+        "path": str(Path.cwd()) if before is None else before["settings"]["arguments"]["path"],
         "behaviour": question.behaviour(),
         "monotone": [list(pair) for pair in question.directions],
     }
-    rungs, kept = _rungs(part, budget), _kept_seconds(budget, time.monotonic() - began)
-    students = _students(question, policy, prepared.schema, len(part), at_once)
-    if students is not None:
-        students = replace(students, kept_seconds=kept)
+    rungs, kept = _settled(part, budget, time.monotonic() - began, before)
+    students = _students(question, policy, prepared.schema, part, at_once, kept)
     study = Study(
         name=run_folder.name, problem=problem, space=space, designer=_designer(space, types, part),
         gate=Paired(), policy=policy, budget=budget, rungs=rungs, slots=at_once, kept_seconds=kept,
         rivals=_rivals(question), rival_names=_rival_names(question),
         closing=BlendAndRefit(_growth(prepared, part, rungs), at_once, students=students),
         protocol={"data": prepared.hash, "metric": metric.identity(), "evaluator": EVALUATOR},
-        settings={"budget": asdict(budget), "arguments": arguments},
+        settings={"budget": asdict(budget), "arguments": arguments, "kept_seconds": kept},
     )  # fmt: skip
     description = study.to_json(designer_json(study.designer), policy.to_json())
     return BuildPlan(
@@ -144,12 +143,20 @@ def _about(
 
 
 def _families(
-    policy: RulePolicy, question: Question, schema: Schema, n_rows: int
+    policy: RulePolicy,
+    question: Question,
+    prepared: Prepared,
+    before: Mapping[str, Any] | None,
 ) -> tuple[list[Any], list[str]]:
-    """The types to search that are allowed and installed, and a line for each left out."""
-    from modelwright.families import FAMILIES, available, searched
+    """The types to search that are allowed and installed, and a line for each left out.
 
-    check_directions(question.directions, schema)
+    A run that goes on has those of its first row, whatever was installed or named since.
+    """
+    from modelwright.families import FAMILIES, available, family, searched
+
+    if before is not None:
+        return [family(name) for name in before["settings"]["arguments"]["families"]], []
+    check_directions(question.directions, prepared.schema)
     for name in policy.families:
         if name not in FAMILIES:
             raise InputError(
@@ -166,25 +173,17 @@ def _families(
                 "Linear or LightGbm, or leave the directions out."
             )
     types, left_out = available(names)
-    bounds = {t: _too_much(t, question, schema, n_rows) for t in types}
-    too_much = [f"left out: {why}" for why in bounds.values() if why]
-    return [t for t, why in bounds.items() if not why], [*lost, *left_out, *too_much]
-
-
-def _too_much(kind: Any, question: Question, schema: Schema, n_rows: int) -> str:
-    """Why a family with bounds of its own does not take this table; empty where it does."""
-    if not hasattr(kind, "max_rows"):
-        return ""
-    if n_rows > kind.max_rows or len(schema.columns) > kind.max_columns:
-        return (
-            f"{kind.name} takes up to {kind.max_rows} rows of {kind.max_columns} columns; this "
-            f"table has {n_rows} of {len(schema.columns)}"
-        )
-    return f"{kind.name} knows no row weights" if question.weight is not None else ""
+    n_rows, weighted = prepared.n_dev + prepared.n_sealed, question.weight is not None
+    whys = {
+        t: t.why_not(prepared.schema, n_rows, weighted) if hasattr(t, "why_not") else ""
+        for t in types
+    }
+    unfit = [f"left out: {why}" for why in whys.values() if why]
+    return [t for t, why in whys.items() if not why], [*lost, *left_out, *unfit]
 
 
 def _students(
-    question: Question, policy: RulePolicy, schema: Schema, n_rows: int, slots: int
+    question: Question, policy: RulePolicy, schema: Schema, part: Part, slots: int, kept: float
 ) -> Students | None:
     """The small models that may be taught; None where nobody wants any."""
     from modelwright.families import FAMILIES, available
@@ -196,7 +195,7 @@ def _students(
     types, _ = available(keeping(allowed)[0] if question.directions else allowed)
     n_models = len(schema.classes) if schema.task == "multiclass" else 1
     names = tuple(t.__name__ for t in types)
-    return Students(names, slots, n_models, question.seed, sketches_for(n_rows))
+    return Students(names, slots, n_models, question.seed, sketches_for(len(part)), kept)
 
 
 def check_metric(question: Question) -> None:
@@ -253,9 +252,22 @@ def _rungs(part: Part, budget: Budget) -> Rungs:
     return Rungs((1.0,))
 
 
+def _settled(
+    part: Part, budget: Budget, setup: float, before: Mapping[str, Any] | None
+) -> tuple[Rungs, float]:
+    """Rungs, and seconds kept for shipping; of a run that goes on those of its first row."""
+    if before is None or "kept_seconds" not in before["settings"]:
+        return _rungs(part, budget), _kept_seconds(budget, setup)
+    told = before["rungs"]
+    rungs = Rungs(tuple(told["fidelities"]), tuple(told["costs"]), told["eta"])
+    return rungs, float(before["settings"]["kept_seconds"])
+
+
 def _growth(prepared: Prepared, part: Part, rungs: Rungs) -> float:
     """How many times the rows of one fold's fit a fit on all rows has, the sealed ones too."""
-    train = float((part.parts[0] == 1).sum())
+    import numpy as np
+
+    train = float(np.median((part.parts == 1).sum(axis=1)))
     share = rungs.fidelities[rungs.top] if len(part.parts) == 1 else 1.0
     return (prepared.n_dev + prepared.n_sealed) / max(1.0, share * train)
 

@@ -35,8 +35,9 @@ class Pace:
     def hear(self, message: Progress, now: float | None = None) -> None:
         """Projects the end of a trial that tells which share of its work is done.
 
-        By the speed since its first word; of that one alone by the time since its start, less what
-        a new process may take to load its libraries.
+        By the speed since its start or since its first word, whichever promises the earlier end: a
+        new process loads its libraries first, and words are heard late while a designer thinks. At
+        the first word by the time since its start, less what loading may take.
         """
         began = self._started.get(message.trial)
         if began is None or not message.done or message.done >= 1:
@@ -44,10 +45,11 @@ class Pace:
             return
         clock = time.monotonic() if now is None else now
         done, since = self._first.setdefault(message.trial, (message.done, clock))
-        share, took = message.done - done, clock - since
-        if not share > 0:
-            share, took = message.done, max(0.0, clock - began - START)
-        self._ends[message.trial] = (message.done, clock + took / share * (1 - message.done))
+        if message.done > done:
+            each = min((clock - began) / message.done, (clock - since) / (message.done - done))
+        else:
+            each = max(0.0, clock - began - START) / message.done
+        self._ends[message.trial] = (message.done, clock + each * (1 - message.done))
 
     def too_long(self, deadline: float, now: float | None = None) -> list[int]:
         """The trials that would end past `deadline`, each told once."""
