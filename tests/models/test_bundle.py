@@ -128,7 +128,7 @@ def test_a_changed_file_is_found(shipped: Any, tmp_path: Path, what: str) -> Non
 
     folder = tmp_path / "copy"
     shutil.copytree(shipped[0], folder)
-    path = folder / "member1" / "model.txt"
+    path = folder / "member1" / "fitted.json"
     if what == "changed":
         path.write_text(path.read_text().replace("0", "1", 1))
     elif what == "missing":

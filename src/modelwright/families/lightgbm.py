@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -11,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 import numpy as np
 from annotated_types import Interval
 
+from modelwright.core.errors import InputError
 from modelwright.families.balance import Balance, class_factors, weighted_by
 from modelwright.families.base import (
     Examples,
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
 
 MAX_ROUNDS = 2000
 _PATIENCE = 50
+MAX_TEXT = 2_000_000_000  # bytes, once unpacked
 
 
 @dataclass(frozen=True)
@@ -151,7 +155,11 @@ class LightGbm:
         import lightgbm
 
         facts, _ = read_fitted(folder)
-        text = (folder / "model.txt").read_text(encoding="utf-8")
+        plain = folder / "model.txt"  # as the first bundles had it
+        if plain.exists():
+            text = plain.read_text(encoding="utf-8")
+        else:
+            text = _unpacked((folder / "model.txt.gz").read_bytes())
         booster = lightgbm.Booster(model_str=text)
         return FittedLightGbm(booster, facts["rounds"], facts["task"], facts["n_numeric"])
 
@@ -189,11 +197,21 @@ class FittedLightGbm:
         return add_lightgbm(self, graph, numeric, codes)
 
     def export(self, folder: Path) -> None:
-        """Writes one JSON file and LightGBM's own text format, cut to the rounds that count."""
+        """Writes one JSON file and LightGBM's own text, packed, cut to the rounds that count."""
         facts = {"rounds": self.rounds, "task": self.task, "n_numeric": self.n_numeric}
         write_fitted(folder, "LightGbm", facts, {})
         text = self.booster.model_to_string(num_iteration=self.rounds)
-        (folder / "model.txt").write_text(text, encoding="utf-8")
+        # 2.2 to 2.5 times smaller at 25 to 80 MB a second; level 6 is a tenth more, and slow.
+        (folder / "model.txt.gz").write_bytes(gzip.compress(text.encode("utf-8"), 1, mtime=0))
+
+
+def _unpacked(data: bytes) -> str:
+    """The text that gzip packed; InputError beyond 2 GB, as no model of ours is so long."""
+    reader = zlib.decompressobj(wbits=31)
+    text = reader.decompress(data, MAX_TEXT)
+    if not reader.eof:
+        raise InputError(f"model.txt.gz is cut short, or unpacks to over {MAX_TEXT // 10**9} GB.")
+    return text.decode("utf-8")
 
 
 def _move(booster: Any, constants: Iterable[float]) -> None:

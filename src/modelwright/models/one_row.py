@@ -67,8 +67,7 @@ class RowReader:
         codes = np.empty((1, len(self._codes)), np.int32)
         for j, (info, places) in enumerate(self._codes):
             value = row.get(info.name, _ABSENT)
-            plain = value if type(value) is str else _word(value)
-            code = places.get(plain)
+            code = places.get(value.strip() if type(value) is str else _word(value))
             if code is None and not _gap(info, value):
                 return None
             codes[0, j] = -1 if code is None else code

@@ -17,6 +17,7 @@ MEMBERS = 16  # trials offered to an ensemble, at most
 PER_FAMILY = 4  # and of each family
 LIKELY, LOOKED_AT = 5, 30  # members for which time is kept, among so many of the best trials
 SHARE = 0.4  # the closing steps never hold back more of the budget than this
+SHIPPED_KB = 15_000.0  # a second: 2.3 s over budget with 31 MB of LightGBM, 2026-11-22
 START_SECONDS = 3.0  # an ensemble, calibration, and the way to a worker and back
 
 
@@ -45,8 +46,14 @@ class BlendAndRefit:
             return START_SECONDS
         fits = self.growth * sum(o.evidence.scores.get("fit_seconds", 0.0) for o in best)
         needed = START_SECONDS + fits / min(self.slots, max(1, len(best)))
-        needed += self.students.seconds(view) if self.students else 0.0
+        needed += self.after(view) + (self.students.seconds(view) if self.students else 0.0)
         return min(needed, SHARE * (view.budget.seconds or needed))
+
+    def after(self, view: View) -> float:
+        """Seconds for reading and writing the winner, by its size, beside what any model takes."""
+        best = winner(view)
+        size = 0.0 if best is None else best.evidence.scores.get("size_kb", 0.0)
+        return min(size / SHIPPED_KB, SHARE * (view.budget.seconds or 0.0))
 
     def _likely(self, view: View) -> list[Outcome]:
         """The best trials that an ensemble may be made of: the first three, and other families'."""

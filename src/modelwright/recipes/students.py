@@ -26,7 +26,7 @@ EACH_CONTROLS = 4.0  # and at least as long as so many fits of it
 FEW_TRIALS = 20  # a budget of fewer trials is for trying things out
 CONTROL = 0.3  # of the time of a student, at most for its control
 ROUNDS, LEAST_ROUNDS, LEAVES = 300, 30, 31
-LEAF_KB = 0.115  # of LightGBM's text format, 120 to 370 trees of 8 to 31 leaves, 2026-11-22
+LEAF_KB = 0.05  # of LightGBM's text format, packed, 120 to 370 trees of 8 to 31 leaves, 2026-11-22
 
 
 @dataclass(frozen=True)

@@ -379,9 +379,10 @@ class Session:
         budget = self.record.view.budget
         if budget.seconds is None:
             return None
-        reserve = self.study.kept_seconds
-        if self.record.phase == "search" and self.study.closing is not None:
-            reserve += self.study.closing.reserve(self.record.view)
+        reserve, closing = self.study.kept_seconds, self.study.closing
+        if closing is not None:
+            asked = closing.reserve if self.record.phase == "search" else closing.after
+            reserve += asked(self.record.view)
         return budget.seconds - reserve - self._base
 
     def patience(self) -> float:

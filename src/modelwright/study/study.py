@@ -21,6 +21,9 @@ class Closing(Protocol):
     def reserve(self, view: View) -> float:
         """Seconds of the budget that the closing steps will need, judged from what was measured."""
 
+    def after(self, view: View) -> float:
+        """Seconds that the caller needs after the last step beyond what it always keeps."""
+
     def propose(self, view: View) -> Sequence[Proposal]:
         """The next steps to run, or none when the run is complete (or while steps are running)."""
 

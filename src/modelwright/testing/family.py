@@ -26,7 +26,7 @@ from modelwright.models.metrics import find_metric, score_predictions
 from modelwright.spaces import Space
 
 TASKS: tuple[Task, ...] = ("binary", "multiclass", "regression")
-_PARTS = ("fitted.json", ".safetensors", ".txt", ".cbm", ".json", ".npy", ".onnx")
+_PARTS = ("fitted.json", ".safetensors", ".txt", ".cbm", ".json", ".npy", ".onnx", ".txt.gz")
 
 
 Make = Callable[[], Family]
