@@ -16,6 +16,7 @@ from modelwright.recipes.students import Students, best_student
 MEMBERS = 16  # trials offered to an ensemble, at most
 PER_FAMILY = 4  # and of each family
 LIKELY, LOOKED_AT = 5, 30  # members for which time is kept, among so many of the best trials
+REFIT = 2.0  # times the expected seconds of a student's fit on all rows are kept for it
 SHARE = 0.4  # the closing steps never hold back more of the budget than this
 SHIPPED_KB = 15_000.0  # a second: 2.3 s over budget with 31 MB of LightGBM, 2026-11-22
 START_SECONDS = 3.0  # an ensemble, calibration, and the way to a worker and back
@@ -26,7 +27,7 @@ class BlendAndRefit:
     """Proposes an ensemble of the best trials, then fits of the winner's members on all rows.
 
     A fit on all rows has `growth` times the rows of one fold's fit; `slots` members are fitted at a
-    time.
+    time. Of a budget in seconds `kept_seconds` are for what follows the last trial.
     `max_members` bounds the trials offered to the ensemble. The look at the sealed part needs no
     fit: the models of the folds are kept. With `students` small models learn from the best trial,
     or from the model named as their teacher; where there are limits, also from an ensemble that
@@ -35,9 +36,10 @@ class BlendAndRefit:
 
     growth: float = 1.6
     slots: int = 1
+    kept_seconds: float = 0.0
+    students: Students | None = None
     blend: bool = True
     max_members: int = MEMBERS
-    students: Students | None = None
 
     def reserve(self, view: View) -> float:
         """Seconds for an ensemble and a refit of its likely members, from measured fits."""
@@ -54,6 +56,15 @@ class BlendAndRefit:
         best = winner(view)
         size = 0.0 if best is None else best.evidence.scores.get("size_kb", 0.0)
         return min(size / SHIPPED_KB, SHARE * (view.budget.seconds or 0.0))
+
+    def _kept(self, view: View) -> float:
+        """Seconds that no lesson may use: shipping, and the best student's fit on all rows.
+
+        One fold's fit has two thirds of the rows; no further design gains what that costs.
+        """
+        best = best_student(view)
+        fit = 0.0 if best is None else best.evidence.scores.get("fit_seconds", 0.0)
+        return self.kept_seconds + self.after(view) + REFIT * self.growth * fit
 
     def _likely(self, view: View) -> list[Outcome]:
         """The best trials that an ensemble may be made of: the first three, and other families'."""
@@ -76,7 +87,7 @@ class BlendAndRefit:
                 return [blend]
             if view.outcome(known) is None:
                 return []
-        taught = self.students.propose(view) if self.students else ()
+        taught = self.students.propose(view, self._kept(view)) if self.students else ()
         lessons = [lesson for lesson in taught if lesson.candidate.id not in view.refused]
         learning = self.students is not None and self.students.waiting(view)
         if view.limits and (lessons or learning):
@@ -85,7 +96,7 @@ class BlendAndRefit:
         beside = [] if lessons or learning or best is None else self._refits(view, best)
         refits = self._refits(view, winner(view))
         first = 0 if learning or self.slots == 1 else 1  # one slot for lessons, others for refits
-        return [*lessons[:first], *refits, *lessons[first:], *beside]
+        return [*lessons[:first], *beside, *refits, *lessons[first:]]
 
     def _refits(self, view: View, outcome: Outcome | None) -> list[Proposal]:
         """The fits on all rows of an outcome within the limits."""

@@ -67,19 +67,22 @@ SKETCHES = (
     Sketch({"type": "SmallMlp", "epochs": 16}, None, seconds=10 * EACH_SECONDS),
 )
 QUICK = 4  # of them are tried where no clock is read
-SMALL = 2000  # rows below which little is to be learned by many leaves
+SMALL = 2000  # rows below which many leaves bring nothing
+MANY = 5000  # rows from which more rounds bring something, where values are predicted
 
 
-def sketches_for(n_rows: int) -> tuple[Sketch, ...]:
+def sketches_for(n_rows: int, values: bool = False) -> tuple[Sketch, ...]:
     """The designs in the order to try them: on few rows the plain ones come first.
+
+    Of many rows with `values` to predict more rounds find more; with classes they find noise.
 
     >>> [sketch.family for sketch in sketches_for(200)]
     ['Linear', 'LightGbm', 'Tree', 'LightGbm', 'SmallMlp']
     """
-    if n_rows >= SMALL:
-        return SKETCHES
     large, *plain, net = SKETCHES
-    return (*plain, large, net)
+    if n_rows < SMALL:
+        return (*plain, large, net)
+    return (_boosted(LEAVES, 2 * ROUNDS), *plain, net) if values and n_rows >= MANY else SKETCHES
 
 
 @dataclass(frozen=True)
@@ -88,7 +91,6 @@ class Students:
 
     `families` are those a student may be of. `slots` trials run at a time, each design's control
     before its student. `n_models` is the number of classes where there are more than two, else 1.
-    `kept_seconds` of a budget are for what comes after the last trial.
     """
 
     families: tuple[str, ...]
@@ -96,7 +98,6 @@ class Students:
     n_models: int = 1
     seed: int = 0
     sketches: tuple[Sketch, ...] = SKETCHES
-    kept_seconds: float = 0.0
 
     def seconds(self, view: View) -> float:
         """Seconds of the budget for students; 0 where there will be none."""
@@ -115,10 +116,13 @@ class Students:
             return "no small design is within the limits or allowed"
         return ""
 
-    def propose(self, view: View) -> Iterator[Proposal]:
-        """What can start now of controls and students; what waits for its control is left out."""
+    def propose(self, view: View, kept: float = 0.0) -> Iterator[Proposal]:
+        """What can start now of controls and students; what waits for its control is left out.
+
+        Nothing is started that could not end with `kept` seconds of the budget left.
+        """
         teacher = teacher_of(view)
-        if teacher is None or self.why_none(view) or self._late(view):
+        if teacher is None or self.why_none(view) or self._late(view, kept):
             return
         if any(o.trial.by == "teacher" and not o.ok for o in view.finished):
             return  # another teacher is not what was asked for
@@ -136,12 +140,12 @@ class Students:
             if view.tried(student.candidate.id, view.rungs.top) is None:
                 yield student
 
-    def _late(self, view: View) -> bool:
-        """True when a further control and student could not end in time."""
+    def _late(self, view: View, kept: float) -> bool:
+        """True when a further control and student could not end with `kept` seconds left."""
         each, seconds = self._each(view), view.budget.seconds
         if each is None or seconds is None:
             return False
-        return seconds - self.kept_seconds - view.elapsed < each / (1 - CONTROL)
+        return seconds - kept - view.elapsed < each / (1 - CONTROL)
 
     def waiting(self, view: View) -> bool:
         """True while a control or student runs."""

@@ -108,12 +108,12 @@ def study_plan(
         "monotone": [list(pair) for pair in question.directions],
     }
     rungs, kept = _settled(part, budget, time.monotonic() - began, before)
-    students = _students(question, policy, prepared.schema, part, at_once, kept)
+    students = _students(question, policy, prepared.schema, len(part), at_once)
     study = Study(
         name=run_folder.name, problem=problem, space=space, designer=_designer(space, types, part),
         gate=Paired(), policy=policy, budget=budget, rungs=rungs, slots=at_once, kept_seconds=kept,
         rivals=_rivals(question), rival_names=_rival_names(question),
-        closing=BlendAndRefit(_growth(prepared, part, rungs), at_once, students=students),
+        closing=BlendAndRefit(_growth(prepared, part, rungs), at_once, kept, students),
         protocol={"data": prepared.hash, "metric": metric.identity(), "evaluator": EVALUATOR},
         settings={"budget": asdict(budget), "arguments": arguments, "kept_seconds": kept},
     )  # fmt: skip
@@ -183,7 +183,7 @@ def _families(
 
 
 def _students(
-    question: Question, policy: RulePolicy, schema: Schema, part: Part, slots: int, kept: float
+    question: Question, policy: RulePolicy, schema: Schema, n_rows: int, slots: int
 ) -> Students | None:
     """The small models that may be taught; None where nobody wants any."""
     from modelwright.families import FAMILIES, available
@@ -195,7 +195,8 @@ def _students(
     types, _ = available(keeping(allowed)[0] if question.directions else allowed)
     n_models = len(schema.classes) if schema.task == "multiclass" else 1
     names = tuple(t.__name__ for t in types)
-    return Students(names, slots, n_models, question.seed, sketches_for(len(part)), kept)
+    sketches = sketches_for(n_rows, schema.task == "regression")
+    return Students(names, slots, n_models, question.seed, sketches)
 
 
 def check_metric(question: Question) -> None:
