@@ -1,0 +1,1 @@
+"""Training of networks with PyTorch: modules, optimisers, the loop. Loaded only where one is built."""

@@ -1,0 +1,258 @@
+"""The training loop: segments of steps, exact resume, several networks of one shape at once."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.nn import functional as F  # noqa: N812
+
+from modelwright.core.keys import Key
+from modelwright.training.augment import augmented, mixed
+from modelwright.training.optimise import Optimiser, clip_
+from modelwright.training.recipe import Recipe, Sgd
+from modelwright.training.torch_net import TorchNet
+
+AVERAGE = 0.98  # of the running mean of weights, at a tenth of the steps or later
+ASKED = 512  # examples answered at a time
+
+
+@dataclass(frozen=True)
+class Lessons:
+    """Examples to learn from: `x` is `[n, *shape]` (bytes or floats), `y` classes or values `[n]`.
+
+    `shift` and `scale` bring `x` to mean 0 and deviation 1, one number for each channel.
+    """
+
+    x: npt.NDArray[Any]
+    y: npt.NDArray[Any]
+    n_classes: int
+    shift: npt.NDArray[np.float32]
+    scale: npt.NDArray[np.float32]
+
+    def batch(self, rows: npt.NDArray[np.intp], device: torch.device) -> Tensor:
+        """The examples at these rows, scaled, `[batch, *shape]`."""
+        x = torch.from_numpy(np.ascontiguousarray(self.x[rows])).to(device).float()
+        shape = (1, -1, *[1] * (x.ndim - 2))
+        shift = torch.from_numpy(self.shift).to(device).view(shape)
+        scale = torch.from_numpy(self.scale).to(device).view(shape)
+        return (x - shift) * scale
+
+
+@dataclass(frozen=True)
+class Segment:
+    """What a stretch of training showed; one number for each network, `[copies]`.
+
+    `loss` is the mean training loss, `norm` the mean norm of the gradients before clipping, `move` the
+    norm of the last step over that of the weights, `bad` how many batches gave no finite loss or
+    gradient (those change nothing).
+    """
+
+    steps: int
+    loss: npt.NDArray[np.float64]
+    norm: npt.NDArray[np.float64]
+    move: npt.NDArray[np.float64]
+    bad: npt.NDArray[np.int64]
+
+
+@dataclass
+class Trainer:
+    """Trains the networks of one module, each by a recipe of its own, for `total` steps.
+
+    Recipes of one module share batch size, augmentation and kind of optimiser. All that is random
+    (order, augmentation, dropout, blends) is drawn from `seed` and the number of the step, so that
+    `state` needs no generators, and a run that goes on after `load` gives the same numbers as one that
+    was not interrupted, on the same machine with the same number of threads.
+    """
+
+    net: TorchNet
+    recipes: Sequence[Recipe]
+    lessons: Lessons
+    total: int
+    seed: int
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    step: int = 0
+    factor: Tensor = field(init=False)  # of the learning rates, for who steers
+    mean: dict[str, Tensor] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        first, k = self.recipes[0], self.net.copies
+        self.net.to(self.device)
+        named = list(self.net.named_parameters())
+        optimisers = [recipe.optimiser for recipe in self.recipes]
+        momentum = [o.momentum for o in optimisers if isinstance(o, Sgd)]
+        self.optimiser = Optimiser(
+            [w for _, w in named], k,
+            self._each([o.rate for o in optimisers]), self._each([o.decay for o in optimisers]),
+            self._each(momentum) if momentum else None, [_exempt(self.net, name) for name, _ in named],
+        )  # fmt: skip
+        self.factor = torch.ones(k, device=self.device)
+        self._smooth = self._each([r.smoothing for r in self.recipes])
+        self._clip = self._each([r.clip for r in self.recipes])
+        self._size = min(first.batch, len(self.lessons.y))
+
+    def _each(self, numbers: Sequence[float]) -> Tensor:
+        return torch.tensor(numbers, dtype=torch.float32, device=self.device)
+
+    @property
+    def per_epoch(self) -> int:
+        """Steps in which every example is seen once."""
+        return max(1, len(self.lessons.y) // self._size)
+
+    def run(self, steps: int, weights: npt.NDArray[np.float64] | None = None) -> Segment:
+        """Trains on for so many steps, at most to the end.
+
+        `weights` `[n]` make examples likelier to be drawn than others; without them each epoch sees
+        every example once.
+        """
+        self.net.train()
+        until = min(self.total, self.step + steps)
+        done, k = max(1, until - self.step), self.net.copies
+        loss, norm, bad = (torch.zeros(k, device=self.device) for _ in range(3))
+        before = [w.detach().clone() for w in self.net.parameters()] if until > self.step else []
+        for rows in self._batches(until, weights):
+            torch.manual_seed(Key.of(self.seed).child("step", self.step).seed(63))
+            losses = self._losses(rows)
+            losses.sum().backward()
+            norms = clip_(self.net.parameters(), k, self._clip)
+            fine = torch.isfinite(losses.detach()) & torch.isfinite(norms)
+            self._silence(fine)
+            self.optimiser.rate = self._rates()
+            self.optimiser.step()
+            self.step += 1
+            loss += torch.where(fine, losses.detach(), 0)
+            norm += torch.where(fine, norms, 0)
+            bad += ~fine
+            self._average()
+        good = (done - bad).clamp(min=1)
+        return Segment(done, _plain(loss / good), _plain(norm / good), _plain(self._moved(before)),
+                       bad.cpu().numpy().astype(np.int64))  # fmt: skip
+
+    def _batches(
+        self, until: int, weights: npt.NDArray[np.float64] | None
+    ) -> Iterator[npt.NDArray[np.intp]]:
+        n = len(self.lessons.y)
+        epoch, order = -1, np.zeros(0, np.intp)
+        while self.step < until:
+            if self.step // self.per_epoch != epoch:
+                epoch = self.step // self.per_epoch
+                rng = np.random.default_rng(Key.of(self.seed).child("epoch", epoch).seed(128))
+                chance = None if weights is None else weights / weights.sum()
+                order = rng.permutation(n) if chance is None else rng.choice(n, n, p=chance)
+            at = self.step % self.per_epoch * self._size
+            yield order[at : at + self._size]
+
+    def _losses(self, rows: npt.NDArray[np.intp]) -> Tensor:
+        """The mean loss of each network on a batch, `[copies]`."""
+        how = self.recipes[0].augment
+        x = self.lessons.batch(rows, self.device)
+        if x.ndim == 4:
+            x = augmented(x, how)
+        partner = share = None
+        if how.mix:
+            x, partner, share = mixed(x, how.mix)
+        y = torch.from_numpy(np.ascontiguousarray(self.lessons.y[rows])).to(self.device)
+        out = self.net(x)
+        own = self._loss(out, y)
+        if partner is None or share is None:
+            return own.mean(dim=0)
+        other = self._loss(out, y[partner])
+        return (share[:, None] * own + (1 - share[:, None]) * other).mean(dim=0)
+
+    def _loss(self, out: Tensor, y: Tensor) -> Tensor:
+        """Losses `[batch, copies]` of answers `[batch, copies, k]`."""
+        if not self.lessons.n_classes:
+            return (out[:, :, 0] - y[:, None]) ** 2
+        logs = F.log_softmax(out, dim=2)
+        hit = logs.gather(2, y.long()[:, None, None].expand(-1, self.net.copies, 1))[:, :, 0]
+        return -(1 - self._smooth) * hit - self._smooth * logs.mean(dim=2)
+
+    def _silence(self, fine: Tensor) -> None:
+        """No step for a network whose batch went wrong."""
+        if bool(fine.all()):
+            return
+        for w in self.net.parameters():
+            if w.grad is not None:
+                w.grad.view(self.net.copies, -1)[~fine] = 0.0
+
+    def _rates(self) -> Tensor:
+        share = self.step / max(1, self.total)
+        at = [r.optimiser.rate * r.rate_at(share) for r in self.recipes]
+        return self._each(at) * self.factor
+
+    def _average(self) -> None:
+        """The running mean of the weights, where the recipe asks for it."""
+        if not self.recipes[0].average or self.step < 0.1 * self.total:
+            return
+        if not self.mean:
+            self.mean = {k: v.detach().clone() for k, v in self.net.state_dict().items()}
+            return
+        for name, value in self.net.state_dict().items():
+            self.mean[name].lerp_(value.detach(), 1 - AVERAGE)
+
+    def _moved(self, before: Sequence[Tensor]) -> Tensor:
+        k = self.net.copies
+        pairs = list(zip(before, self.net.parameters(), strict=bool(before)))
+        if not pairs:
+            return torch.zeros(k)
+        moved = torch.stack([(w.detach() - b).view(k, -1).square().sum(1) for b, w in pairs]).sum(0)
+        size = torch.stack([b.view(k, -1).square().sum(1) for b, _ in pairs]).sum(0)
+        return (moved / size.clamp(min=1e-12)).sqrt()
+
+    def answers(self, x: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+        """Shares of classes `[copies, n, k]`, or values `[copies, n]`, by the mean weights if any."""
+        kept = None
+        if self.mean:
+            kept = {k: v.clone() for k, v in self.net.state_dict().items()}
+            self.net.load_state_dict(self.mean)
+        self.net.eval()
+        parts = []
+        lessons = Lessons(x, self.lessons.y, self.lessons.n_classes, self.lessons.shift, self.lessons.scale)
+        with torch.inference_mode():
+            for at in range(0, len(x), ASKED):
+                rows = np.arange(at, min(len(x), at + ASKED))
+                parts.append(self.net(lessons.batch(rows, self.device)).double())
+            out = torch.cat(parts).transpose(0, 1)
+            out = out.softmax(dim=2) if self.lessons.n_classes else out[:, :, 0]
+        if kept is not None:
+            self.net.load_state_dict(kept)
+        return np.asarray(out.cpu().numpy())
+
+    def state(self) -> dict[str, Any]:
+        """All that an exact resume needs: tensors by name, and numbers."""
+        return {
+            "step": self.step,
+            "net": {k: v.detach().clone() for k, v in self.net.state_dict().items()},
+            "mean": {k: v.clone() for k, v in self.mean.items()},
+            "factor": self.factor.clone(),
+            "optimiser": self.optimiser.state(),
+        }
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Goes back (or on) to what `state` gave."""
+        self.step = int(state["step"])
+        self.net.load_state_dict(state["net"])
+        self.mean = {k: v.clone() for k, v in state["mean"].items()}
+        self.factor = state["factor"].clone()
+        self.optimiser.load(state["optimiser"])
+
+
+def _exempt(net: TorchNet, name: str) -> bool:
+    """True for biases and the scales of norms: decay is for what multiplies inputs."""
+    number = int(name.split(".")[1])
+    return name.endswith("bias") or net.ops.steps[number].kind == "norm"
+
+
+def _plain(numbers: Tensor) -> npt.NDArray[np.float64]:
+    return numbers.detach().double().cpu().numpy()
+
+
+def steps_for(n_rows: int, batch: int, epochs: float) -> int:
+    """The steps in so many epochs, at least one."""
+    return max(1, math.ceil(epochs * max(1, n_rows // min(batch, n_rows))))
