@@ -1,4 +1,7 @@
-"""modelwright behind the peer interface: `build` with its defaults, and the student beside it."""
+"""modelwright behind the peer interface: `build` with its defaults, and the student beside it.
+
+Preset `nets`, `portfolio`, ... builds without that part (see without.py).
+"""
 
 import statistics
 import sys
@@ -6,6 +9,7 @@ import time
 from pathlib import Path
 
 from _peer import Fitted, Watch, dir_bytes, main
+from without import without
 
 
 def version():
@@ -19,10 +23,12 @@ def fit(train, target, problem, metric, budget, cores, seed, preset, workdir):
     from modelwright.models import load_model
 
     names = {"auc": "roc_auc", "logloss": "log_loss", "rmse": "rmse", "accuracy": "accuracy"}
+    more = without(preset) if preset else {}
     with Watch() as watch:
         built = modelwright.build(
             train, target, task=problem, metric=names[metric], budget=f"{budget:g}s",
             workspace=Path(workdir) / "runs", slots=cores, seed=seed,
+            **more,
         )  # fmt: skip
     folder = built.run.path / "model"
     model = load_model(folder)
