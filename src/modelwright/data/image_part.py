@@ -64,10 +64,10 @@ def prepare_images(images: Images, folder: Path, seed: int = 0, seal: bool = Tru
     classes, y = np.unique(images.labels, return_inverse=True)
     counts = np.bincount(y[~images.test], minlength=len(classes))
     if len(classes) < 2:
-        raise InputError(f"all images are of one class, {classes[0]!r}; at least 2 are needed.")
+        raise InputError(f"all images are of one class, {str(classes[0])!r}; at least 2 are needed.")
     if counts.min() < 3:
         rare = classes[counts.argmin()]
-        raise InputError(f"class {rare!r} has {counts.min()} images to learn from; 3 are needed.")
+        raise InputError(f"class {str(rare)!r} has {counts.min()} images to learn from; 3 are needed.")
     known = np.flatnonzero(~images.test)
     split = split_rows(y[known], classes=True, seal=seal and not images.test.any(), seed=seed, folds=1)
     dev, sealed = known[split.dev], known[split.sealed]

@@ -178,7 +178,7 @@ class ImageNet:
 
     >>> net = ImageNet().ops((1, 28, 28), 10)
     >>> net.shape, net.weights
-    ((10,), 75314)
+    ((10,), 121274)
     """
 
     stages: Annotated[tuple[Stage, ...], Len(1, 4)] = (

@@ -174,5 +174,7 @@ class Ops:
         for number in inputs:
             if not -1 <= number < len(self.steps):
                 raise InputError(f"{name}: there is no operation {number} yet.")
+        alike = sum(op.name == name or op.name.startswith(f"{name}_") for op in self.steps)
+        name = f"{name}_{alike + 1}" if alike else name  # a name is one operation's
         self.steps.append(Op(kind, name, inputs, shape, weights, macs, about or {}))
         return len(self.steps) - 1

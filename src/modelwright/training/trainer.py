@@ -42,7 +42,8 @@ class Lessons:
         shape = (1, -1, *[1] * (x.ndim - 2))
         shift = torch.from_numpy(self.shift).to(device).view(shape)
         scale = torch.from_numpy(self.scale).to(device).view(shape)
-        return (x - shift) * scale
+        x = (x - shift) * scale
+        return x.contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,7 @@ class Trainer:
     total: int
     seed: int
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    narrow: bool = False  # products in bfloat16
     step: int = 0
     factor: Tensor = field(init=False)  # of the learning rates, for who steers
     mean: dict[str, Tensor] = field(init=False, default_factory=dict)
@@ -158,7 +160,9 @@ class Trainer:
         if how.mix:
             x, partner, share = mixed(x, how.mix)
         y = torch.from_numpy(np.ascontiguousarray(self.lessons.y[rows])).to(self.device)
-        out = self.net(x)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.narrow):
+            out = self.net(x)
+        out = out.float()
         own = self._loss(out, y)
         if partner is None or share is None:
             return own.mean(dim=0)

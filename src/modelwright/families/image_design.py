@@ -1,0 +1,20 @@
+"""A network for images and how it is trained, searched together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from modelwright.families.image_net import ImageNet
+from modelwright.training.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class ImageDesign:
+    """One joint space: what is good for training depends on the network.
+
+    >>> ImageDesign().network.stem
+    16
+    """
+
+    network: ImageNet = ImageNet()
+    recipe: Recipe = Recipe()

@@ -1,0 +1,83 @@
+"""Training: exact resume, populations, guards against bad batches."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from modelwright.families.image_net import Depthwise, Double, ImageNet, Stage  # noqa: E402
+from modelwright.training.recipe import AdamW, Augment, Recipe, Sgd  # noqa: E402
+from modelwright.training.torch_net import TorchNet, stack_copies, take_copy  # noqa: E402
+from modelwright.training.trainer import Lessons, Trainer  # noqa: E402
+
+SMALL = (Stage(8, (Double(),), "none"), Stage(16, (Depthwise(),), "stride"))
+RICH = Recipe(augment=Augment(flip=True, shift=0.1, cut=0.2, mix=0.2), average=True)
+
+
+def lessons(n: int = 600) -> Lessons:
+    rng = np.random.default_rng(0)
+    x = rng.integers(0, 255, (n, 1, 8, 8)).astype(np.uint8)
+    y = (x[:, 0, :4].mean((1, 2)) > x[:, 0, 4:].mean((1, 2))).astype(np.int64)
+    one = np.ones(1, np.float32)
+    return Lessons(x, y, 2, 127 * one, one / 74)
+
+
+def trainer(net: ImageNet, recipes: Any = (RICH,), total: int = 40, data: Any = None) -> Trainer:
+    torch.manual_seed(1)
+    module = TorchNet(net.ops((1, 8, 8), 2), len(recipes))
+    return Trainer(module, list(recipes), data or lessons(), total, seed=5)
+
+
+@pytest.mark.parametrize("recipe", [RICH, Recipe(optimiser=Sgd())])
+def test_a_run_that_was_interrupted_ends_with_the_same_numbers(recipe: Recipe) -> None:
+    net = ImageNet(stages=SMALL, stem=8, dropout=0.1)
+    whole = trainer(net, (recipe,))
+    whole.run(40)
+    first = trainer(net, (recipe,))
+    first.run(17)
+    second = trainer(net, (recipe,))
+    second.load(first.state())
+    second.run(23)
+    for name, value in whole.net.state_dict().items():
+        assert torch.equal(value, second.net.state_dict()[name]), name
+    assert all(torch.equal(whole.mean[name], second.mean[name]) for name in whole.mean)
+
+
+def test_networks_side_by_side_learn_what_each_learns_alone() -> None:
+    net = ImageNet(stages=SMALL, stem=8)
+    recipes = (Recipe(optimiser=AdamW(1e-3)), Recipe(optimiser=AdamW(4e-3), smoothing=0.0))
+    alone = [trainer(net, (recipe,)) for recipe in recipes]
+    together = trainer(net, recipes)
+    together.net.load_state_dict(stack_copies([t.net.state_dict() for t in alone]))
+    for one in (*alone, together):
+        one.run(3)
+    for i, one in enumerate(alone):
+        mine = take_copy(together.net.state_dict(), i, 2)
+        for name, value in one.net.state_dict().items():
+            assert torch.allclose(mine[name], value, rtol=1e-2, atol=2e-3), name
+
+
+def test_it_learns() -> None:
+    one = trainer(ImageNet(stages=SMALL, stem=8), (Recipe(augment=Augment(shift=0)),), 150)
+    found = one.run(150)
+    assert found.steps == 150
+    right = one.answers(one.lessons.x)[0].argmax(axis=1) == one.lessons.y
+    assert right.mean() > 0.8
+
+
+def test_a_bad_batch_changes_nothing() -> None:
+    data = lessons()
+    data.x.setflags(write=True)
+    broken = Lessons(data.x.astype(np.float32), data.y, 2, data.shift, data.scale)
+    broken.x[:] = np.nan
+    one = trainer(ImageNet(stages=SMALL, stem=8, style=ImageNet().style), (Recipe(),), 10, broken)
+    before = {k: v.clone() for k, v in one.net.named_parameters()}
+    found = one.run(2)
+    assert found.bad.tolist() == [2]
+    for name, value in one.net.named_parameters():
+        assert torch.isfinite(value).all(), name
+        assert torch.allclose(value, before[name], atol=1e-3), name
