@@ -11,8 +11,10 @@ import pytest
 from modelwright.core.errors import InputError
 from modelwright.core.keys import Key
 from modelwright.families.image_net import Attention, Cell, Conv, ImageNet, Node, Stage
+from modelwright.families.net_onnx_ops import onnx_of
 from modelwright.families.net_ops import Ops
 from modelwright.families.net_source import plain_weights, source_of
+from modelwright.families.onnx_graph import run_graph
 from modelwright.spaces import Space
 
 torch = pytest.importorskip("torch")
@@ -75,6 +77,20 @@ def test_the_plain_source_answers_as_the_module() -> None:
         scale = max(1.0, float(mine.abs().max()))
         assert float((plain.eval()(x).detach() - mine).abs().max()) < 1e-4 * scale, i
         assert "import modelwright" not in text
+
+
+def test_onnx_answers_as_the_module() -> None:
+    rng = np.random.default_rng(0)
+    shift, scale = [100.0, 110.0, 120.0], [0.02, 0.01, 0.03]
+    for i, _, ops in designs():
+        net = modules(ops, 1)[0]
+        x = rng.integers(0, 255, (4, *SHAPE)).astype(np.uint8)
+        state = {name: value.numpy() for name, value in net.state_dict().items()}
+        told = run_graph(onnx_of(ops, state, shift, scale), {"examples": x})[0]
+        ones = (1, 3, 1, 1)
+        scaled = (torch.tensor(x) - torch.tensor(shift).view(ones)) * torch.tensor(scale).view(ones)
+        mine = net(scaled)[:, 0].softmax(dim=1).detach().numpy()
+        assert np.abs(told - mine).max() < 1e-4, i
 
 
 def test_shapes_fit_by_themselves() -> None:

@@ -55,7 +55,9 @@ class PreparedImages:
     hash: str
 
 
-def prepare_images(images: Images, folder: Path, seed: int = 0, seal: bool = True) -> PreparedImages:
+def prepare_images(
+    images: Images, folder: Path, seed: int = 0, seal: bool = True
+) -> PreparedImages:
     """Splits and writes into `folder/dev` and `folder/sealed`; random in `seed`.
 
     What the source set aside as a test is the sealed part; else a fifth is, classes in proportion.
@@ -64,12 +66,18 @@ def prepare_images(images: Images, folder: Path, seed: int = 0, seal: bool = Tru
     classes, y = np.unique(images.labels, return_inverse=True)
     counts = np.bincount(y[~images.test], minlength=len(classes))
     if len(classes) < 2:
-        raise InputError(f"all images are of one class, {str(classes[0])!r}; at least 2 are needed.")
+        raise InputError(
+            f"all images are of one class, {str(classes[0])!r}; at least 2 are needed."
+        )
     if counts.min() < 3:
         rare = classes[counts.argmin()]
-        raise InputError(f"class {str(rare)!r} has {counts.min()} images to learn from; 3 are needed.")
+        raise InputError(
+            f"class {str(rare)!r} has {counts.min()} images to learn from; 3 are needed."
+        )
     known = np.flatnonzero(~images.test)
-    split = split_rows(y[known], classes=True, seal=seal and not images.test.any(), seed=seed, folds=1)
+    split = split_rows(
+        y[known], classes=True, seal=seal and not images.test.any(), seed=seed, folds=1
+    )
     dev, sealed = known[split.dev], known[split.sealed]
     if images.test.any():
         sealed = np.flatnonzero(images.test)
@@ -118,7 +126,12 @@ def _write(
 ) -> str:
     folder.mkdir(parents=True, exist_ok=True)
     found = {}
-    for name, array in (("pixels", pixels), ("y", y.astype(np.int64)), ("train", train), ("valid", valid)):
+    for name, array in (
+        ("pixels", pixels),
+        ("y", y.astype(np.int64)),
+        ("train", train),
+        ("valid", valid),
+    ):
         array = np.ascontiguousarray(array)
         np.save(folder / f"{name}.npy", array, allow_pickle=False)
         found[name] = hashlib.sha256(array.tobytes()).hexdigest()

@@ -148,7 +148,9 @@ def _fit(image: npt.NDArray[np.uint8], height: int, width: int, grey: bool) -> A
     from PIL import Image
 
     if image.shape[:2] != (height, width):
-        image = np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR))
+        image = np.asarray(
+            Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR)
+        )
     if grey:
         return (image if image.ndim == 2 else image[..., 0])[None]
     return (np.stack([image] * 3) if image.ndim == 2 else image.transpose(2, 0, 1)).copy()

@@ -165,7 +165,9 @@ class Stage:
         for i, block in enumerate(self.blocks):
             out = block.write(ops, x, self.width, style, f"{name}.{i}")
             if self.skip:
-                out = ops.add(fitted(ops, x, self.width, f"{name}.{i}"), out, name=f"{name}.{i}.skip")
+                out = ops.add(
+                    fitted(ops, x, self.width, f"{name}.{i}"), out, name=f"{name}.{i}.skip"
+                )
             x = ops.act(out, style.activation, f"{name}.{i}.act")
         return x
 

@@ -163,9 +163,7 @@ class Ops:
         n = math.prod(places)
         macs = 4 * n * channels**2 + 2 * n * n * channels
         weights = 4 * channels**2 + 4 * channels
-        return self._add(
-            "attention", name, (x,), self.shape_of(x), weights, macs, {"heads": heads}
-        )
+        return self._add("attention", name, (x,), self.shape_of(x), weights, macs, {"heads": heads})
 
     def _add(
         self, kind: str, name: str, inputs: tuple[int, ...], shape: tuple[int, ...],

@@ -116,14 +116,16 @@ def _layers(ops: Ops) -> list[tuple[Op, str]]:
         before = ops.shape_of(op.inputs[0])
         if op.kind == "conv":
             a = op.about
-            low = [s[0] for s in _pads(op, before)]
-            even = all(p == q for p, q in _pads(op, before))
+            low = [s[0] for s in pads_of(op, before)]
+            even = all(p == q for p, q in pads_of(op, before))
             padding = f", padding={tuple(low)}" if even and any(low) else ""
             stride = f", stride={a['stride']}" if a["stride"] > 1 else ""
             groups = f", groups={a['groups']}" if a["groups"] > 1 else ""
             kind = "nn.Conv2d" if len(op.shape) == 3 else "nn.Conv1d"
             bias = "" if a["bias"] else ", bias=False"
-            text = f"{kind}({before[0]}, {op.shape[0]}, {a['kernel']}{stride}{padding}{groups}{bias})"
+            text = (
+                f"{kind}({before[0]}, {op.shape[0]}, {a['kernel']}{stride}{padding}{groups}{bias})"
+            )
             out.append((op, text))
         elif op.kind == "norm" and op.about["kind"] == "group":
             out.append((op, f"nn.GroupNorm({op.about['groups']}, {op.shape[0]})"))
@@ -139,7 +141,8 @@ def _layers(ops: Ops) -> list[tuple[Op, str]]:
     return out
 
 
-def _pads(op: Op, before: tuple[int, ...]) -> list[tuple[int, int]]:
+def pads_of(op: Op, before: tuple[int, ...]) -> list[tuple[int, int]]:
+    """Zeros before and after along each direction, so that only the stride makes it smaller."""
     kernel, stride = op.about["kernel"], op.about["stride"]
     found = []
     for places, after in zip(before[1:], op.shape[1:], strict=True):
@@ -167,7 +170,9 @@ def _call(op: Op, ops: Ops) -> str:
     if op.kind == "smooth":
         kind, more = ("max", "") if a["kind"] == "max" else ("avg", ", count_include_pad=False")
         half = a["size"] // 2
-        return f"F.{kind}_pool{len(op.shape) - 1}d({x}, {a['size']}, stride=1, padding={half}{more})"
+        return (
+            f"F.{kind}_pool{len(op.shape) - 1}d({x}, {a['size']}, stride=1, padding={half}{more})"
+        )
     if op.kind == "mean":
         return f"{x}.flatten(2).mean(dim=2)"
     if op.kind == "largest":
@@ -175,7 +180,7 @@ def _call(op: Op, ops: Ops) -> str:
     if op.kind == "join":
         return f"torch.cat([{', '.join([x, *others])}], dim=1)"
     if op.kind == "conv":
-        pads = _pads(op, ops.shape_of(op.inputs[0]))
+        pads = pads_of(op, ops.shape_of(op.inputs[0]))
         if any(p != q for p, q in pads):
             x = f"F.pad({x}, {[side for pair in reversed(pads) for side in pair]})"
     return f"self.{_name(op)}({x})"

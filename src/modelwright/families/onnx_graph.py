@@ -23,7 +23,7 @@ from modelwright.core.errors import InputError
 if TYPE_CHECKING:
     from modelwright.families.base import FloatArray, Inputs, IntArray
 
-Kind = Literal["double", "float", "int64", "bool", "string"]
+Kind = Literal["double", "float", "int64", "uint8", "bool", "string"]
 OPSET, ML_OPSET, IR = 21, 5, 10  # onnxruntime 1.20 and later read these
 ML = "ai.onnx.ml"
 MAX_BYTES = 1 << 30  # a file of protocol buffers ends at 2 GB
@@ -77,12 +77,12 @@ class Graph:
         self._taken.add(found)
         return found
 
-    def input(self, name: str, kind: Kind, width: int | None = None) -> str:
-        """A tensor that comes from outside, `[n, width]`, or `[n]` without a width."""
+    def input(self, name: str, kind: Kind, *width: int) -> str:
+        """A tensor that comes from outside: `[n]`, or `[n, *width]`."""
         if name in self._taken:
             raise InputError(f"the graph has a tensor {name!r} already; name the input otherwise.")
         self._taken.add(name)
-        self._inputs.append(_info(name, kind, ["n"] if width is None else ["n", width]))
+        self._inputs.append(_info(name, kind, ["n", *width]))
         return name
 
     def constant(self, values: Any) -> str:
@@ -254,7 +254,8 @@ def _kinds() -> dict[str, int]:
     from onnx import TensorProto as T
 
     return {
-        "double": T.DOUBLE, "float": T.FLOAT, "int64": T.INT64, "bool": T.BOOL, "string": T.STRING,
+        "double": T.DOUBLE, "float": T.FLOAT, "int64": T.INT64, "uint8": T.UINT8, "bool": T.BOOL,
+        "string": T.STRING,
     }  # fmt: skip
 
 

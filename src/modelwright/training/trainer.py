@@ -217,7 +217,9 @@ class Trainer:
             self.net.load_state_dict(self.mean)
         self.net.eval()
         parts = []
-        lessons = Lessons(x, self.lessons.y, self.lessons.n_classes, self.lessons.shift, self.lessons.scale)
+        lessons = Lessons(
+            x, self.lessons.y, self.lessons.n_classes, self.lessons.shift, self.lessons.scale
+        )
         with torch.inference_mode():
             for at in range(0, len(x), ASKED):
                 rows = np.arange(at, min(len(x), at + ASKED))
