@@ -24,8 +24,8 @@ VALID_MAX = 5000  # examples that validate, at most: more tell little and take l
 class ImagePart:
     """`pixels` uint8 `[n, channels, height, width]` and `y` class codes `[n]`, mapped read-only.
 
-    `train` and `valid` are positions, rising. `shift` and `scale`, one number for each channel, bring
-    pixels to mean 0 and deviation 1 on the training examples.
+    `train` and `valid` are positions, rising. `shift` and `scale`, one number for each channel,
+    bring pixels to mean 0 and deviation 1 on the training examples.
     """
 
     pixels: npt.NDArray[np.uint8]

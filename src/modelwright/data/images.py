@@ -1,4 +1,4 @@
-"""Images and their classes, from a folder per class, an archive of one, arrays, or a table of paths."""
+"""Images and their classes: from a folder for each class, an archive of such folders, or arrays."""
 
 from __future__ import annotations
 
@@ -48,9 +48,10 @@ def is_images(path: Path) -> bool:
 def read_images(path: Path, side: int | None = None) -> Images:
     """The images of a folder, a zip, or an `.npz` with `x` and `y` (or `x_train`, `y_train`, ...).
 
-    In folders and archives an image's class is the name of the folder it lies in, and folders `train`
-    and `test` above them tell what is set aside. Images of several sizes become squares of the
-    most frequent size, at most 64 pixels (or `side`). Raises InputError for what cannot be used.
+    In folders and archives an image's class is the name of the folder it lies in, and folders
+    `train` and `test` above them tell what is set aside. Images of several sizes become squares of
+    the most frequent size, at most 64 pixels (or `side`). Raises InputError for what cannot be
+    used.
     """
     if not path.exists():
         raise InputError(f"there is no file or folder {str(path)!r}.")

@@ -32,7 +32,10 @@ PARTS = 10  # of the validation examples, for paired comparison
 
 
 def load(bounds: Mapping[str, float] | None = None) -> TrainNetwork:
-    """The evaluator from plain data: a worker's entry point. `bounds` are limits on `params`, `macs`."""
+    """The evaluator from plain data: a worker's entry point.
+
+    `bounds` are limits on `params`, `macs`.
+    """
     return TrainNetwork(dict(bounds or {}))
 
 
@@ -40,11 +43,11 @@ def load(bounds: Mapping[str, float] | None = None) -> TrainNetwork:
 class TrainNetwork:
     """An evaluator over the images in `tools.data`.
 
-    A trial's fidelity is a number of epochs. Evidence has `accuracy` and `log_loss` on the validation
-    examples (and by tenths of them, in `folds`), `params`, `macs` (of one image), `fit_seconds`,
-    `latency_ms` and `size_kb`; the curve is the accuracy on up to 1,000 of them by epochs; artefacts
-    `shares` (float32 `[n_valid, k]`) and `weights` (safetensors). A design beyond `bounds` fails at
-    once, with what it has and what it may have.
+    A trial's fidelity is a number of epochs. Evidence has `accuracy` and `log_loss` on the
+    validation examples (and by tenths of them, in `folds`), `params`, `macs` (of one image),
+    `fit_seconds`, `latency_ms` and `size_kb`; the curve is the accuracy on up to 1,000 of them by
+    epochs; artefacts `shares` (float32 `[n_valid, k]`) and `weights` (safetensors). A design beyond
+    `bounds` fails at once, with what it has and what it may have.
     """
 
     bounds: Mapping[str, float]
@@ -136,7 +139,7 @@ def scored(
 
 
 def majority(part: ImagePart, trial: Trial) -> Evidence:
-    """The evidence of the model that looks at nothing: the classes' shares of the training examples."""
+    """The evidence of the model that looks at nothing: the shares of the classes."""
     counts = np.bincount(part.y[part.train], minlength=len(part.classes)) + 1.0
     shares = np.tile(counts / counts.sum(), (len(part.valid), 1))
     scores, folds = scored(np.asarray(part.y[part.valid]), shares)

@@ -51,7 +51,8 @@ class Double:
 class Depthwise:
     """Widen, filter each channel by itself, narrow (Sandler et al. 2018, MobileNetV2).
 
-    `squeeze` weighs channels by what is in the whole picture (Hu et al. 2018), with a reduction of 4.
+    `squeeze` weighs channels by what is in the whole picture (Hu et al. 2018), with a reduction of
+    4.
     """
 
     kernel: Literal[3, 5] = 3

@@ -1,1 +1,4 @@
-"""Training of networks with PyTorch: modules, optimisers, the loop. Loaded only where one is built."""
+"""Training of networks with PyTorch: modules, optimisers, the loop.
+
+Loaded only where one is built.
+"""

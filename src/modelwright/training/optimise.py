@@ -17,8 +17,8 @@ class Optimiser:
     """AdamW, or Nesterov's momentum where `momentum` is given, for `copies` networks at once.
 
     `rate` and `decay` have one number for each copy, `[copies]`. Weights with the copies along
-    their first dimension are seen as `[copies, -1]`. `exempt` weights (of one dimension: biases, norms) have no
-    decay. What `state` holds makes an exact resume.
+    their first dimension are seen as `[copies, -1]`. `exempt` weights (of one dimension: biases,
+    norms) have no decay. What `state` holds makes an exact resume.
     """
 
     weights: Sequence[Tensor]
@@ -83,7 +83,7 @@ class Optimiser:
 
 
 def clip_(weights: Iterable[Tensor], copies: int, most: Tensor) -> Tensor:
-    """Shrinks the gradients of each copy to a norm of at most `most`, `[copies]`; the norms before."""
+    """Shrinks each copy's gradients to a norm of at most `most`, `[copies]`; the norms before."""
     grads = [w.grad.view(copies, -1) for w in weights if w.grad is not None]
     norms = torch.stack([g.square().sum(dim=1) for g in grads]).sum(dim=0).sqrt()
     factor = (most / (norms + 1e-12)).clamp(max=1.0)[:, None]

@@ -32,9 +32,9 @@ class Sgd:
 class Augment:
     """Random changes of pictures while training. `shift` and `cut` are shares of the height.
 
-    `flip` turns left and right; `shift` moves by up to that much; `cut` blanks a square of that side
-    (DeVries and Taylor 2017); `mix` blends pictures and labels in pairs (Zhang et al. 2018), with
-    weights of a Beta distribution of that parameter.
+    `flip` turns left and right; `shift` moves by up to that much; `cut` blanks a square of that
+    side (DeVries and Taylor 2017); `mix` blends pictures and labels in pairs (Zhang et al. 2018),
+    with weights of a Beta distribution of that parameter.
     """
 
     flip: bool = False

@@ -1,7 +1,7 @@
 """A list of operations as a PyTorch module; several networks of one shape as one.
 
-With `copies` the module holds so many networks side by side: their channels follow one another, their
-convolutions are groups of one convolution. All see the same batch, and no weight is shared.
+With `copies` the module holds so many networks side by side: their channels follow one another,
+their convolutions are groups of one convolution. All see the same batch, and no weight is shared.
 """
 
 from __future__ import annotations
@@ -41,7 +41,8 @@ class TorchNet(nn.Module):
     """The module of `ops`: `[batch, *input_shape]` to `[batch, copies, *shape]`.
 
     Each weight has the copies along its first dimension, `[copies * width, ...]`. Weights are drawn
-    from PyTorch's generator: He et al. 2015 for what an activation follows, and the last layer small.
+    from PyTorch's generator: He et al. 2015 for what an activation follows, and the last layer
+    small.
     """
 
     def __init__(self, ops: Graph, copies: int = 1) -> None:

@@ -50,9 +50,9 @@ class Lessons:
 class Segment:
     """What a stretch of training showed; one number for each network, `[copies]`.
 
-    `loss` is the mean training loss, `norm` the mean norm of the gradients before clipping, `move` the
-    norm of the last step over that of the weights, `bad` how many batches gave no finite loss or
-    gradient (those change nothing).
+    `loss` is the mean training loss, `norm` the mean norm of the gradients before clipping, `move`
+    the norm of the last step over that of the weights, `bad` how many batches gave no finite loss
+    or gradient (those change nothing).
     """
 
     steps: int
@@ -68,8 +68,8 @@ class Trainer:
 
     Recipes of one module share batch size, augmentation and kind of optimiser. All that is random
     (order, augmentation, dropout, blends) is drawn from `seed` and the number of the step, so that
-    `state` needs no generators, and a run that goes on after `load` gives the same numbers as one that
-    was not interrupted, on the same machine with the same number of threads.
+    `state` needs no generators, and a run that goes on after `load` gives the same numbers as one
+    that was not interrupted, on the same machine with the same number of threads.
     """
 
     net: TorchNet
@@ -92,7 +92,8 @@ class Trainer:
         self.optimiser = Optimiser(
             [w for _, w in named], k,
             self._each([o.rate for o in optimisers]), self._each([o.decay for o in optimisers]),
-            self._each(momentum) if momentum else None, [_exempt(self.net, name) for name, _ in named],
+            self._each(momentum) if momentum else None,
+            [_exempt(self.net, name) for name, _ in named],
         )  # fmt: skip
         self.factor = torch.ones(k, device=self.device)
         self._smooth = self._each([r.smoothing for r in self.recipes])
@@ -210,7 +211,7 @@ class Trainer:
         return (moved / size.clamp(min=1e-12)).sqrt()
 
     def answers(self, x: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-        """Shares of classes `[copies, n, k]`, or values `[copies, n]`, by the mean weights if any."""
+        """Shares of classes `[copies, n, k]`, or values `[copies, n]`; by the mean weights if any."""
         kept = None
         if self.mean:
             kept = {k: v.clone() for k, v in self.net.state_dict().items()}
