@@ -257,11 +257,12 @@ def _settled(
     part: Part, budget: Budget, setup: float, before: Mapping[str, Any] | None
 ) -> tuple[Rungs, float]:
     """Rungs, and seconds kept for shipping; of a run that goes on those of its first row."""
-    if before is None or "kept_seconds" not in before["settings"]:
-        return _rungs(part, budget), _kept_seconds(budget, setup)
+    kept = _kept_seconds(budget, setup)
+    if before is None:
+        return _rungs(part, budget), kept
     told = before["rungs"]
     rungs = Rungs(tuple(told["fidelities"]), tuple(told["costs"]), told["eta"])
-    return rungs, float(before["settings"]["kept_seconds"])
+    return rungs, float(before["settings"].get("kept_seconds", kept))  # older rows have none
 
 
 def _growth(prepared: Prepared, part: Part, rungs: Rungs) -> float:

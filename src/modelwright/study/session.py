@@ -379,10 +379,9 @@ class Session:
         budget = self.record.view.budget
         if budget.seconds is None:
             return None
-        reserve, closing = self.study.kept_seconds, self.study.closing
-        if closing is not None:
-            asked = closing.reserve if self.record.phase == "search" else closing.after
-            reserve += asked(self.record.view)
+        closing, search = self.study.closing, self.record.phase == "search"
+        asked = None if closing is None else closing.reserve if search else closing.after
+        reserve = self.study.kept_seconds + (asked(self.record.view) if asked else 0.0)
         return budget.seconds - reserve - self._base
 
     def patience(self) -> float:
