@@ -34,9 +34,6 @@ def without(part: str) -> dict[str, Any]:
         here = str(Path(__file__).parent)
         os.environ["PYTHONPATH"] = os.pathsep.join([here, os.environ.get("PYTHONPATH", "")])
         table_study.EVALUATOR = "without:plain_ensemble"
-        from modelwright.recipes import automl
-
-        automl.EVALUATOR = table_study.EVALUATOR
     return {}
 
 

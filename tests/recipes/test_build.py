@@ -11,7 +11,8 @@ import pytest
 import modelwright as mw
 from modelwright.core.errors import InputError, NoModelError
 from modelwright.policy import RulePolicy
-from modelwright.recipes.automl import plan_again, resume_build
+from modelwright.recipes.automl import resume_build
+from modelwright.recipes.table_build import plan_again
 
 FAST = RulePolicy("fast", families=("Linear", "KNearest"))  # what fits in a blink
 

@@ -1,4 +1,4 @@
-"""The best student as a bundle of its own, beside the shipped model."""
+"""What a run on a table hands over: the winner, and the best student beside it."""
 
 from __future__ import annotations
 
@@ -13,11 +13,27 @@ from modelwright.readers.runs import RunFolder
 from modelwright.recipes.closing import winner
 from modelwright.recipes.finishing import finished
 from modelwright.recipes.outcome import Shipped
-from modelwright.recipes.ship import ROWS, parts_of, write_model
+from modelwright.recipes.ship import ROWS, parts_of, ship_winner, write_model
 from modelwright.recipes.students import best_student
+
+SCRATCH = "scratch"  # a folder beside the data, where trials unpack their teachers
 
 if TYPE_CHECKING:
     from modelwright.executors import FileStore
+
+
+def ship_both(
+    run: RunFolder,
+    record: Record,
+    ledger: Ledger,
+    policy: Policy,
+    store: FileStore,
+    until: float | None = None,
+) -> tuple[Shipped | None, Shipped | None]:
+    """The shipped winner and student; what only the trials needed is deleted."""
+    shutil.rmtree(run.path / "data" / SCRATCH, ignore_errors=True)
+    shipped = ship_winner(run, record, ledger, policy, store, until)
+    return shipped, ship_student(run, record, ledger, policy, store, until)
 
 
 def ship_student(

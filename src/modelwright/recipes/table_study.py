@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,12 +14,15 @@ from modelwright.core.problem import Budget, Problem, Rungs
 from modelwright.core.trial import Candidate
 from modelwright.policy import RulePolicy
 from modelwright.readers.runs import RunFolder
+from modelwright.recipes.beside import ship_both
 from modelwright.recipes.closing import BlendAndRefit
 from modelwright.recipes.declared import check_directions, keeping
 from modelwright.recipes.memory import deal
+from modelwright.recipes.plan import BuildPlan
 from modelwright.recipes.portfolio import portfolio
 from modelwright.recipes.question import TASKS, Question
 from modelwright.recipes.students import SKETCHES, Students, sketches_for
+from modelwright.recipes.tidy import tidied
 from modelwright.study import Study
 
 if TYPE_CHECKING:
@@ -33,24 +36,6 @@ JUDGED = 2  # designs that should be judged on all training rows of a very large
 LARGE = 5000  # rows from which on one fold tells enough to drop a design
 EVALUATOR = "modelwright.evaluators.fit_and_score:load"
 TRIVIAL = '{"type":"Dummy"}'
-
-
-@dataclass(frozen=True)
-class BuildPlan:
-    """A build that is ready to run: the data is prepared, nothing was tried.
-
-    `inline` runs the trials in this process, one by one; `worker_bytes` bounds each worker.
-    """
-
-    run: RunFolder
-    study: Study
-    description: Mapping[str, Any]
-    arguments: Mapping[str, Any]
-    dev: Path
-    notes: tuple[str, ...]
-    began: float
-    inline: bool = False
-    worker_bytes: int | None = None
 
 
 def table_space(names: Sequence[str], schema: Schema) -> Space:
@@ -119,8 +104,8 @@ def study_plan(
     )  # fmt: skip
     description = study.to_json(designer_json(study.designer), policy.to_json())
     return BuildPlan(
-        run_folder, study, description, arguments, prepared.dev, notes, began,
-        worker_bytes=dealt.worker_bytes,
+        run_folder, study, description, EVALUATOR, arguments, prepared.dev, notes, began,
+        ship_both, tidied, worker_bytes=dealt.worker_bytes,
     )  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from modelwright.core.roles import Executor
 from modelwright.core.trial import Evidence, Progress, Trial
 from modelwright.core.view import View
 from modelwright.recipes.closing import PER_FAMILY
+from modelwright.study import Study
 
 
 @dataclass
@@ -79,3 +80,8 @@ class Tidy:
         for *_, name in gone:
             if all(name != other for *_, other in kept):
                 self.store.remove(name)
+
+
+def tidied(workers: Executor, store: Any, study: Study) -> Executor:
+    """The executor of a study, keeping the files of the best trials only."""
+    return Tidy(workers, store, View(study.brief))

@@ -1,0 +1,80 @@
+"""A build that is ready to run, whatever its kind of data; and which recipe plans which kind."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from modelwright.core.record import Record
+from modelwright.core.roles import Policy
+from modelwright.ledger import Ledger
+from modelwright.readers.runs import RunFolder
+from modelwright.recipes.outcome import Shipped
+from modelwright.study import Study
+
+if TYPE_CHECKING:
+    from modelwright.core.roles import Executor
+    from modelwright.executors import FileStore
+    from modelwright.recipes.question import Question
+
+
+class Ship(Protocol):
+    """Writes what a finished run is to hand over: the winner, and what goes beside it."""
+
+    def __call__(
+        self, run: RunFolder, record: Record, ledger: Ledger, policy: Policy, store: FileStore,
+        until: float | None,
+    ) -> tuple[Shipped | None, Shipped | None]:
+        """The shipped model and the student beside it; None for what there is not.
+
+        `until` is when the budget ends, in `time.monotonic()`.
+        """  # fmt: skip
+
+
+@dataclass(frozen=True)
+class BuildPlan:
+    """A build that is ready to run: the data is prepared, nothing was tried.
+
+    Workers make the evaluator from `evaluator` and `arguments`, and read the data in `dev`. `ship`
+    hands over what came out, and `tidy` wraps the executor so that files nobody will ship go.
+    `inline` runs the trials in this process, one by one; `worker_bytes` bounds each worker.
+    """
+
+    run: RunFolder
+    study: Study
+    description: Mapping[str, Any]
+    evaluator: str
+    arguments: Mapping[str, Any]
+    dev: Path
+    notes: tuple[str, ...]
+    began: float
+    ship: Ship
+    tidy: Callable[[Executor, FileStore, Study], Executor] | None = None
+    inline: bool = False
+    worker_bytes: int | None = None
+
+
+# Kind of problem -> module with `check(question)`, `plan(run, question, frame, budget, policy, slots,
+# began)` and `plan_again(run, record, began)`; the last two give a BuildPlan.
+RECIPES: Mapping[str, str] = {
+    "table": "modelwright.recipes.table_build",
+    "network": "modelwright.recipes.network_build",
+    "series": "modelwright.recipes.series_build",
+}
+
+
+def recipe(kind: str) -> Any:
+    """The module that plans problems of that kind."""
+    return importlib.import_module(RECIPES[kind])
+
+
+def kind_of(question: Question) -> str:
+    """The kind of a question's data: a key of `RECIPES`."""
+    from modelwright.data.collection import is_collection
+
+    if question.horizon is not None:
+        return "series"
+    return "network" if is_collection(Path(question.data)) else "table"

@@ -1,0 +1,125 @@
+"""Builds on tables: read, doubted, split, planned; and handed over."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from modelwright.core.errors import InputError
+from modelwright.core.problem import Budget
+from modelwright.core.record import Record
+from modelwright.policy import RulePolicy
+from modelwright.readers.runs import RunFolder
+from modelwright.recipes.memory import check_preparing, parse_memory, reading_bytes
+from modelwright.recipes.plan import BuildPlan
+from modelwright.recipes.question import Question
+from modelwright.recipes.table_study import check_metric, study_plan
+
+
+def check(question: Question) -> None:
+    """Refuses what can be refused before a file is opened."""
+    check_metric(question)
+
+
+def plan(
+    run: RunFolder,
+    question: Question,
+    frame: Any,
+    budget: Budget,
+    policy: RulePolicy,
+    slots: int | None,
+    began: float,
+) -> BuildPlan:
+    """Reads and prepares the table, and makes the study."""
+    from modelwright.data import load_part, prepare
+    from modelwright.evaluators.rival import check_rival, check_teacher
+
+    question = replace(
+        question, baseline=_absolute(question.baseline), teacher=_absolute(question.teacher)
+    )
+    table, test = _read(question, frame, run.path / "data")
+    if question.memory is not None:
+        check_preparing(parse_memory(question.memory), table)
+    prepared = prepare(table, _split_question(question, budget), run.path / "data", test)
+    prepared = replace(prepared, notes=(*prepared.notes, *_doubts(table, question)))
+    for source in (question.baseline, question.teacher):
+        if source is not None:
+            check_rival(source, load_part(prepared.dev), prepared.dev)
+    if question.teacher is not None:
+        check_teacher(question.teacher)
+    return study_plan(run, question, table.info, prepared, budget, policy, slots, began)
+
+
+def plan_again(run: RunFolder, record: Record, began: float) -> BuildPlan:
+    """The plan of a run that exists, from its first row and its prepared data."""
+    from modelwright.data import ColumnInfo, Prepared, TableInfo, load_part
+    from modelwright.designers import make_designer
+
+    about = record.settings["problem"]["about"]
+    data = run.path / "data"
+    dev, sealed = data / "dev", data / "sealed"
+    if not dev.exists():
+        raise InputError(f"the run {run.name} has lost its data folder; build it again.")
+    part = load_part(dev)
+    prepared = Prepared(
+        dev, sealed if sealed.exists() else None, part.schema, about["n_dev"], about["n_sealed"],
+        (), about["data_hash"],
+    )  # fmt: skip
+    columns = tuple(ColumnInfo.from_json(c) for c in about["columns"])
+    info = TableInfo(columns, about["n_rows"], (), about["source"])
+    policy = RulePolicy.from_json(record.settings["policy"])
+    question = Question.from_json(about["question"])
+    budget = Budget(**record.settings["budget"])
+    plan = study_plan(
+        run, question, info, prepared, budget, policy, record.settings["slots"], began,
+        record.settings,
+    )  # fmt: skip
+    # The designer of the first row, with its copy of the portfolio: a newer list changes nothing.
+    designer = make_designer(record.settings["designer"])
+    study = replace(plan.study, name=record.settings["name"], budget=budget, designer=designer)
+    return replace(plan, study=study, description=record.settings, notes=tuple(about["notes"]))
+
+
+def _split_question(question: Question, budget: Budget) -> Any:
+    from modelwright.data import Question as Split
+
+    return Split(
+        question.target, question.task, question.positive, question.group, question.time,  # type: ignore[arg-type]
+        question.weight, question.drop, question.sealed and question.test is None, question.seed,
+        budget.seconds,
+    )  # fmt: skip
+
+
+def _doubts(table: Any, question: Question) -> list[str]:
+    """Columns that likely give the target away, or repeat another, in words."""
+    from modelwright.data import read_target
+    from modelwright.data.suspects import suspect_notes
+
+    target = read_target(table, question.target, question.task, question.positive)  # type: ignore[arg-type]
+    aside = [n for n in (question.group, question.weight, *question.drop) if n is not None]
+    return suspect_notes(table, target, aside, table.info.notes)
+
+
+def _read(question: Question, frame: Any, folder: Path) -> tuple[Any, Any]:
+    from modelwright.data import Table, read_limited, read_rows_limited, read_table
+
+    bound: dict[str, Any] = {}
+    if question.memory is not None:
+        bound["memory_bytes"] = reading_bytes(parse_memory(question.memory))
+    if frame is not None:
+        table = frame if isinstance(frame, Table) else read_table(frame, question.target)
+        folder.mkdir(parents=True, exist_ok=True)
+        table.save(folder)
+    else:
+        read_limited(Path(question.data), folder, target=question.target, **bound)
+        table = Table.open(folder)
+    test = None
+    if question.test is not None:
+        test = read_rows_limited(question.test, folder / "test", (question.target,), **bound)
+    return table, test
+
+
+def _absolute(source: str | None) -> str | None:
+    """A file by its whole path: a run that goes on may be started from elsewhere."""
+    return str(Path(source).absolute()) if source is not None and Path(source).exists() else source
