@@ -14,7 +14,8 @@ import hashlib
 import json
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -133,8 +134,16 @@ def read_card(folder: Path) -> dict[str, Any]:
     return card
 
 
-def load_model(folder: str | Path) -> Model:
-    """The model of a bundle. Files are held against the manifest before anything is read.
+# What model.json calls its kind, where it is no table -> what loads it: a function of the folder and
+# of model.json's facts, whose answer has `kind`, `card` and `predict`.
+KINDS: Mapping[str, str] = {
+    "network": "modelwright.models.network:load_network",
+    "series": "modelwright.models.series:load_series",
+}
+
+
+def load_model(folder: str | Path) -> Any:
+    """The model of a bundle, of a table a `Model`. Files are held against the manifest before anything is read.
 
     Libraries are loaded for the families of its members only. Raises TamperedError when a file is
     missing, changed or was added, InputError for what is no bundle or has a newer format.
@@ -157,6 +166,8 @@ def load_model(folder: str | Path) -> Model:
         )
     facts = json.loads((where / "model.json").read_text("utf-8"))
     _check_format(facts, where)
+    if (kind := facts.get("kind", Model.kind)) != Model.kind:
+        return _loader(kind, where)(where, facts)
     schema = Schema.from_json(facts["schema"])
     if facts["format"] == 1 and (schema.dates or schema.texts):
         raise InputError(
@@ -175,6 +186,14 @@ def load_model(folder: str | Path) -> Model:
         facts["card"],
         quick_path(where, facts["card"]),
     )
+
+
+def _loader(kind: str, folder: Path) -> Callable[[Path, Mapping[str, Any]], Any]:
+    if kind not in KINDS:
+        raise InputError(f"the model in {str(folder)!r} is of the unknown kind {kind!r}.")
+    module, _, name = KINDS[kind].partition(":")
+    found: Callable[[Path, Mapping[str, Any]], Any] = getattr(import_module(module), name)
+    return found
 
 
 def _manifest(folder: Path) -> dict[str, Any]:

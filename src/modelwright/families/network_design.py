@@ -1,4 +1,4 @@
-"""A network for images and how it is trained, searched together."""
+"""A network for pictures (also those of sounds) and how it is trained, searched together."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from modelwright.training.recipe import Recipe
 
 
 @dataclass(frozen=True)
-class ImageDesign:
+class NetworkDesign:
     """One joint space: what is good for training depends on the network.
 
-    >>> ImageDesign().network.stem
+    >>> NetworkDesign().network.stem
     16
     """
 
