@@ -48,7 +48,7 @@ def brief_of(settings: Mapping[str, Any], space: Any = None) -> tuple[Brief, Bud
     return brief, Budget(**settings["budget"])
 
 
-CANDIDATE_ACTIONS = ("evaluate", "blend", "student", "refit")  # what a ruling may refuse of one
+CANDIDATE_ACTIONS = ("evaluate", "blend", "student", "refit", "final")  # what a ruling may refuse of one
 
 
 class Record:

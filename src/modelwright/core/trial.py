@@ -11,9 +11,10 @@ from typing import Any, Literal
 from modelwright.core.canonical import digest_text
 
 # search: proposed by the designer. rival: a baseline or the user's own model. blend, refit,
-# student: the closing steps of a run (an ensemble of earlier trials; the chosen candidate on more
-# rows; a small design that learns from a teacher, or its control that does not).
-Role = Literal["search", "rival", "blend", "refit", "student"]
+# student, final: the closing steps of a run (an ensemble of earlier trials; the chosen candidate on
+# more rows; a small design that learns from a teacher, or its control that does not; one of the
+# best designs, trained for longer).
+Role = Literal["search", "rival", "blend", "refit", "student", "final"]
 
 
 @dataclass(frozen=True)

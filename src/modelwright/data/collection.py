@@ -89,13 +89,18 @@ def is_collection(path: Path) -> bool:
 
 
 def read_collection(
-    path: Path, target: str | None = None, group: str | None = None, side: int | None = None
+    path: Path,
+    target: str | None = None,
+    group: str | None = None,
+    side: int | None = None,
+    front: Front | None = None,
 ) -> Collection:
     """The examples of a folder, archive, table of paths, or `.npz` file.
 
     `target` and `group` name columns of a table; without a table the class is the name of the
     folder that a file lies in, and folders `train` and `test` above tell what is set aside. `side`
-    is the size that images are made at most. Raises InputError for what cannot be used.
+    is the size that images are made at most; `front` reads files as those of another collection
+    were. Raises InputError for what cannot be used.
     """
     from modelwright.data.images import images_from_arrays, images_from_files
     from modelwright.data.sounds import sounds_from_files
@@ -108,9 +113,13 @@ def read_collection(
     kinds = {PurePosixPath(name).suffix.lower() in SOUNDS for name in listing.names}
     if len(kinds) > 1:
         raise InputError(f"{path.name} holds images and sounds; give a folder of one kind.")
-    if kinds == {True}:
-        return sounds_from_files(listing)
-    return images_from_files(listing, side)
+    if front is not None:
+        inputs = np.stack([front.read(listing.read(name), name) for name in listing.names])
+        kind = str(front.to_json()["kind"])
+        test = np.array(listing.test)
+        return Collection(kind, inputs, np.array(listing.labels), test, front, listing.notes,
+                          tuple(listing.names))  # fmt: skip
+    return sounds_from_files(listing) if kinds == {True} else images_from_files(listing, side)
 
 
 def read_file(path: Path) -> bytes:

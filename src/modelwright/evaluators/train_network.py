@@ -1,156 +1,272 @@
-"""Trains a network on images and scores it: what `modelwright build photos/` evaluates.
+"""Trains a network on a collection and scores it: what `modelwright build photos/` evaluates.
 
-The documents it knows: a design of the space, and `{"type": "Majority"}`, the trivial baseline.
+The documents it knows: a design of the space; `Final`, a design to be trained for longer; `Blend`,
+trained networks that answer together; and `Majority`, the trivial baseline.
 """
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from modelwright.core.keys import Key
 from modelwright.core.roles import Tools
 from modelwright.core.trial import Evidence, Progress, Trial
-from modelwright.data.image_part import ImagePart, load_image_part
-from modelwright.evaluators.keep import keep_array
-from modelwright.evaluators.latency import measure
-from modelwright.families.image_design import ImageDesign
-from modelwright.families.net_ops import Ops
+from modelwright.data.array_part import ArrayPart, load_arrays
+from modelwright.evaluators.keep import keep_array, read_array
+from modelwright.evaluators.network_evidence import as_shipped, drawing, majority, scored
+from modelwright.families.net_ops import Ops, side_by_side, side_by_side_weights
+from modelwright.families.network_design import NetworkDesign
+from modelwright.models.metrics import Metric, find_metric
 from modelwright.spaces import Space
+
+if TYPE_CHECKING:
+    from modelwright.training.trainer import Trainer
 
 CODE = 1  # raise it when scores of equal designs change
 SEGMENTS = 8  # of a training, after each of which the validation examples are looked at
-LOOK = 1000  # of them, between segments
-PARTS = 10  # of the validation examples, for paired comparison
+LOOK = 500  # of them, between segments
+WARM, TIMED = 2, 4  # steps before speed is measured, and by which it is
+MOST_EPOCHS = 200.0  # of a training whose length is given in seconds: small sets are soon learnt
 
 
-def load(bounds: Mapping[str, float] | None = None) -> TrainNetwork:
+def load(
+    metric: Any = None, unit: str = "epochs", bounds: Mapping[str, float] | None = None
+) -> TrainNetwork:
     """The evaluator from plain data: a worker's entry point.
 
-    `bounds` are limits on `params`, `macs`.
+    A trial's fidelity, and the length of a `Final`, is in `unit`: `seconds` of training and looking
+    at validation examples, or `epochs`. `bounds` are limits on `params`, `macs`: a design beyond
+    them fails at once, with what it has and what it may have.
     """
-    return TrainNetwork(dict(bounds or {}))
+    return TrainNetwork(metric, unit, dict(bounds or {}))
 
 
 @dataclass(frozen=True)
 class TrainNetwork:
-    """An evaluator over the images in `tools.data`.
+    """An evaluator over the collection in `tools.data`.
 
-    A trial's fidelity is a number of epochs. Evidence has `accuracy` and `log_loss` on the
-    validation examples (and by tenths of them, in `folds`), `params`, `macs` (of one image),
-    `fit_seconds`, `latency_ms` and `size_kb`; the curve is the accuracy on up to 1,000 of them by
-    epochs; artefacts `shares` (float32 `[n_valid, k]`) and `weights` (safetensors). A design beyond
-    `bounds` fails at once, with what it has and what it may have.
+    Evidence has the metric, `accuracy` and `log_loss` on the validation examples (and by tenths of
+    them, in `folds`), `fit_seconds`, and of the network as it would be shipped `params`, `macs` (of
+    one example), `latency_ms`, `size_kb`. The curve is the accuracy on up to 500 of the validation
+    examples by epochs. Artefacts are `shares` (float32 `[n_valid, k]`) and, of full runs, `model`
+    (safetensors). With lengths in seconds results depend on the machine's speed; else equal trials
+    on equal machines give equal numbers.
     """
 
+    metric: Any
+    unit: str
     bounds: Mapping[str, float]
 
     def protocol(self) -> Mapping[str, Any]:
         """Version of this code; the data is named by who prepared it."""
-        return {"kind": "train_network", "code": CODE}
+        return {"kind": "train_network", "code": CODE, "metric": self.metric, "unit": self.unit}
 
     def evaluate(self, trial: Trial, tools: Tools) -> Iterator[Progress | Evidence]:
         """Progress after each segment, then the evidence."""
-        part = load_image_part(Path(tools.data))
-        if json.loads(trial.candidate.document).get("type") == "Majority":
-            yield majority(part, trial)
-            return
-        design: ImageDesign = Space(ImageDesign).load(trial.candidate.document)
+        part = load_arrays(Path(tools.data))
+        metric = find_metric(self.metric or "accuracy", part.task)  # type: ignore[arg-type]
+        document = json.loads(trial.candidate.document)
+        kind = document.get("type")
+        if kind == "Majority":
+            yield majority(part, metric, trial)
+        elif kind == "Blend":
+            yield self._blend(document["members"], part, metric, trial, tools)
+        else:
+            final = kind == "Final"
+            design = json.dumps(document["design"]) if final else trial.candidate.document
+            length = float(document["length"]) if final else trial.fidelity
+            yield from self._train(design, length, part, metric, trial, tools)
+
+    def _train(
+        self, document: str, length: float, part: ArrayPart, metric: Metric, trial: Trial, tools: Tools
+    ) -> Generator[Progress | Evidence, Any, None]:
+        began = time.perf_counter()
+        design: NetworkDesign = Space(NetworkDesign).load(document)
         ops = design.network.ops(part.shape, len(part.classes))
         for name, most in self.bounds.items():
             has = {"params": ops.weights, "macs": ops.macs}[name]
             if has > most:
-                message = f"it has {has} {name}, {most:g} are allowed"
+                message = f"it has {has:,} {name}, {most:,g} are allowed"
                 yield Evidence(trial.number).failed("limit", message)
                 return
-        yield from self._train(design, ops, part, trial, tools)
-
-    def _train(
-        self, design: ImageDesign, ops: Ops, part: ImagePart, trial: Trial, tools: Tools
-    ) -> Iterator[Progress | Evidence]:
-        import torch
-
-        from modelwright.training.speed import narrow_pays
-        from modelwright.training.torch_net import TorchNet
-        from modelwright.training.trainer import Lessons, Trainer, steps_for
-
-        torch.set_num_threads(tools.threads)
-        torch.manual_seed(Key.of(trial.seed).child("weights").seed(63))
-        lessons = Lessons(
-            part.pixels[part.train], part.y[part.train], len(part.classes), part.shift, part.scale
-        )
-        total = steps_for(len(lessons.y), design.recipe.batch, trial.fidelity)
-        trainer = Trainer(TorchNet(ops), [design.recipe], lessons, total, trial.seed,
-                          narrow=narrow_pays())  # fmt: skip
-        look = part.valid[:LOOK]
-        curve, began = [], time.perf_counter()
-        segments = []
-        while trainer.step < total:
-            segments.append(trainer.run(-(-total // SEGMENTS)))
-            right = np.mean(trainer.answers(part.pixels[look])[0].argmax(axis=1) == part.y[look])
-            epochs = trainer.step / trainer.per_epoch
-            curve.append((epochs, float(right)))
-            done = trainer.step / total
-            yield Progress(trial.number, epochs, {"accuracy": float(right)}, done=done * 0.98)
-        seconds = time.perf_counter() - began
-        shares = trainer.answers(part.pixels[part.valid])[0]
-        scores, folds = scored(part.y[part.valid], shares)
-        one = np.ascontiguousarray(part.pixels[part.valid[:1]])
-        latency, noise = measure(lambda: trainer.answers(one))
-        packed = weights_bytes(trainer)
-        scores |= {
-            "params": float(ops.weights), "macs": float(ops.macs), "fit_seconds": seconds,
-            "latency_ms": latency, "size_kb": len(packed) / 1000,
-        }  # fmt: skip
+        epochs = MOST_EPOCHS if self.unit == "seconds" else length
+        trainer = _trainer(design, ops, part, epochs, trial.seed, tools.threads)
+        # Loading a library is no training, but it is time: what is left of the length is used.
+        lesson = _Lesson(trainer, part, self.unit, length, began)
+        yield from lesson.run(trial)
+        shares = trainer.answers(part.inputs[part.valid])[0]
+        state = weights_of(trainer)
+        evidence = self._evidence(ops, state, shares, part, metric, trial, tools)
         facts = {
-            "family": type(design.network).__name__,
-            "steps": total,
-            "losses": [round(float(s.loss[0]), 5) for s in segments],
-            "bad_batches": int(sum(int(s.bad[0]) for s in segments)),
-            "overlap": 0.0,
-            "n_train": len(lessons.y),
-        }
-        artefacts = {"shares": keep_array(shares.astype(np.float32), tools.store)}
+            **evidence.facts, **lesson.facts(), "words": f"{design.network.words()}, "
+            f"{ops.weights:,} weights", "family": type(design).__name__,
+        }  # fmt: skip
+        scores = {**evidence.scores, "fit_seconds": lesson.seconds}
+        yield Evidence(trial.number, scores, evidence.folds, evidence.noise, tuple(lesson.curve),
+                       evidence.artefacts, facts)  # fmt: skip
+
+    def _blend(
+        self, members: Sequence[Mapping[str, Any]], part: ArrayPart, metric: Metric, trial: Trial,
+        tools: Tools,
+    ) -> Evidence:  # fmt: skip
+        """The mean of trained networks' answers, as one network."""
+        found = [
+            np.asarray(read_array(member["shares"], tools.store), float) for member in members
+        ]
+        parts = [ops_of(member["document"], part) for member in members]
+        states = [read_weights(tools.store.path(member["model"])) for member in members]
+        ops, state = side_by_side(parts), side_by_side_weights(parts, states)
+        shares = np.mean(found, axis=0)
+        evidence = self._evidence(ops, state, shares, part, metric, trial, tools)
+        seconds = sum(float(member["fit_seconds"]) for member in members)
+        equal = {str(member["trial"]): 1 / len(members) for member in members}
+        facts = {**evidence.facts, "family": "Blend", "weights": equal}
+        scores = {**evidence.scores, "fit_seconds": seconds}
+        return Evidence(trial.number, scores, evidence.folds, evidence.noise,
+                        artefacts=evidence.artefacts, facts=facts)  # fmt: skip
+
+    @staticmethod
+    def _evidence(
+        ops: Ops, state: Mapping[str, Any], shares: Any, part: ArrayPart, metric: Metric,
+        trial: Trial, tools: Tools,
+    ) -> Evidence:  # fmt: skip
+        """What training and blending have in common."""
+        from safetensors.numpy import save
+
+        scores, folds = scored(metric, np.asarray(part.y[part.valid]), shares)
+        shipped, noise, apart = as_shipped(ops, state, part, shares)
+        artefacts = {}
         if trial.cost >= 1:
-            artefacts["weights"] = tools.store.put(packed, ".safetensors")
-        yield Evidence(trial.number, scores, folds, {"latency_ms": noise}, tuple(curve),
-                       artefacts, facts)  # fmt: skip
+            artefacts["shares"] = keep_array(shares.astype(np.float32), tools.store)
+            artefacts["model"] = tools.store.put(save(dict(state)), ".safetensors")
+        facts = {
+            "overlap": 0.0, "range": metric.range, "n_train": len(part.train),
+            "input_shape": list(part.shape), "drawing": drawing(ops), "parity": apart,
+        }  # fmt: skip
+        return Evidence(trial.number, {**scores, **shipped}, folds, {"latency_ms": noise},
+                        artefacts=artefacts, facts=facts)  # fmt: skip
 
 
-def scored(
-    y: npt.NDArray[np.int64], shares: npt.NDArray[np.float64]
-) -> tuple[dict[str, float], dict[str, tuple[float, ...]]]:
-    """Accuracy and log loss, and both by tenths of the examples."""
-    right = (shares.argmax(axis=1) == y).astype(float)
-    loss = -np.log(np.clip(shares[np.arange(len(y)), y], 1e-15, 1))
-    tenth = np.arange(len(y)) % PARTS
-    scores, folds = {}, {}
-    for name, values in (("accuracy", right), ("log_loss", loss)):
-        scores[name] = float(values.mean())
-        folds[name] = tuple(float(values[tenth == i].mean()) for i in range(min(PARTS, len(y))))
-    return scores, folds
+class _Lesson:
+    """One training of a given length, in segments with a look at the validation examples."""
+
+    def __init__(
+        self, trainer: Trainer, part: ArrayPart, unit: str, length: float, began: float
+    ) -> None:
+        self.trainer, self.part, self.length, self.began = trainer, part, length, began
+        self.timed = unit == "seconds"
+        self.look = part.valid[:: max(1, len(part.valid) // LOOK)][:LOOK]
+        self.curve: list[tuple[float, float]] = []
+        self.segments: list[Any] = []
+        self.seconds = 0.0
+        self._most = trainer.total
+
+    def run(self, trial: Trial) -> Generator[Progress, Any, None]:
+        """Trains to the end, with progress after each segment."""
+        trainer, start = self.trainer, time.perf_counter()
+        if self.timed:
+            self._measure_speed()
+        while trainer.step < trainer.total:
+            self.segments.append(trainer.run(-(-trainer.total // SEGMENTS)))
+            right = self._right()
+            epochs = trainer.step / trainer.per_epoch
+            self.curve.append((epochs, right))
+            if self.timed:
+                self._fit_into(time.perf_counter() - start)
+            done = 0.98 * trainer.step / trainer.total
+            yield Progress(trial.number, epochs, {"accuracy": right}, done=done)
+        self.seconds = time.perf_counter() - start
+
+    def _right(self) -> float:
+        answers = self.trainer.answers(self.part.inputs[self.look])[0]
+        return float(np.mean(answers.argmax(axis=1) == self.part.y[self.look]))
+
+    def _measure_speed(self) -> None:
+        """A first total of steps, from a few of them; the schedule is slow at its beginning."""
+        most = self.trainer.total
+        self.trainer.run(min(most, WARM))
+        warm = time.perf_counter()
+        self.trainer.run(min(most, WARM + TIMED) - self.trainer.step)
+        now = time.perf_counter()
+        each = max(1e-6, (now - warm) / TIMED)
+        left = self.length - (now - self.began)
+        steps = self.trainer.step + int(left / each)
+        self.trainer.total = max(self.trainer.step + 1, min(most, steps))
+        self._most = most
+
+    def _fit_into(self, taken: float) -> None:
+        """The total again, from all steps so far: looking at validation examples takes time too."""
+        step = self.trainer.step
+        if step >= self.trainer.total:
+            return
+        each = taken / step
+        left = self.length - (time.perf_counter() - self.began)
+        self.trainer.total = max(step + 1, min(self._most, step + int(left / each)))
+
+    def facts(self) -> dict[str, Any]:
+        """How it went, plain."""
+        trainer = self.trainer
+        examples = trainer.step * min(trainer.recipes[0].batch, len(trainer.lessons.y))
+        return {
+            "steps": trainer.step,
+            "epochs": round(trainer.step / trainer.per_epoch, 3),
+            "per_second": round(examples / max(1e-9, self.seconds), 1),
+            "losses": [round(float(s.loss[0]), 5) for s in self.segments],
+            "bad_batches": int(sum(int(s.bad[0]) for s in self.segments)),
+            "threads": _threads(),
+            "narrow": trainer.narrow,
+        }
 
 
-def majority(part: ImagePart, trial: Trial) -> Evidence:
-    """The evidence of the model that looks at nothing: the shares of the classes."""
-    counts = np.bincount(part.y[part.train], minlength=len(part.classes)) + 1.0
-    shares = np.tile(counts / counts.sum(), (len(part.valid), 1))
-    scores, folds = scored(np.asarray(part.y[part.valid]), shares)
-    zero = {"params": float(len(part.classes)), "macs": 0.0, "fit_seconds": 0.0}
-    facts = {"family": "Majority", "overlap": 0.0}
-    return Evidence(trial.number, {**scores, **zero}, folds, facts=facts)
+def _threads() -> int:
+    import torch
+
+    return int(torch.get_num_threads())
 
 
-def weights_bytes(trainer: Any) -> bytes:
-    """The trained weights (the running mean, where there is one) as safetensors."""
-    from safetensors.torch import save
+def _trainer(
+    design: NetworkDesign, ops: Ops, part: ArrayPart, epochs: float, seed: int, threads: int
+) -> Trainer:
+    import torch
 
+    from modelwright.training.speed import narrow_pays
+    from modelwright.training.torch_net import TorchNet
+    from modelwright.training.trainer import Lessons, Trainer, steps_for
+
+    torch.set_num_threads(threads)
+    torch.manual_seed(Key.of(seed).child("weights").seed(63))
+    rows = part.train
+    lessons = Lessons(
+        part.inputs[rows], np.asarray(part.y[rows]), len(part.classes), part.shift, part.scale
+    )
+    total = steps_for(len(rows), design.recipe.batch, epochs)
+    return Trainer(TorchNet(ops), [design.recipe], lessons, total, seed, narrow=narrow_pays())
+
+
+def ops_of(document: str, part: ArrayPart) -> Ops:
+    """The operations of a design, or of the design that a `Final` trains."""
+    found = json.loads(document)
+    inner = json.dumps(found["design"]) if found.get("type") == "Final" else document
+    design: NetworkDesign = Space(NetworkDesign).load(inner)
+    return design.network.ops(part.shape, len(part.classes))
+
+
+def weights_of(trainer: Trainer) -> dict[str, Any]:
+    """The trained weights (the running mean, where there is one) as arrays."""
     state = trainer.mean or trainer.net.state_dict()
-    return bytes(save({name: value.detach().contiguous().cpu() for name, value in state.items()}))
+    return {name: value.detach().cpu().contiguous().numpy() for name, value in state.items()}
+
+
+def read_weights(path: Path) -> dict[str, Any]:
+    """The arrays of a kept model."""
+    from safetensors.numpy import load_file
+
+    found: dict[str, Any] = load_file(path)
+    return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -205,6 +206,19 @@ class ImageNet:
         x = pooled[0] if len(pooled) == 1 else ops.join(*pooled)
         ops.linear(ops.dropout(x, round(self.dropout, 6)), n_classes, name="head")
         return ops
+
+    def words(self) -> str:
+        """Its shape in a few words.
+
+        >>> ImageNet().words()
+        'Double 16, Double 32, Double 64'
+        """
+        told = []
+        for stage in self.stages:
+            kinds = Counter(type(block).__name__ for block in stage.blocks)
+            blocks = " ".join(f"{n}x{kind}" if n > 1 else kind for kind, n in kinds.items())
+            told.append(f"{blocks} {stage.width}")
+        return ", ".join(told)
 
 
 def unit(

@@ -128,4 +128,7 @@ def _plain(graph: Graph, op: Op, x: Sequence[str]) -> str:
         return graph.node("Reshape", pooled, graph.constant(np.array([-1, op.shape[0]])))
     if op.kind == "join":
         return graph.node("Concat", *x, axis=1)
+    if op.kind == "vote":
+        shares = [graph.node("Softmax", answer, axis=1) for answer in x]
+        return graph.node("Log", graph.node("Mean", *shares))
     return x[0]  # dropout, which does nothing here

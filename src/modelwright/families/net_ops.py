@@ -8,8 +8,8 @@ before anything is trained (here), the PyTorch module (`torch_net.py`), its plai
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from modelwright.core.errors import InputError
@@ -165,6 +165,13 @@ class Ops:
         weights = 4 * channels**2 + 4 * channels
         return self._add("attention", name, (x,), self.shape_of(x), weights, macs, {"heads": heads})
 
+    def vote(self, x: int, *others: int, name: str = "vote") -> int:
+        """The logarithm of the mean of several answers' shares: an ensemble as one network."""
+        shapes = {self.shape_of(i) for i in (x, *others)}
+        if len(shapes) > 1:
+            raise InputError(f"answers of different classes cannot vote: {sorted(shapes)}.")
+        return self._add("vote", name, (x, *others), self.shape_of(x))
+
     def _add(
         self, kind: str, name: str, inputs: tuple[int, ...], shape: tuple[int, ...],
         weights: int = 0, macs: int = 0, about: Mapping[str, Any] | None = None,
@@ -176,3 +183,38 @@ class Ops:
         name = f"{name}_{alike + 1}" if alike else name  # a name is one operation's
         self.steps.append(Op(kind, name, inputs, shape, weights, macs, about or {}))
         return len(self.steps) - 1
+
+
+def side_by_side(parts: Sequence[Ops]) -> Ops:
+    """Networks with the same inputs and classes as one, whose answer is the mean of theirs.
+
+    >>> one = Ops((4,))
+    >>> one.linear(-1, 2)
+    0
+    >>> both = side_by_side([one, one])
+    >>> [op.name for op in both.steps], both.shape
+    (['net0.linear', 'net1.linear', 'vote'], (2,))
+    """
+    out = Ops(parts[0].input_shape)
+    ends = []
+    for number, part in enumerate(parts):
+        first = len(out.steps)
+        for op in part.steps:
+            inputs = tuple(i if i < 0 else i + first for i in op.inputs)
+            out.steps.append(replace(op, name=f"net{number}.{op.name}", inputs=inputs))
+        ends.append(len(out.steps) - 1)
+    out.vote(*ends)
+    return out
+
+
+def side_by_side_weights(
+    parts: Sequence[Ops], states: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
+    """The weights of `side_by_side` from those of its networks, by the names of a `TorchNet`."""
+    out, first = {}, 0
+    for part, state in zip(parts, states, strict=True):
+        for name, value in state.items():
+            _, number, rest = name.split(".", 2)
+            out[f"layers.{int(number) + first}.{rest}"] = value
+        first += len(part.steps)
+    return out

@@ -179,6 +179,9 @@ def _call(op: Op, ops: Ops) -> str:
         return f"{x}.flatten(2).amax(dim=2)"
     if op.kind == "join":
         return f"torch.cat([{', '.join([x, *others])}], dim=1)"
+    if op.kind == "vote":
+        shares = " + ".join(f"{v}.softmax(dim=1)" for v in (x, *others))
+        return f"(({shares}) / {len(op.inputs)}).log()"
     if op.kind == "conv":
         pads = pads_of(op, ops.shape_of(op.inputs[0]))
         if any(p != q for p, q in pads):

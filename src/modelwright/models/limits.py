@@ -19,3 +19,10 @@ LIMITED: Mapping[str, str] = {
     "fit_seconds": "time to fit the model once on its training folds, in seconds",
     **BEHAVIOUR,
 }
+NETWORK_LIMITED: Mapping[str, str] = {
+    "params": "learned numbers of the network",
+    "macs": "multiplications for one example",
+    "latency_ms": "median time of one answer by the ONNX file with one thread, in milliseconds",
+    "size_kb": "size of the ONNX file, in units of 1,000 bytes",
+    "fit_seconds": "time to train the network once, in seconds",
+}

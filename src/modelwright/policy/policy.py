@@ -27,7 +27,7 @@ from modelwright.core.errors import InputError, did_you_mean
 from modelwright.core.trial import Action, Ruling
 from modelwright.core.view import View
 
-ACTIONS = ("run", "evaluate", "blend", "refit", "student", "look", "ship")
+ACTIONS = ("run", "evaluate", "blend", "refit", "student", "final", "look", "ship")
 
 
 @dataclass(frozen=True)

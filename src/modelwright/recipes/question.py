@@ -10,7 +10,7 @@ from typing import Any
 
 from modelwright.core.errors import InputError, did_you_mean
 from modelwright.core.problem import Limit
-from modelwright.models.limits import BEHAVIOUR, LIMITED
+from modelwright.models.limits import BEHAVIOUR, LIMITED, NETWORK_LIMITED
 from modelwright.recipes.declared import Directions, parse_directions
 from modelwright.recipes.memory import parse_memory
 
@@ -90,7 +90,8 @@ class Question:
             )
 
     def _check_limits(self) -> None:
-        named = {Limit.parse(text, LIMITED).metric for text in self.limits}
+        known = {**NETWORK_LIMITED, **LIMITED}  # which kind the data are is not known yet
+        named = {Limit.parse(text, known).metric for text in self.limits}
         if "invariance_gap" in named and not self.invariant:
             raise InputError("a limit on invariance_gap needs columns: --invariant COLUMN.")
         if not self.directions and "monotone_violations" in named:

@@ -1,0 +1,100 @@
+"""Tells the class of images or sounds with the model.onnx beside this script.
+
+    python predict.py photo.png another.png > answers.csv
+    python predict.py folder/ > answers.csv
+
+Needs onnxruntime and numpy, and Pillow for images or SciPy for sounds.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from math import gcd
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+
+
+def image(path: Path, front: dict[str, Any]) -> Any:
+    """uint8 [channels, height, width]."""
+    from PIL import Image
+
+    picture = Image.open(path).convert("L" if front["grey"] else "RGB")
+    if picture.size != (front["width"], front["height"]):
+        size = (front["width"], front["height"])
+        picture = picture.resize(size, Image.Resampling.BILINEAR)
+    pixels = np.asarray(picture, np.uint8)
+    return pixels[None] if front["grey"] else pixels.transpose(2, 0, 1)
+
+
+def sound(path: Path, front: dict[str, Any]) -> Any:
+    """uint8 [1, mels, frames]: loudness by frequency and time, 80 dB below the loudest."""
+    from scipy.io import wavfile
+    from scipy.signal import resample_poly
+
+    rate, samples = wavfile.read(path)
+    wave = samples.astype(np.float64)
+    kind = samples.dtype.kind
+    wave = wave - 128.0 if kind == "u" else wave
+    wave /= {"i": float(np.iinfo(samples.dtype).max) if kind == "i" else 1.0, "u": 128.0}.get(kind, 1.0)
+    wave = wave.mean(axis=1) if wave.ndim > 1 else wave
+    wanted, mels, length = front["rate"], front["mels"], front["frames"]
+    if rate != wanted:
+        wave = resample_poly(wave, wanted // gcd(rate, wanted), rate // gcd(rate, wanted))
+    size, hop = round(0.032 * wanted), round(0.016 * wanted)
+    wave = np.pad(wave, (0, max(0, size - len(wave))))
+    frames = np.lib.stride_tricks.sliding_window_view(wave, size)[::hop]
+    power = np.abs(np.fft.rfft(frames * np.hanning(size), axis=1)) ** 2
+    top = 2595 * np.log10(1 + wanted / 2 / 700)
+    edges = 700 * (10 ** (np.linspace(0, top, mels + 2) / 2595) - 1)
+    at = np.fft.rfftfreq(size, 1 / wanted)[:, None]
+    rising = (at - edges[:-2]) / np.maximum(edges[1:-1] - edges[:-2], 1e-9)
+    falling = (edges[2:] - at) / np.maximum(edges[2:] - edges[1:-1], 1e-9)
+    loud = 10 * np.log10(power @ np.maximum(0.0, np.minimum(rising, falling)) + 1e-10)
+    steps = np.clip((loud - loud.max()) / 80.0 + 1, 0, 1)
+    picture = np.rint(255 * steps).astype(np.uint8).T
+    if picture.shape[1] > length:
+        totals = np.convolve(steps.sum(axis=1), np.ones(length), "valid")
+        picture = picture[:, int(totals.argmax()) :][:, :length]
+    out = np.zeros((1, mels, length), np.uint8)
+    out[0, :, : picture.shape[1]] = picture
+    return out
+
+
+def main(names: list[str]) -> int:
+    """Writes a line for each file: its name, the likeliest class, the share of each class."""
+    here = Path(__file__).parent
+    facts = json.loads((here / "model.json").read_text("utf-8"))
+    read = sound if facts["front"]["kind"] == "sounds" else image
+    files: list[Path] = []
+    for name in names:
+        path = Path(name)
+        files += sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+    if not files:
+        print("usage: python predict.py FILE_OR_FOLDER...", file=sys.stderr)
+        return 2
+    session = onnxruntime.InferenceSession(
+        str(here / "model.onnx"), providers=["CPUExecutionProvider"]
+    )
+    out = csv.writer(sys.stdout, lineterminator="\n")
+    out.writerow(["file", "prediction", *(f"share_{c}" for c in facts["classes"])])
+    failed = 0
+    for path in files:
+        try:
+            example = np.ascontiguousarray(read(path, facts["front"]))[None]
+        except (OSError, ValueError) as error:
+            print(f"predict.py: {path} cannot be read: {error}", file=sys.stderr)
+            failed += 1
+            continue
+        (shares,) = session.run(None, {"examples": example})
+        likeliest = facts["classes"][int(shares[0].argmax())]
+        out.writerow([path, likeliest, *(f"{share:.6f}" for share in shares[0])])
+    return 2 if failed else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

@@ -1,0 +1,227 @@
+"""Builds on images and sounds: networks searched, trained, and handed over."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from modelwright.core.errors import InputError, MissingLibraryError
+from modelwright.core.problem import Budget, Limit, Problem, Rungs
+from modelwright.core.record import Record
+from modelwright.core.trial import Candidate
+from modelwright.policy import RulePolicy
+from modelwright.readers.runs import RunFolder
+from modelwright.recipes.network_closing import TrainLonger
+from modelwright.recipes.network_portfolio import portfolio
+from modelwright.recipes.network_ship import ship_network
+from modelwright.recipes.plan import BuildPlan
+from modelwright.recipes.question import Question
+from modelwright.recipes.tidy import tidied
+from modelwright.study import Study
+
+if TYPE_CHECKING:
+    from modelwright.data.array_part import ArrayPart, PreparedArrays
+    from modelwright.spaces import Space
+
+EVALUATOR = "modelwright.evaluators.train_network:load"
+TRIVIAL = '{"type":"Majority"}'
+BOUNDED = ("params", "macs")  # limits that are known before anything is trained
+FINAL_SHARE = 0.5  # of a budget in seconds, for training the best for longer
+TOP_SHARE = 0.12  # of it, for one full run of the search
+LEAST_SECONDS = 2.0  # of the first rung
+ETA = 3
+EPOCHS, FINAL_EPOCHS = (2.0, 6.0), 18.0  # rungs and final training with a budget in trials
+SHIP_SECONDS, SHIP_SHARE = 2.5, 0.15  # kept for writing the model and the report
+TAKEN = frozenset(
+    {"data", "target", "metric", "limits", "test", "sealed", "group", "student", "seed", "task"}
+)  # fields of a question that mean something here
+
+
+def check(question: Question) -> None:
+    """Refuses what goes with tables only, before anything is read."""
+    plain = Question("", "")
+    for field in fields(Question):
+        given = getattr(question, field.name)
+        if field.name not in TAKEN and given != getattr(plain, field.name):
+            raise InputError(
+                f"--{field.name} goes with tables; this is a collection of images or sounds."
+            )
+    if question.task == "regression":
+        raise InputError("images and sounds are told apart by class; a number is not learnt yet.")
+
+
+def plan(
+    run: RunFolder,
+    question: Question,
+    frame: Any,
+    budget: Budget,
+    policy: RulePolicy,
+    slots: int | None,
+    began: float,
+) -> BuildPlan:
+    """Reads and prepares the collection, and makes the study."""
+    from modelwright.data.array_part import prepare_arrays
+    from modelwright.data.collection import read_collection
+
+    _check_torch()
+    target = question.target or None
+    found = read_collection(Path(question.data), target, question.group)
+    test = None
+    if question.test is not None:
+        test = read_collection(Path(question.test), target)
+        if test.front != found.front:
+            test = _as(found.front, test, Path(question.test), target)
+    folder = run.path / "data"
+    prepared = prepare_arrays(found, folder, question.seed, question.sealed, test)
+    source = {"name": Path(question.data).name, "kind": found.kind}
+    return _study_plan(run, question, source, prepared, budget, policy, slots, began)
+
+
+def plan_again(run: RunFolder, record: Record, began: float) -> BuildPlan:
+    """The plan of a run that exists, from its first row and its prepared data."""
+    from modelwright.data.array_part import PreparedArrays
+    from modelwright.designers import make_designer
+
+    about = record.settings["problem"]["about"]
+    dev, sealed = run.path / "data" / "dev", run.path / "data" / "sealed"
+    if not dev.exists():
+        raise InputError(f"the run {run.name} has lost its data folder; build it again.")
+    _check_torch()
+    prepared = PreparedArrays(
+        dev, sealed if sealed.exists() else None, about["n_dev"], about["n_sealed"],
+        tuple(about["notes"]), about["data_hash"],
+    )  # fmt: skip
+    budget = Budget(**record.settings["budget"])
+    made = _study_plan(
+        run, Question.from_json(about["question"]), about["source"], prepared, budget,
+        RulePolicy.from_json(record.settings["policy"]), record.settings["slots"], began,
+        record.settings,
+    )  # fmt: skip
+    designer = make_designer(record.settings["designer"])
+    study = replace(made.study, name=record.settings["name"], designer=designer)
+    return replace(made, study=study, description=record.settings)
+
+
+def _study_plan(
+    run: RunFolder,
+    question: Question,
+    source: Mapping[str, Any],
+    prepared: PreparedArrays,
+    budget: Budget,
+    policy: RulePolicy,
+    slots: int | None,
+    began: float,
+    before: Mapping[str, Any] | None = None,
+) -> BuildPlan:
+    """The study; of a run that goes on, `before` is the first row."""
+    from modelwright.data.array_part import load_arrays
+    from modelwright.designers import designer_json, make_designer
+    from modelwright.designers.portfolio import Portfolio
+    from modelwright.gates import Paired
+    from modelwright.models.limits import NETWORK_LIMITED
+    from modelwright.models.metrics import find_metric
+
+    part = load_arrays(prepared.dev)
+    metric = find_metric(question.metric or "accuracy", part.task)  # type: ignore[arg-type]
+    limits = tuple(Limit.parse(text, NETWORK_LIMITED) for text in question.limits)
+    space = network_space(part.kind)
+    at_once = slots or max(1, min(4, os.cpu_count() or 1))
+    timed = budget.seconds is not None
+    bounds = {x.metric: x.value for x in limits if x.metric in BOUNDED and x.op == "<="}
+    arguments = {
+        "metric": question.metric, "unit": "seconds" if timed else "epochs", "bounds": bounds,
+    }  # fmt: skip
+    rungs, kept, final = _lengths(budget, time.monotonic() - began, before)
+    documents = portfolio(space, part.shape, len(part.classes), bounds)
+    study = Study(
+        name=run.name,
+        problem=Problem("network", (metric.goal,), limits, _about(question, source, prepared, part),
+                        question.seed),
+        space=space, designer=Portfolio(documents, then=make_designer("evolution")),
+        gate=Paired(), policy=policy, budget=budget, rungs=rungs, slots=at_once, kept_seconds=kept,
+        rivals=(Candidate(TRIVIAL),), rival_names=("trivial",),
+        closing=TrainLonger(final, timed, at_once, kept, prepared.n_sealed),
+        protocol={"data": prepared.hash, "metric": metric.identity(), "evaluator": EVALUATOR},
+        settings={"budget": asdict(budget), "arguments": arguments, "kept_seconds": kept,
+                  "final": final},
+    )  # fmt: skip
+    description = study.to_json(designer_json(study.designer), policy.to_json())
+    return BuildPlan(
+        run, study, description, EVALUATOR, arguments, prepared.dev, prepared.notes, began,
+        ship_network, tidied,
+    )  # fmt: skip
+
+
+def network_space(kind: str) -> Space:
+    """The space of networks for that kind of collection; pictures of sounds are not mirrored."""
+    from modelwright.families.network_design import NetworkDesign
+    from modelwright.spaces import Space
+    from modelwright.training.recipe import Augment
+
+    return Space(NetworkDesign, settled={Augment: {"flip"}} if kind == "sounds" else None)
+
+
+def _lengths(
+    budget: Budget, setup: float, before: Mapping[str, Any] | None
+) -> tuple[Rungs, float, float]:
+    """Rungs; seconds kept for shipping; length of the final training.
+
+    With a budget in seconds a rung is a time of training: quick networks see more examples in it,
+    as they will in the final training. Of a run that goes on they are those of its first row.
+    """
+    if before is not None:
+        told, settings = before["rungs"], before["settings"]
+        rungs = Rungs(tuple(told["fidelities"]), tuple(told["costs"]), told["eta"])
+        return rungs, float(settings["kept_seconds"]), float(settings["final"])
+    if budget.seconds is None:
+        return Rungs(EPOCHS, eta=ETA), 0.0, FINAL_EPOCHS
+    seconds = budget.seconds
+    kept = min(SHIP_SECONDS + 0.3 * setup, SHIP_SHARE * seconds)
+    top = max(1.0, TOP_SHARE * (seconds - setup))
+    found = [top]
+    while found[0] / ETA >= LEAST_SECONDS and len(found) < 4:
+        found.insert(0, found[0] / ETA)
+    return Rungs(tuple(round(x, 3) for x in found), eta=ETA), kept, FINAL_SHARE * (seconds - setup)
+
+
+def _about(
+    question: Question, source: Mapping[str, Any], prepared: PreparedArrays, part: ArrayPart
+) -> dict[str, Any]:
+    """What the first row keeps of the question and the data, for readers."""
+    shape = " x ".join(map(str, part.shape))
+    return {
+        "question": question.to_json(),
+        "task": f"{part.kind}, {len(part.classes)} classes",
+        "classes": list(part.classes),
+        "n_rows": prepared.n_dev + prepared.n_sealed,
+        "n_dev": prepared.n_dev,
+        "n_sealed": prepared.n_sealed,
+        "notes": list(prepared.notes),
+        "shape": list(part.shape),
+        "headline": f"{prepared.n_dev + prepared.n_sealed} {part.kind} of {shape}, "
+        f"{len(part.classes)} classes",
+        "source": dict(source),
+        "data_hash": prepared.hash,
+    }
+
+
+def _as(front: Any, test: Any, path: Path, target: str | None) -> Any:
+    """The test examples read as the others were, where their files have another size."""
+    from modelwright.data.collection import read_collection
+
+    if not test.names:
+        raise InputError(f"the test examples of {path.name} have another shape than the others.")
+    return read_collection(path, target, front=front)
+
+
+def _check_torch() -> None:
+    try:
+        import torch  # noqa: F401
+    except ImportError:
+        raise MissingLibraryError(
+            "training networks needs PyTorch: pip install 'modelwright[networks]'"
+        ) from None

@@ -1,0 +1,101 @@
+"""Networks and recipes that are known to be good: where a search starts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from modelwright.families.network_design import NetworkDesign
+    from modelwright.spaces import Space
+
+
+def portfolio(
+    space: Space, shape: Sequence[int], n_classes: int, bounds: Mapping[str, float]
+) -> tuple[str, ...]:
+    """Documents of the space in the order to try, without those beyond `bounds` (params, macs).
+
+    Where all are beyond them, narrowed ones come; where these are too, the narrowest of the space.
+    """
+    mirrored = _mirrors(space)
+    known = [d for d in designs() if mirrored or not d.recipe.augment.flip]
+    fitting = [d for d in known if _fits(d, shape, n_classes, bounds)]
+    fitting = fitting or [d for d in narrow() if _fits(d, shape, n_classes, bounds)] or narrow()[-1:]
+    return tuple(dict.fromkeys(space.dump(space.check(design)) for design in fitting))
+
+
+def designs() -> list[NetworkDesign]:
+    """The default, a plain wide one that processors like, depthwise ones, attention."""
+    from modelwright.families.image_net import (
+        Attention,
+        Conv,
+        Depthwise,
+        Double,
+        ImageNet,
+        Stage,
+        Style,
+    )
+    from modelwright.families.network_design import NetworkDesign
+    from modelwright.training.recipe import AdamW, Augment, Recipe, Sgd
+
+    plain = ImageNet(
+        (Stage(64, (Conv(),), "max", False), Stage(128, (Double(),), "max"),
+         Stage(128, (Conv(),), "max", False)), 32, pooling="max",
+    )  # fmt: skip
+    deep = ImageNet(
+        (Stage(32, (Double(),), "none"), Stage(64, (Double(),), "stride"),
+         Stage(128, (Double(),), "stride")), 32,
+    )  # fmt: skip
+    mobile = ImageNet(
+        (Stage(24, (Depthwise(3, 2),), "stride"), Stage(48, (Depthwise(3, 2, True),) * 2, "stride"),
+         Stage(96, (Depthwise(3, 2, True),), "stride")), 24, Style("batch", "hard_swish"),
+    )  # fmt: skip
+    seeing = ImageNet(
+        (Stage(32, (Conv(),), "max"), Stage(64, (Double(),), "stride"),
+         Stage(64, (Attention(4, 2),), "max")), 32, Style("batch", "gelu"), pooling="both",
+    )  # fmt: skip
+    mirrored = Augment(flip=True, shift=0.12)
+    return [
+        NetworkDesign(),
+        NetworkDesign(plain, Recipe(augment=mirrored)),
+        NetworkDesign(plain, Recipe()),
+        NetworkDesign(deep, Recipe(Sgd(0.1), augment=mirrored)),
+        NetworkDesign(deep, Recipe(AdamW(4e-3), augment=Augment(False, 0.12, 0.3))),
+        NetworkDesign(mobile, Recipe(AdamW(6e-3))),
+        NetworkDesign(seeing, Recipe(AdamW(2e-3))),
+    ]
+
+
+def narrow() -> list[NetworkDesign]:
+    """Small networks, from about 20,000 weights down to about 700."""
+    from modelwright.families.image_net import Depthwise, Double, ImageNet, Stage
+    from modelwright.families.network_design import NetworkDesign
+    from modelwright.training.recipe import AdamW, Recipe
+
+    recipe = Recipe(AdamW(8e-3), batch=32)
+    stages: list[tuple[Any, ...]] = [
+        (Stage(12, (Double(),), "none"), Stage(24, (Double(),), "stride")),
+        (Stage(16, (Depthwise(3, 2),), "stride"), Stage(32, (Depthwise(3, 2),), "stride")),
+        (Stage(10, (Depthwise(3, 2),), "stride"), Stage(16, (Depthwise(3, 2),), "stride")),
+        (Stage(8, (Depthwise(3, 2),), "max"), Stage(12, (Depthwise(3, 1),), "max")),
+        (Stage(8, (Depthwise(3, 1),), "max"), Stage(8, (Depthwise(3, 1),), "max")),
+    ]
+    return [NetworkDesign(ImageNet(s, 8), recipe) for s in stages]
+
+
+def _fits(
+    design: NetworkDesign, shape: Sequence[int], n_classes: int, bounds: Mapping[str, float]
+) -> bool:
+    ops = design.network.ops(tuple(shape), n_classes)
+    has = {"params": ops.weights, "macs": ops.macs}
+    return all(has[name] <= most for name, most in bounds.items())
+
+
+def _mirrors(space: Space) -> bool:
+    """Whether the space searches for mirroring: pictures of sounds are not to be mirrored."""
+    from modelwright.families.network_design import NetworkDesign
+    from modelwright.training.recipe import Augment, Recipe
+
+    mirrored = NetworkDesign(recipe=Recipe(augment=Augment(flip=True)))
+    plain = NetworkDesign()
+    return bool(space.encode(mirrored) != space.encode(plain))

@@ -1,0 +1,194 @@
+"""Handing over a network: written as a bundle, after one look at the sealed examples with it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from modelwright.core.canonical import digest
+from modelwright.core.keys import Key
+from modelwright.core.record import Record
+from modelwright.core.roles import Policy
+from modelwright.core.trial import Action
+from modelwright.core.version import VERSION
+from modelwright.core.view import Outcome
+from modelwright.ledger import Ledger, load_or_make_key, sign_head
+from modelwright.readers.leaderboard import fold_bounds, trivial_outcome
+from modelwright.readers.runs import RunFolder
+from modelwright.recipes.closing import winner
+from modelwright.recipes.outcome import Shipped
+from modelwright.recipes.ship import append
+from modelwright.stats import bootstrap_interval
+
+if TYPE_CHECKING:
+    from modelwright.executors import FileStore
+
+ROWS = "the training examples; those that validated chose it"
+
+
+def ship_network(
+    run: RunFolder,
+    record: Record,
+    ledger: Ledger,
+    policy: Policy,
+    store: FileStore,
+    until: float | None = None,
+) -> tuple[Shipped | None, Shipped | None]:
+    """Writes the winner into the run's `model` folder; None when there is none within the limits.
+
+    What the policy refuses or asks about is a row, and None. A run that ended without a better
+    network since its last shipping keeps the model it has.
+    """
+    best = winner(record.view)
+    if best is None or best.violation > 0 or record.status in ("refused", "waiting", "paused"):
+        return None, None
+    if "model" not in best.evidence.artefacts:  # the trivial one: nothing was learnt
+        return None, None
+    candidate, number = best.trial.candidate.id, best.trial.number
+    for row in record.ships:
+        if row["candidate"] == candidate and run.model_path.exists():
+            return Shipped(run.model_path, candidate, number, ROWS), None
+    name = record.settings["name"]
+    ruling = policy.rule(Action("ship", {"candidate": candidate}), record.view)
+    if ruling.word != "allow":
+        body = {"action": "ship", "candidate": candidate, **asdict(ruling)}
+        append(ledger, name, record, [("ruling", body)])
+        return None, None
+    with tempfile.TemporaryDirectory(dir=run.path) as folder:
+        draft = Path(folder) / "model"
+        _write(draft, run, record, best, store)
+        _look(run, record, ledger, policy, best, draft)
+        return _hand_over(run, record, ledger, best, draft), None
+
+
+def _write(
+    draft: Path, run: RunFolder, record: Record, outcome: Outcome, store: FileStore
+) -> None:
+    """The bundle's files but for the card and the seal."""
+    from modelwright.data.array_part import load_arrays
+    from modelwright.evaluators.train_network import ops_of, read_weights
+    from modelwright.families.net_ops import side_by_side
+    from modelwright.models.network import write_network
+
+    part = load_arrays(run.path / "data" / "dev")
+    document = json.loads(outcome.trial.candidate.document)
+    if document.get("type") == "Blend":
+        ops = side_by_side([ops_of(m["document"], part) for m in document["members"]])
+    else:
+        ops = ops_of(outcome.trial.candidate.document, part)
+    state = read_weights(store.path(outcome.evidence.artefacts["model"]))
+    about = {
+        "classes": list(part.classes), "front": dict(part.front), "shift": part.shift.tolist(),
+        "scale": part.scale.tolist(), "examples": part.kind,
+    }  # fmt: skip
+    write_network(draft, ops, state, about)
+
+
+def _look(
+    run: RunFolder, record: Record, ledger: Ledger, policy: Policy, outcome: Outcome, draft: Path
+) -> None:
+    """Scores the network to be shipped on the sealed examples, once, and appends a `look` row."""
+    candidate, view = outcome.trial.candidate.id, record.view
+    sealed = run.path / "data" / "sealed"
+    if not sealed.exists() or any(look["candidate"] == candidate for look in record.looks):
+        return
+    name = record.settings["name"]
+    ruling = policy.rule(Action("look", {"candidate": candidate}), view)
+    if ruling.word != "allow":
+        body = {"action": "look", "candidate": candidate, **asdict(ruling)}
+        append(ledger, name, record, [("ruling", body)])
+        return
+    facts = _measure(record, sealed, draft)
+    number = len(record.looks) + 1
+    append(ledger, name, record, [("look", {"candidate": candidate, "number": number, **facts})])
+
+
+def _measure(record: Record, sealed: Path, draft: Path) -> dict[str, Any]:
+    import numpy as np
+
+    from modelwright.data.array_part import load_arrays
+    from modelwright.models.metrics import find_metric, score_predictions
+    from modelwright.models.network import Answering
+
+    part = load_arrays(sealed)
+    asked = record.settings["settings"]["arguments"]["metric"]
+    metric = find_metric(asked or "accuracy", part.task)  # type: ignore[arg-type]
+    shares = Answering.of(draft, threads=0).shares(part.inputs)
+    y = np.asarray(part.y)
+    labels = shares.argmax(axis=1)
+    key = Key.of(record.settings["problem"]["seed"]).child("look")
+    found = bootstrap_interval(
+        lambda rows: score_predictions(metric, y[rows], shares[rows]), len(y), key, rounds=200
+    )
+    n = len(part.classes)
+    counts = np.zeros((n, n), int)
+    np.add.at(counts, (y, labels), 1)
+    facts: dict[str, Any] = {
+        "metric": metric.name, "score": found.estimate, "interval": [found.low, found.high],
+        "n_rows": len(y),
+        "sentence": f"On {len(y)} sealed examples: {metric.name} {found.estimate:.5g}, "
+        f"95 % interval {found.low:.4g} to {found.high:.4g} (the shipped network itself).",
+    }  # fmt: skip
+    if n <= 12:
+        facts |= {"labels": list(part.classes), "confusion": counts.tolist()}
+    return facts
+
+
+def _hand_over(
+    run: RunFolder, record: Record, ledger: Ledger, outcome: Outcome, draft: Path
+) -> Shipped:
+    """Card, signed head and seal; then the draft takes its place, so no half model is ever seen."""
+    from modelwright.models.bundle import seal_bundle
+    from modelwright.models.network import add_card
+
+    name, out = record.settings["name"], run.model_path
+    add_card(draft, card_of(record, outcome))
+    head = sign_head(ledger.head(name), load_or_make_key(run.key_path)).to_json()
+    (draft / "head.json").write_text(json.dumps(head, indent=1) + "\n", "utf-8")
+    body = {
+        "candidate": outcome.trial.candidate.id, "trial": outcome.trial.number, "rows": "train",
+        "bundle": seal_bundle(draft), "folder": out.name, "sure": {},
+    }  # fmt: skip
+    append(ledger, name, record, [("ship", body)])
+    shutil.rmtree(out, ignore_errors=True)
+    draft.rename(out)
+    return Shipped(out, outcome.trial.candidate.id, outcome.trial.number, ROWS)
+
+
+def card_of(record: Record, outcome: Outcome) -> dict[str, Any]:
+    """Plain data about the network: what for, how made, what it scored, and on what."""
+    view, about = record.view, record.settings["problem"]["about"]
+    goal, scores = view.goals[0], outcome.evidence.scores
+    bounds, base = fold_bounds(outcome, goal.metric), trivial_outcome(view)
+    candidate = outcome.trial.candidate.id
+    look: Mapping[str, Any] = next((x for x in record.looks if x["candidate"] == candidate), {})
+    return {
+        "made_by": f"modelwright {VERSION}",
+        "run": record.settings["name"],
+        "question": about["question"],
+        "data": about["source"],
+        "candidate": candidate,
+        "family": str(outcome.evidence.facts.get("family", "")),
+        "design": json.loads(outcome.trial.candidate.document),
+        "reason": outcome.trial.reason,
+        "fitted_on": ROWS,
+        "metric": goal.metric,
+        "score": scores[goal.metric],
+        "score_is_of": "this network, on examples that it did not learn from but was chosen by",
+        "interval": None if bounds is None else list(bounds),
+        "sealed": look.get("sentence", "not measured"),
+        "trivial_baseline": None if base is None else base.evidence.scores[goal.metric],
+        "measured": {
+            k: scores[k] for k in ("latency_ms", "size_kb", "params", "macs", "fit_seconds")
+        },
+        "licences": {},
+        "contains_training_rows": False,
+        "onnx": {"written": True, "largest_difference": outcome.evidence.facts.get("parity")},
+        "policy": digest(record.settings["policy"])[:16],
+        "seed": record.settings["problem"]["seed"],
+    }
