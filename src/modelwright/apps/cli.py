@@ -59,6 +59,12 @@ def build(
     group: Annotated[str | None, typer.Option(help="Rows of one group stay together.")] = None,
     time: Annotated[str | None, typer.Option(help="Split by this column's order.")] = None,
     weight: Annotated[str | None, typer.Option(help="A column of row weights.")] = None,
+    horizon: Annotated[
+        int | None, typer.Option(help="Forecast so many steps along --time.")
+    ] = None,
+    series: Annotated[
+        str | None, typer.Option(help="The column that names the series, where several.")
+    ] = None,
     drop: Annotated[list[str] | None, typer.Option(help="A column to leave out.")] = None,
     baseline: Annotated[
         str | None,
@@ -95,7 +101,7 @@ def build(
         "limits": [*(limit or []), *(behave or [])] or None, "invariant": invariant,
         "monotone": monotone, "sealed": sealed, "group": group, "time": time, "weight": weight,
         "drop": drop, "baseline": baseline, "teacher": teacher, "student": student,
-        "memory": memory, "seed": seed,
+        "memory": memory, "seed": seed, "horizon": horizon, "series": series,
     }  # fmt: skip
     wanted = {"budget": budget, "policy": policy, "name": name, "workspace": workspace}
     question, settings = building.question_from(file, asked, wanted)
@@ -120,8 +126,9 @@ def demo(
 def predict(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="A model folder, or a run's name.")],
     file: Annotated[
-        str, typer.Argument(metavar="FILE", help="The rows: CSV, gz, Parquet or Excel.")
-    ],
+        str | None,
+        typer.Argument(metavar="[FILE]", help="The rows; a forecast needs none to go on."),
+    ] = None,
     out: Annotated[str | None, typer.Option("--out", "-o", help="Where to write (CSV).")] = None,
     abstain: Annotated[
         bool, typer.Option("--abstain", help="Leave doubtful rows to a person.")

@@ -6,6 +6,7 @@ import csv
 import sys
 import tempfile
 from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -14,6 +15,12 @@ from modelwright.core.errors import InputError, NoModelError
 from modelwright.readers.explain import find_outcome
 from modelwright.readers.runs import LEDGER, find_run, record_of, study_of
 
+# Kind of model, where it is no table -> what answers `predict`: a function of the loaded model and
+# of the command's file, out and as_json.
+PREDICTS: Mapping[str, str] = {
+    "network": "modelwright.apps.labelling:predict",
+    "series": "modelwright.apps.forecasting:forecast",
+}
 CONFIDENCE = 0.8  # --abstain leaves rows to a person below this share of the likeliest class
 
 
@@ -33,7 +40,7 @@ def model_folder(name: str, workspace: str) -> Path:
 
 def predict(
     model: str,
-    file: str,
+    file: str | None,
     out: str | None,
     abstain: bool,
     strict: bool,
@@ -52,6 +59,11 @@ def predict(
     from modelwright.models import load_model
 
     loaded = load_model(model_folder(model, workspace))
+    if loaded.kind in PREDICTS:
+        module, _, name = PREDICTS[loaded.kind].partition(":")
+        return int(getattr(import_module(module), name)(loaded, file, out, as_json))
+    if file is None:
+        raise InputError("name the file whose rows are to be predicted.")
     expected = tuple(c.name for c in loaded.schema.columns)
     with tempfile.TemporaryDirectory() as folder:  # a hostile file cannot take this process down
         raw = read_rows_limited(file, Path(folder), expected)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -69,6 +69,8 @@ class Model:
     finish: Finish
     card: Mapping[str, Any] = field(default_factory=dict)
     onnx: Path | None = None
+
+    kind: ClassVar[str] = "table"
 
     @property
     def task(self) -> str:

@@ -87,7 +87,8 @@ def plan_build(
     """
     began = time.monotonic() if began is None else began
     wanted = Budget.parse(budget)
-    planner = recipe("table" if frame is not None else kind_of(question))
+    framed = frame is not None and question.horizon is None
+    planner = recipe("table" if framed else kind_of(question))
     planner.check(question)
     path = folder or new_folder(workspace, name or _stem(question))
     try:

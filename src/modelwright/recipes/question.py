@@ -33,6 +33,8 @@ class Question:
     one, and only fall with the other. `baseline` is the person's present model, a rival; `teacher`
     one that the small models at the end learn from, instead of from the winner. `student` False
     teaches none. `memory` is a ceiling for all processes of the build together, `"4GB"`.
+    `horizon` asks for a forecast of so many steps along `time`; `series` is the column that names
+    the series where there are several, and `known` are columns whose future is known.
     """
 
     data: str
@@ -55,6 +57,9 @@ class Question:
     monotone: tuple[str, ...] = ()
     student: bool = True
     memory: str | None = None
+    horizon: int | None = None
+    series: str | None = None
+    known: tuple[str, ...] = ()
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -65,6 +70,7 @@ class Question:
             )
         if self.test is not None and not self.sealed:
             raise InputError("a test file and --no-sealed exclude each other: give one of them.")
+        self._check_forecast()
         if self.group is not None and self.time is not None:
             raise InputError("--group and --time exclude each other: give the one that matters.")
         if isinstance(self.seed, bool) or not isinstance(self.seed, int) or self.seed < 0:
@@ -77,6 +83,13 @@ class Question:
             raise InputError("costs are the metric; leave the metric out, or the costs.")
         if self.constraint is not None:
             Limit.parse(self.constraint)
+
+    def _check_forecast(self) -> None:
+        whole = isinstance(self.horizon, int) and not isinstance(self.horizon, bool)
+        if self.horizon is not None and not (whole and self.horizon > 0):
+            raise InputError(f"a horizon is a number of steps from 1; got {self.horizon!r}.")
+        if self.horizon is None and (self.series is not None or self.known):
+            raise InputError("--series and known columns go with a forecast: give --horizon too.")
 
     def _check_teacher(self) -> None:
         if self.teacher is None:
