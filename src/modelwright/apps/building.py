@@ -15,8 +15,9 @@ from modelwright.apps.progress import Progress
 from modelwright.apps.words import emit_json, note, say
 from modelwright.core.errors import InputError
 from modelwright.core.problem import Budget
+from modelwright.data.collection import is_collection
 from modelwright.policy import LAPTOP, RulePolicy, read_policy
-from modelwright.readers.runs import DEFAULT_WORKSPACE, find_run
+from modelwright.readers.runs import DEFAULT_WORKSPACE, ROWS, find_run
 from modelwright.recipes.question import Question, read_question
 
 REPORT_SECONDS = 0.3  # kept for writing the report
@@ -45,6 +46,8 @@ def _target(file: str, fields: dict[str, Any]) -> str:
         return str(fields.pop("target"))
     if not Path(file).exists():
         raise InputError(f"there is no file {file!r}.")
+    if is_collection(Path(file)):
+        return ""  # the class of an example is its folder's name, or a column found by its name
     try:
         with Path(file).open(newline="", encoding="utf-8") as lines:
             header = next(csv.reader([lines.readline(10_000)]), [])
@@ -108,9 +111,11 @@ def demo(data: str, budget: str, workspace: str) -> int:
 
 def _say_plan(plan: Any, budget: Budget) -> None:
     about = plan.study.problem.about
+    told = about.get("headline")
+    if told is None:
+        told = f"{about['n_rows']} rows, {len(about['columns'])} columns; {about['task']}"
     note(
-        f"{about['source'].get('name', 'table')}: {about['n_rows']} rows, "
-        f"{len(about['columns'])} columns; {about['task']}; "
+        f"{about['source'].get('name', 'table')}: {told}; "
         f"metric {plan.study.problem.goals[0].metric}; budget {budget}"
     )
     for line in plan.notes[:20]:
@@ -143,7 +148,8 @@ def _tell(result: Any, as_json: bool) -> int:
     say(f"report:   {facts['report']}")
     run = result.run.path
     if result.shipped is not None:
-        say(f"predict:  modelwright predict {run} NEW_ROWS.csv --out predictions.csv")
+        rows = ROWS.get(result.record.settings["problem"]["kind"], "NEW_ROWS.csv")
+        say(f"predict:  modelwright predict {run} {rows} --out predictions.csv")
     if result.exit_code in (0, 3, 130):
         more = "" if facts["status"] in ("paused", "stopped") else " --add-budget 5m"
         say(f"continue: modelwright resume {run}{more}")
@@ -151,7 +157,9 @@ def _tell(result: Any, as_json: bool) -> int:
 
 
 def _explain(result: Any) -> None:
-    """Explains the winner in what is left of a budget in seconds, at most two."""
+    """Explains a table's winner in what is left of a budget in seconds, at most two."""
+    if result.record.settings["problem"]["kind"] != "table":
+        return
     from modelwright.recipes.explaining import QUICK_SECONDS, explain_quickly
 
     seconds = result.record.view.budget.seconds
@@ -205,7 +213,7 @@ def _dry_run(question: Question, budget: Budget, policy: RulePolicy, as_json: bo
             "task": study.problem.about["task"],
             "metric": study.problem.goals[0].metric,
             "rows": {k: study.problem.about[k] for k in ("n_rows", "n_dev", "n_sealed")},
-            "families": list(plan.arguments["families"]),
+            "families": list(plan.arguments.get("families", ())),
             "limits": [str(limit) for limit in study.problem.limits],
             "budget": str(budget),
             "slots": study.slots,

@@ -18,7 +18,7 @@ from modelwright.readers.runs import LEDGER, find_run, record_of, study_of
 # Kind of model, where it is no table -> what answers `predict`: a function of the loaded model and
 # of the command's file, out and as_json.
 PREDICTS: Mapping[str, str] = {
-    "network": "modelwright.apps.labelling:predict",
+    "network": "modelwright.apps.answering:predict",
     "series": "modelwright.apps.forecasting:forecast",
 }
 CONFIDENCE = 0.8  # --abstain leaves rows to a person below this share of the likeliest class
@@ -60,6 +60,10 @@ def predict(
 
     loaded = load_model(model_folder(model, workspace))
     if loaded.kind in PREDICTS:
+        of_rows = {"--abstain": abstain, "--explain": explain, "--coverage": coverage is not None,
+                   "--confidence": confidence is not None, "--strict": strict}  # fmt: skip
+        for flag in (name for name, given in of_rows.items() if given):
+            raise InputError(f"{flag} goes with models of tables; this one is a {loaded.kind}.")
         module, _, name = PREDICTS[loaded.kind].partition(":")
         return int(getattr(import_module(module), name)(loaded, file, out, as_json))
     if file is None:

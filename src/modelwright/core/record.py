@@ -48,7 +48,8 @@ def brief_of(settings: Mapping[str, Any], space: Any = None) -> tuple[Brief, Bud
     return brief, Budget(**settings["budget"])
 
 
-CANDIDATE_ACTIONS = ("evaluate", "blend", "student", "refit", "final")  # what a ruling may refuse of one
+# What a ruling may refuse of one candidate.
+CANDIDATE_ACTIONS = ("evaluate", "blend", "student", "refit", "final")
 
 
 class Record:

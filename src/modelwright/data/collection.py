@@ -42,8 +42,8 @@ class Collection:
     """All examples as one array: `inputs` `[n, *shape]`, `labels` their classes' names `[n]`.
 
     `kind` is `images` or `sounds`. `test` marks the examples that the source itself set aside,
-    `[n]`; `groups`, where asked for, are names of which none may be on two sides of a split. `names`
-    tell where each example came from; arrays have none. `notes` say what was assumed.
+    `[n]`; `groups`, where asked for, are names of which none may be on two sides of a split.
+    `names` tell where each example came from; arrays have none. `notes` say what was assumed.
     """
 
     kind: str
@@ -222,7 +222,11 @@ def _from_table(
 
 
 def _found(
-    written: str, folder: PurePosixPath, names: set[str], by_end: Mapping[str, str | None], table: str
+    written: str,
+    folder: PurePosixPath,
+    names: set[str],
+    by_end: Mapping[str, str | None],
+    table: str,
 ) -> str:
     near = (folder / written).as_posix()
     if near in names or len(names) == 1:  # a table by itself: its files were not listed

@@ -103,7 +103,7 @@ def images_from_arrays(path: Path) -> Collection:
     names = arrays.get("class_names")
     if names is not None and labels.dtype.kind in "iu":
         labels = names[labels]
-    pixels = np.concatenate([_channels(x, path) for x, _, _ in there])
+    pixels = np.concatenate([channels_first(x, path) for x, _, _ in there])
     test = np.concatenate([np.full(len(y), t) for _, y, t in there])
     front = ImageFront(pixels.shape[2], pixels.shape[3], pixels.shape[1] == 1)
     notes = ("pixels and classes are arrays of the file",)
@@ -134,8 +134,10 @@ def _all_grey(pixels: npt.NDArray[np.uint8]) -> bool:
     return bool((red == pixels[:, 1]).all() and (red == pixels[:, 2]).all())
 
 
-def _channels(x: npt.NDArray[Any], path: Path) -> npt.NDArray[np.uint8]:
-    """Bytes `[n, channels, height, width]`."""
+def channels_first(x: npt.NDArray[Any], path: Path) -> npt.NDArray[np.uint8]:
+    """Arrays of images as bytes `[n, channels, height, width]`. Raises InputError for others."""
+    if x.ndim not in (3, 4):
+        raise InputError(f"images are [n, height, width], or have channels; got {x.shape}.")
     if x.dtype.kind == "f":
         top = float(np.nanmax(x, initial=0.0))
         if not np.isfinite(x).all() or float(x.min(initial=0.0)) < 0 or top > 255:

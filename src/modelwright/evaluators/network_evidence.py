@@ -30,7 +30,8 @@ def scored(
     tenth = np.empty(len(y), np.int64)
     tenth[np.argsort(y, kind="stable")] = np.arange(len(y)) % PARTS
     task = metric.tasks[-1] if shares.shape[1] > 2 else "binary"
-    wanted = {m.name: m for m in (metric, find_metric("accuracy", task), find_metric("log_loss", task))}
+    always = (find_metric("accuracy", task), find_metric("log_loss", task))
+    wanted = {m.name: m for m in (metric, *always)}
     scores, folds = {}, {}
     for name, one in wanted.items():
         scores[name] = score_predictions(one, y, shares)

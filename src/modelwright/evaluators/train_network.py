@@ -85,7 +85,13 @@ class TrainNetwork:
             yield from self._train(design, length, part, metric, trial, tools)
 
     def _train(
-        self, document: str, length: float, part: ArrayPart, metric: Metric, trial: Trial, tools: Tools
+        self,
+        document: str,
+        length: float,
+        part: ArrayPart,
+        metric: Metric,
+        trial: Trial,
+        tools: Tools,
     ) -> Generator[Progress | Evidence, Any, None]:
         began = time.perf_counter()
         design: NetworkDesign = Space(NetworkDesign).load(document)
@@ -117,9 +123,7 @@ class TrainNetwork:
         tools: Tools,
     ) -> Evidence:  # fmt: skip
         """The mean of trained networks' answers, as one network."""
-        found = [
-            np.asarray(read_array(member["shares"], tools.store), float) for member in members
-        ]
+        found = [np.asarray(read_array(member["shares"], tools.store), float) for member in members]
         parts = [ops_of(member["document"], part) for member in members]
         states = [read_weights(tools.store.path(member["model"])) for member in members]
         ops, state = side_by_side(parts), side_by_side_weights(parts, states)
@@ -180,7 +184,7 @@ class _Lesson:
             self.curve.append((epochs, right))
             if self.timed:
                 self._fit_into(time.perf_counter() - start)
-            done = 0.98 * trainer.step / trainer.total
+            done = 0.98 * max(trainer.step / trainer.total, self._share_of_time())
             yield Progress(trial.number, epochs, {"accuracy": right}, done=done)
         self.seconds = time.perf_counter() - start
 
@@ -209,6 +213,11 @@ class _Lesson:
         each = taken / step
         left = self.length - (time.perf_counter() - self.began)
         self.trainer.total = max(step + 1, min(self._most, step + int(left / each)))
+
+    def _share_of_time(self) -> float:
+        if not self.timed:
+            return 0.0
+        return min(1.0, (time.perf_counter() - self.began) / self.length)
 
     def facts(self) -> dict[str, Any]:
         """How it went, plain."""

@@ -28,9 +28,9 @@ FAMILIES: Mapping[str, tuple[str, str, str]] = {
     "GlassBox": ("modelwright.families.glass_box", "lightgbm", "lightgbm"),
     "LightGbm": ("modelwright.families.lightgbm", "lightgbm", "lightgbm"),
     "CatBoost": ("modelwright.families.catboost", "catboost", "catboost"),
-    "TabM": ("modelwright.families.tabm", "torch", "'modelwright[nets]'"),
-    "RealMlp": ("modelwright.families.realmlp", "torch", "'modelwright[nets]'"),
-    "SmallMlp": ("modelwright.families.mlp", "torch", "'modelwright[nets]'"),
+    "TabM": ("modelwright.families.tabm", "torch", "'modelwright[networks]'"),
+    "RealMlp": ("modelwright.families.realmlp", "torch", "'modelwright[networks]'"),
+    "SmallMlp": ("modelwright.families.mlp", "torch", "'modelwright[networks]'"),
     "TabIcl": ("modelwright.families.tabicl", "tabicl", "'modelwright[tabicl]'"),
 }
 ONLY_TO_FIT = ("torch",)  # libraries that a fitted model does without

@@ -13,7 +13,7 @@ class NetworkDesign:
     """One joint space: what is good for training depends on the network.
 
     >>> NetworkDesign().network.stem
-    16
+    32
     """
 
     network: ImageNet = ImageNet()

@@ -134,8 +134,8 @@ def read_card(folder: Path) -> dict[str, Any]:
     return card
 
 
-# What model.json calls its kind, where it is no table -> what loads it: a function of the folder and
-# of model.json's facts, whose answer has `kind`, `card` and `predict`.
+# What model.json calls its kind, where it is no table -> what loads it: a function of the folder
+# and of model.json's facts, whose answer has `kind`, `card` and `predict`.
 KINDS: Mapping[str, str] = {
     "network": "modelwright.models.network:load_network",
     "series": "modelwright.models.series:load_series",
@@ -143,7 +143,7 @@ KINDS: Mapping[str, str] = {
 
 
 def load_model(folder: str | Path) -> Any:
-    """The model of a bundle, of a table a `Model`. Files are held against the manifest before anything is read.
+    """The model of a bundle, of a table a `Model`. Files are held against the manifest first.
 
     Libraries are loaded for the families of its members only. Raises TamperedError when a file is
     missing, changed or was added, InputError for what is no bundle or has a newer format.

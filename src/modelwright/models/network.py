@@ -94,7 +94,8 @@ class NetworkModel:
 
     def predict(self, examples: Any) -> npt.NDArray[np.str_]:
         """The likeliest class of each example, `[n]`."""
-        return np.array(self.classes)[self.shares(examples).argmax(axis=1)]
+        likeliest = self.shares(examples).argmax(axis=1)
+        return np.array([self.classes[i] for i in likeliest])
 
     def read(self, examples: Any) -> npt.NDArray[Any]:
         """Examples as the network takes them, uint8 `[n, *shape]`."""

@@ -40,7 +40,7 @@ def sound(path: Path, front: dict[str, Any]) -> Any:
     wave = samples.astype(np.float64)
     kind = samples.dtype.kind
     wave = wave - 128.0 if kind == "u" else wave
-    wave /= {"i": float(np.iinfo(samples.dtype).max) if kind == "i" else 1.0, "u": 128.0}.get(kind, 1.0)
+    wave /= float(np.iinfo(samples.dtype).max) if kind == "i" else 128.0 if kind == "u" else 1.0
     wave = wave.mean(axis=1) if wave.ndim > 1 else wave
     wanted, mels, length = front["rate"], front["mels"], front["frames"]
     if rate != wanted:

@@ -86,6 +86,9 @@ def described(outcome: Outcome) -> str:
         return "your model"
     if outcome.trial.by == "teacher":
         return "your teacher"
+    words = outcome.evidence.facts.get("words")
+    if words:
+        return str(words)
     family = family_of(outcome.trial.candidate.document) or outcome.trial.role
     if outcome.trial.role == "student":
         document = json.loads(outcome.trial.candidate.document)

@@ -18,6 +18,7 @@ from modelwright.readers.leaderboard import (
     leaderboard,
     trivial_outcome,
 )
+from modelwright.readers.network import network_sections
 from modelwright.readers.page import (
     bullets,
     cards,
@@ -29,7 +30,7 @@ from modelwright.readers.page import (
     table,
 )
 from modelwright.readers.price import price_of_glass
-from modelwright.readers.runs import RunFolder, settings_of
+from modelwright.readers.runs import ROWS, RunFolder, settings_of
 from modelwright.readers.student import student_section
 from modelwright.readers.sure import sure_sections
 from modelwright.readers.svg import (
@@ -46,21 +47,22 @@ SHOWN_TRIALS, SHOWN_COLUMNS = 15, 200
 def report_html(run: RunFolder, record: Record) -> str:
     """The whole page as text, computed from the run's rows."""
     about = settings_of(record)
-    target = str(about.get("question", {}).get("target", run.name))
+    target = str(about.get("question", {}).get("target", "")) or run.name
+    own = {"network": network_sections}.get(record.settings["problem"]["kind"])
     body = [
         _head(target, about),
         _verdict(record),
         _numbers(record),
-        _commands(run),
+        _commands(run, record),
         _progress(record),
-        _best(record),
+        _best(record) if own is None else own(record),
         _look(record, run),
-        explained_sections(run, record),
-        sure_sections(run, record),
+        "" if own else explained_sections(run, record),
+        "" if own else sure_sections(run, record),
         _limits(record),
         student_section(record),
         _leaderboard(record),
-        _families(record),
+        _families(record) if own is None else "",
         section("What happened, in words", bullets(line.strip() for line in explain_run(record))),
         _data(about),
         _lineage(run, record),
@@ -71,7 +73,9 @@ def report_html(run: RunFolder, record: Record) -> str:
 def _head(target: str, about: Mapping[str, Any]) -> str:
     data = str(about.get("question", {}).get("data", "")).rsplit("/", 1)[-1]
     parts = [about.get("task", ""), data]
-    if "n_rows" in about:
+    if "headline" in about:
+        parts = [data, str(about["headline"])]
+    elif "n_rows" in about:
         parts.append(f"{about['n_rows']} rows, {len(about.get('columns', ()))} columns")
     told = " · ".join(str(part) for part in parts if part)
     return (
@@ -120,9 +124,10 @@ def _numbers(record: Record) -> str:
     return cards(facts)
 
 
-def _commands(run: RunFolder) -> str:
+def _commands(run: RunFolder, record: Record) -> str:
+    rows = ROWS.get(record.settings["problem"]["kind"], "NEW_ROWS.csv")
     lines = (
-        f"modelwright predict {run.path} NEW_ROWS.csv --out predictions.csv\n"
+        f"modelwright predict {run.path} {rows} --out predictions.csv\n"
         f"modelwright resume {run.path} --add-budget 5m\n"
         f"modelwright explain {run.path}"
     )
@@ -245,6 +250,7 @@ def _data(about: Mapping[str, Any]) -> str:
     titles = {"name": "column", "kind": "kind", "missing": "missing", "n_unique": "values",
               "note": "note"}  # fmt: skip
     shown = folded(f"{len(columns)} columns", table(columns[:SHOWN_COLUMNS], titles))
+    shown = shown if columns else ""
     return section("The data, and what was assumed", bullets(about.get("notes", ())) + shown)
 
 

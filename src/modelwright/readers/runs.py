@@ -15,6 +15,8 @@ from modelwright.ledger.lockfile import lock_path
 
 LEDGER = "ledger.sqlite"
 DEFAULT_WORKSPACE = "modelwright-runs"
+# What the model of a kind of problem answers, as the commands to copy say it; else rows.
+ROWS = {"network": "NEW_FILES/", "series": "HISTORY.csv"}
 
 
 @dataclass(frozen=True)

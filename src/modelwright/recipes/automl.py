@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from modelwright.core.errors import InputError
 from modelwright.core.problem import Budget
+from modelwright.data.collection import is_collection
 from modelwright.ledger import open_ledger
 from modelwright.policy import LAPTOP, RulePolicy
 from modelwright.readers.runs import DEFAULT_WORKSPACE, RunFolder, record_of, study_of
@@ -43,6 +44,8 @@ def build(
 
     `data` is a file (CSV of any dialect, gz, Parquet, Excel), a data frame, or a `Question`; the
     other fields of `Question` are keywords: `metric`, `limits`, `test`, `group`, `time`, `seed`...
+    A folder or archive of images or sounds, a table of their paths, or an `.npz` of images becomes
+    a network; in a folder the class of a file is the name of the folder it lies in.
     `budget` is wall time (`"5m"`) or trials. The run is a new folder in `workspace`. Trials run in
     `slots` worker processes (default: the cores of this machine, at most 4); with 0 slots they run
     one by one in this process, which starts at once and cannot stop one that hangs.
@@ -63,9 +66,11 @@ def build(
 
 
 def _asked(data: Any, target: str | None, fields: Mapping[str, Any]) -> Question:
+    source = str(data) if isinstance(data, (str, Path)) else "<DataFrame>"
+    if target is None and isinstance(data, (str, Path)) and is_collection(Path(data)):
+        target = ""  # the class of an example is the name of its folder
     if target is None:
         raise InputError("name the column to predict: target='...'.")
-    source = str(data) if isinstance(data, (str, Path)) else "<DataFrame>"
     return Question.from_json({"data": source, "target": target, **fields})
 
 

@@ -78,5 +78,5 @@ def unpacked(bundle: bytes) -> Model:
     with tempfile.TemporaryDirectory() as folder:
         archive = Path(folder) / "model.zip"
         archive.write_bytes(bundle)
-        model = load_model(unpack(archive, Path(folder) / "model"))
+        model: Model = load_model(unpack(archive, Path(folder) / "model"))
     return replace(model, onnx=None)  # its file, opened when first used, is gone

@@ -57,10 +57,9 @@ class TrainLonger:
         found = []
         known = {canonical(json.loads(text)["design"]) for text in begun}
         length = json.loads(begun[0])["length"] if begun else self._length(view)
-        best = [o for o in view.best(view.n_ranked()) if o.trial.role == "search"]
-        for place, outcome in enumerate(best, 1):
+        for place, outcome in enumerate(_best_designs(view), 1):
             design = json.loads(outcome.trial.candidate.document)
-            if outcome.violation > 0 or canonical(design) in known:
+            if canonical(design) in known:
                 continue
             document = canonical({"type": "Final", "design": design, "length": length})
             told = f"{length:.4g} {'s' if self.timed else 'epochs'}"
@@ -106,3 +105,16 @@ class TrainLonger:
         if candidate.id in view.refused:
             return None
         return Proposal(candidate, reason, view.rungs.top, "blend", "closing")
+
+
+def _best_designs(view: View) -> list[Outcome]:
+    """Outcomes of the search within the limits, each design once, full runs before lower rungs.
+
+    A short training says little of a long one, but more than nothing.
+    """
+    found: dict[str, Outcome] = {}
+    for rung in range(view.rungs.top, -1, -1):
+        for outcome in view.best(view.n_ranked(rung), rung):
+            if outcome.trial.role == "search" and outcome.violation == 0:
+                found.setdefault(outcome.trial.candidate.id, outcome)
+    return list(found.values())

@@ -20,12 +20,13 @@ def portfolio(
     mirrored = _mirrors(space)
     known = [d for d in designs() if mirrored or not d.recipe.augment.flip]
     fitting = [d for d in known if _fits(d, shape, n_classes, bounds)]
-    fitting = fitting or [d for d in narrow() if _fits(d, shape, n_classes, bounds)] or narrow()[-1:]
+    if not fitting:
+        fitting = [d for d in narrow() if _fits(d, shape, n_classes, bounds)] or narrow()[-1:]
     return tuple(dict.fromkeys(space.dump(space.check(design)) for design in fitting))
 
 
 def designs() -> list[NetworkDesign]:
-    """The default, a plain wide one that processors like, depthwise ones, attention."""
+    """The default, as it is and with changed pictures; wider, deeper, depthwise ones, attention."""
     from modelwright.families.image_net import (
         Attention,
         Conv,
@@ -38,31 +39,37 @@ def designs() -> list[NetworkDesign]:
     from modelwright.families.network_design import NetworkDesign
     from modelwright.training.recipe import AdamW, Augment, Recipe, Sgd
 
-    plain = ImageNet(
+    wide = ImageNet(
         (Stage(64, (Conv(),), "max", False), Stage(128, (Double(),), "max"),
-         Stage(128, (Conv(),), "max", False)), 32, pooling="max",
+         Stage(128, (Conv(),), "max", False)), 32, "full", pooling="max",
+    )  # fmt: skip
+    residual = ImageNet(
+        (Stage(16, (Double(),), "none"), Stage(32, (Double(),), "stride"),
+         Stage(64, (Double(),), "stride")), 16, "full", pooling="mean",
     )  # fmt: skip
     deep = ImageNet(
         (Stage(32, (Double(),), "none"), Stage(64, (Double(),), "stride"),
-         Stage(128, (Double(),), "stride")), 32,
+         Stage(128, (Double(),), "stride")), 32, "full", pooling="mean",
     )  # fmt: skip
     mobile = ImageNet(
         (Stage(24, (Depthwise(3, 2),), "stride"), Stage(48, (Depthwise(3, 2, True),) * 2, "stride"),
-         Stage(96, (Depthwise(3, 2, True),), "stride")), 24, Style("batch", "hard_swish"),
+         Stage(96, (Depthwise(3, 2, True),), "stride")), 24, "full", Style("batch", "hard_swish"),
     )  # fmt: skip
     seeing = ImageNet(
         (Stage(32, (Conv(),), "max"), Stage(64, (Double(),), "stride"),
-         Stage(64, (Attention(4, 2),), "max")), 32, Style("batch", "gelu"), pooling="both",
+         Stage(64, (Attention(4, 2),), "max")), 32, "full", Style("batch", "gelu"),
     )  # fmt: skip
-    mirrored = Augment(flip=True, shift=0.12)
+    turned = Augment(flip=True)
+    moved = Augment(flip=True, shift=0.1, cut=0.2)
     return [
         NetworkDesign(),
-        NetworkDesign(plain, Recipe(augment=mirrored)),
-        NetworkDesign(plain, Recipe()),
-        NetworkDesign(deep, Recipe(Sgd(0.1), augment=mirrored)),
-        NetworkDesign(deep, Recipe(AdamW(4e-3), augment=Augment(False, 0.12, 0.3))),
-        NetworkDesign(mobile, Recipe(AdamW(6e-3))),
+        NetworkDesign(wide),
+        NetworkDesign(recipe=Recipe(augment=turned)),
+        NetworkDesign(recipe=Recipe(augment=Augment(shift=0.1))),
+        NetworkDesign(residual),
+        NetworkDesign(deep, Recipe(Sgd(0.1), augment=moved)),
         NetworkDesign(seeing, Recipe(AdamW(2e-3))),
+        NetworkDesign(mobile, Recipe(AdamW(6e-3))),
     ]
 
 
@@ -80,7 +87,7 @@ def narrow() -> list[NetworkDesign]:
         (Stage(8, (Depthwise(3, 2),), "max"), Stage(12, (Depthwise(3, 1),), "max")),
         (Stage(8, (Depthwise(3, 1),), "max"), Stage(8, (Depthwise(3, 1),), "max")),
     ]
-    return [NetworkDesign(ImageNet(s, 8), recipe) for s in stages]
+    return [NetworkDesign(ImageNet(s, 8, "full", pooling="mean"), recipe) for s in stages]
 
 
 def _fits(

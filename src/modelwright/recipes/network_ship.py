@@ -66,9 +66,7 @@ def ship_network(
         return _hand_over(run, record, ledger, best, draft), None
 
 
-def _write(
-    draft: Path, run: RunFolder, record: Record, outcome: Outcome, store: FileStore
-) -> None:
+def _write(draft: Path, run: RunFolder, record: Record, outcome: Outcome, store: FileStore) -> None:
     """The bundle's files but for the card and the seal."""
     from modelwright.data.array_part import load_arrays
     from modelwright.evaluators.train_network import ops_of, read_weights

@@ -25,7 +25,12 @@ class Ship(Protocol):
     """Writes what a finished run is to hand over: the winner, and what goes beside it."""
 
     def __call__(
-        self, run: RunFolder, record: Record, ledger: Ledger, policy: Policy, store: FileStore,
+        self,
+        run: RunFolder,
+        record: Record,
+        ledger: Ledger,
+        policy: Policy,
+        store: FileStore,
         until: float | None,
     ) -> tuple[Shipped | None, Shipped | None]:
         """The shipped model and the student beside it; None for what there is not.
@@ -57,8 +62,8 @@ class BuildPlan:
     worker_bytes: int | None = None
 
 
-# Kind of problem -> module with `check(question)`, `plan(run, question, frame, budget, policy, slots,
-# began)` and `plan_again(run, record, began)`; the last two give a BuildPlan.
+# Kind of problem -> module with `check(question)`, `plan(run, question, frame, budget, policy,
+# slots, began)` and `plan_again(run, record, began)`; the last two give a BuildPlan.
 RECIPES: Mapping[str, str] = {
     "table": "modelwright.recipes.table_build",
     "network": "modelwright.recipes.network_build",

@@ -10,6 +10,7 @@ from typing import Any
 
 from modelwright.core.errors import InputError, did_you_mean
 from modelwright.core.problem import Limit
+from modelwright.data.collection import is_collection
 from modelwright.models.limits import BEHAVIOUR, LIMITED, NETWORK_LIMITED
 from modelwright.recipes.declared import Directions, parse_directions
 from modelwright.recipes.memory import parse_memory
@@ -23,8 +24,9 @@ INVARIANT_UP_TO = 0.01  # how far an answer may move with an invariant column, w
 class Question:
     """What is asked, as the person put it. Names are checked against the file when it is read.
 
-    `data` is a path, or `"<DataFrame>"` when it came from Python. `task` is `binary`,
-    `multiclass`, `regression` or None (inferred). `metric` is a metric's name or
+    `data` is a path, or `"<DataFrame>"` when it came from Python. `target` is a column; it may be
+    empty for a collection of images or sounds in folders named like their classes. `task` is
+    `binary`, `multiclass`, `regression` or None (inferred). `metric` is a metric's name or
     `module:function`. `sealed` False keeps no rows aside. `costs` gives the cost of each kind of
     error, `{"true label>answer": cost}`; `constraint` bounds a metric when the decision threshold
     is chosen, `"sensitivity>=0.95"`. `invariant` are columns whose change may not change an answer
@@ -151,6 +153,8 @@ class Question:
                     f"Known: {', '.join(sorted(known))}."
                 )
         missing = {"data", "target"} - set(data)
+        if missing == {"target"} and is_collection(Path(str(data["data"]))):
+            data, missing = {**data, "target": ""}, set()
         if missing:
             raise InputError(f"the problem needs {' and '.join(sorted(missing))}.")
         plain: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items()}

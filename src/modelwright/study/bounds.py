@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
@@ -10,9 +11,11 @@ from modelwright.core.errors import InputError
 from modelwright.core.problem import Budget
 from modelwright.core.record import Record
 from modelwright.core.trial import Action, Ruling
+from modelwright.core.view import View
 from modelwright.study.study import Study
 
 WORDS = ("stop", "pause", "budget", "ban", "enqueue")  # what people may write to the inbox
+QUICKEST = 50  # of the best trials of a rung, among which the quickest is looked for
 HOPELESS = 10  # that many first trials, all failed, end the run: something is wrong with the task
 
 
@@ -55,11 +58,31 @@ def why_over(study: Study, record: Record, at: float, told: bool) -> str:
         return f"budget spent: {budget.bytes / 1e6:g} MB of artefacts"
     if budget.seconds is not None:
         reserve = study.kept_seconds + (study.closing.reserve(view) if study.closing else 0.0)
-        if at + reserve >= budget.seconds:
-            kept = f", {reserve:.1f} s of it kept for the closing steps" if reserve else ""
+        kept = f", {reserve:.1f} s of it kept for the closing steps" if reserve else ""
+        left = budget.seconds - reserve - at
+        if left <= 0:
             return f"budget spent: {budget.seconds:.4g} s{kept}"
+        if left < least_seconds(view, 0):
+            return f"budget spent: of {budget.seconds:.4g} s{kept}, {left:.1f} s are too few to try"
     first = record.seen.searched[:HOPELESS]
     if len(first) == HOPELESS and not any(outcome.ok for outcome in first) and not told:
         failure = first[-1].evidence.failure
         return f"the first {HOPELESS} trials all failed: {failure.message if failure else ''}"
     return ""
+
+
+def affordable(study: Study, view: View, rung: int, deadline: float | None) -> bool:
+    """Whether a promotion to that rung fits into what is left of full runs, and of time.
+
+    `deadline` is when running trials are stopped, in `time.monotonic()`.
+    """
+    bound = view.budget.full_runs
+    if bound is not None and view.full_runs_spent + study.rungs.costs[rung] > bound + 1e-9:
+        return False
+    return deadline is None or time.monotonic() + least_seconds(view, rung) <= deadline
+
+
+def least_seconds(view: View, rung: int) -> float:
+    """What the quickest good trial of a rung took: with less time left none is worth a start."""
+    taken = (o.evidence.seconds for o in view.best(QUICKEST, rung) if o.trial.role == "search")
+    return min((seconds for seconds in taken if seconds is not None), default=0.0)

@@ -22,7 +22,7 @@ from modelwright.core.trial import (
 from modelwright.core.version import VERSION
 from modelwright.core.view import View
 from modelwright.ledger import Ledger, Writer
-from modelwright.study.bounds import rule_budget, trouble_with, why_over
+from modelwright.study.bounds import affordable, rule_budget, trouble_with, why_over
 from modelwright.study.pace import Pace
 from modelwright.study.rungs import promotable
 from modelwright.study.study import Study
@@ -314,11 +314,9 @@ class Session:
                 return Proposal(rival, reason, top, "rival", name), None
         if (wish := self._enqueued(seen)) is not None:
             return Proposal(wish, "asked for by the user", by="enqueued"), None
-        budget = seen.budget
         if attempt == 0 and (promoted := promotable(seen)) is not None:
             outcome, proposal = promoted
-            cost = study.rungs.costs[proposal.rung]
-            if budget.full_runs is None or seen.full_runs_spent + cost <= budget.full_runs + 1e-9:
+            if affordable(study, seen, proposal.rung, self.deadline()):
                 return proposal, outcome.trial.number
         self._fold()
         key = self.key.child("propose", number, attempt)

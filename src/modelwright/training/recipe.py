@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any, Literal
 
 from annotated_types import Interval
 
@@ -15,7 +16,7 @@ from modelwright.spaces import Log, Ordered
 class AdamW:
     """Adam with decay apart from the gradient (Loshchilov and Hutter 2019)."""
 
-    rate: Annotated[float, Log(1e-4, 3e-2)] = 3e-3
+    rate: Annotated[float, Log(1e-4, 3e-2)] = 5e-3
     decay: Annotated[float, Log(1e-4, 0.3)] = 0.02
 
 
@@ -38,7 +39,7 @@ class Augment:
     """
 
     flip: bool = False
-    shift: Annotated[float, Interval(ge=0, le=0.25)] = 0.1
+    shift: Annotated[float, Interval(ge=0, le=0.25)] = 0.0
     cut: Annotated[float, Interval(ge=0, le=0.5)] = 0.0
     mix: Annotated[float, Interval(ge=0, le=1)] = 0.0
 
@@ -71,3 +72,19 @@ class Recipe:
             return 1.0
         past = (share - self.warm) / (1 - self.warm)
         return 1 - past if self.schedule == "linear" else 0.5 + 0.5 * math.cos(math.pi * past)
+
+
+def recipe_json(recipe: Recipe) -> dict[str, Any]:
+    """Plain data that `recipe_of` takes, for checkpoints.
+
+    >>> recipe_of(recipe_json(Recipe(Sgd(0.3)))) == Recipe(Sgd(0.3))
+    True
+    """
+    return {**asdict(recipe), "kind": type(recipe.optimiser).__name__}
+
+
+def recipe_of(data: Mapping[str, Any]) -> Recipe:
+    """The recipe that `recipe_json` wrote."""
+    rest = {k: v for k, v in data.items() if k not in ("kind", "optimiser", "augment")}
+    kind = {"AdamW": AdamW, "Sgd": Sgd}[data["kind"]]
+    return Recipe(kind(**data["optimiser"]), augment=Augment(**data["augment"]), **rest)

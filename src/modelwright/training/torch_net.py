@@ -7,14 +7,19 @@ their convolutions are groups of one convolution. All see the same batch, and no
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
-ACTIVATIONS = {"relu": F.relu, "silu": F.silu, "gelu": F.gelu, "hard_swish": F.hardswish}
+ACTIVATIONS: Mapping[str, Callable[[Tensor], Tensor]] = {
+    "relu": F.relu,
+    "silu": F.silu,
+    "gelu": F.gelu,
+    "hard_swish": F.hardswish,
+}
 MOMENTUM, TINY = 0.1, 1e-5
 
 
@@ -126,6 +131,8 @@ class _Norm(nn.Module):
         super().__init__()
         width = copies * op.shape[0]
         self.groups = copies * op.about["groups"] if op.about["kind"] == "group" else 0
+        self.mean: Tensor
+        self.var: Tensor
         self.weight, self.bias = nn.Parameter(torch.ones(width)), nn.Parameter(torch.zeros(width))
         if not self.groups:
             self.register_buffer("mean", torch.zeros(width))
@@ -186,7 +193,8 @@ class _Plain(nn.Module):
         self.kind, self.about, self.copies = op.kind, op.about, copies
 
     def forward(self, x: Tensor, *others: Tensor) -> Tensor:
-        return getattr(self, f"_{self.kind}")(x, *others)
+        out: Tensor = getattr(self, f"_{self.kind}")(x, *others)
+        return out
 
     def _act(self, x: Tensor) -> Tensor:
         return ACTIVATIONS[self.about["kind"]](x)
@@ -201,20 +209,20 @@ class _Plain(nn.Module):
 
     def _pool(self, x: Tensor) -> Tensor:
         size = self.about["size"]
-        ceil = any(p % size for p in x.shape[2:])
-        if self.about["kind"] == "max":
-            how = F.max_pool1d if x.ndim == 3 else F.max_pool2d
-            return how(x, size, ceil_mode=ceil)
-        how = F.avg_pool1d if x.ndim == 3 else F.avg_pool2d
-        return how(x, size, ceil_mode=ceil)
+        return self._window(x, size, size, 0, any(p % size for p in x.shape[2:]))
 
     def _smooth(self, x: Tensor) -> Tensor:
         size = self.about["size"]
+        return self._window(x, size, 1, size // 2, False)
+
+    def _window(self, x: Tensor, size: int, stride: int, pad: int, ceil: bool) -> Tensor:
+        """The largest or mean value of windows; what is added at the edges does not count."""
+        flat = x.ndim == 3
         if self.about["kind"] == "max":
-            how = F.max_pool1d if x.ndim == 3 else F.max_pool2d
-            return how(x, size, stride=1, padding=size // 2)
-        how = F.avg_pool1d if x.ndim == 3 else F.avg_pool2d
-        return how(x, size, stride=1, padding=size // 2, count_include_pad=False)
+            largest = F.max_pool1d if flat else F.max_pool2d
+            return largest(x, size, stride, pad, 1, ceil)
+        mean = F.avg_pool1d if flat else F.avg_pool2d
+        return mean(x, size, stride, pad, ceil, False)
 
     def _mean(self, x: Tensor) -> Tensor:
         return x.flatten(2).mean(dim=2)
