@@ -111,18 +111,6 @@ class Panel:
         """Positions of the rows of series `s`, and of the `ahead` steps after them."""
         return np.asarray(self.starts[s] + np.arange(len(self.y[s]) + ahead))
 
-    def known_ahead(self, s: int) -> FloatArray:
-        """The known columns of the steps after series `s`, `[horizon, k]`.
-
-        Steps for which none were given repeat the last row.
-        """
-        n, ahead = len(self.y[s]), self.schema.horizon
-        found = self.known[s][n : n + ahead]
-        if len(found) == ahead:
-            return found
-        last = self.known[s][-1:]
-        return np.concatenate([found, np.repeat(last, ahead - len(found), axis=0)])
-
     def scales(self) -> FloatArray:
         """Per series the mean absolute step of one season, `[s]`: what the MASE divides by.
 

@@ -69,7 +69,7 @@ def read_panel(table: Table, asked: Asked) -> tuple[Panel, list[str]]:
     time = time_column(table, asked)
     past, known, notes = _covariates(table, asked, time)
     rows = rows_of(table, time, asked.target, asked.series, (*past, *known))
-    groups = _groups(rows, asked.series)
+    groups = grouped(rows, asked.series)
     step = find_step([rows.times[g] for g in groups.values()], rows.numbers, time)
     blank = SeriesSchema(
         step, time, asked.target, asked.horizon, 1, (), asked.series, past, known
@@ -117,14 +117,16 @@ def rows_of(
 def _numbers(table: Table, name: str, role: str, wanted: str) -> FloatArray:
     info = table.info.column(name, role.removeprefix("the "))
     column = table.frame[info.name]
-    if info.kind == "constant" and not col.is_number(column):
-        column = column.astype(object)
+    if info.kind == "boolean" and role == "the column":
+        codes = column.cat.codes.to_numpy()
+        return np.where(codes < 0, np.nan, codes).astype(float)
+    if info.kind == "date":
+        raise InputError(f"{role} {name!r} has to hold {wanted}; it holds dates.")
     values, bad = col.numbers(column, replace(info, kind="numeric"))
-    values = np.asarray(values, float)
-    if bad.any() or (info.kind in ("text", "id", "categorical") and np.isnan(values).all()):
-        cell = col.text_of(column[np.flatnonzero(bad)[0]]) if bad.any() else info.kind
+    if bad.any():
+        cell = col.text_of(column.iloc[int(np.flatnonzero(bad)[0])])
         raise InputError(f"{role} {name!r} has to hold {wanted}; it has {cell[:40]!r}.")
-    return values
+    return np.asarray(values, float)
 
 
 def _covariates(
@@ -145,7 +147,7 @@ def _covariates(
     return past, known, notes
 
 
-def _groups(rows: Rows, series: str | None) -> dict[str, npt.NDArray[np.intp]]:
+def grouped(rows: Rows, series: str | None) -> dict[str, npt.NDArray[np.intp]]:
     """Rows of each series in order of time. Raises InputError for a time that comes twice."""
     names, codes = np.unique(rows.names.astype(str), return_inverse=True)
     if len(names) > MAX_SERIES:

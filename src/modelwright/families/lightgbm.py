@@ -159,7 +159,7 @@ class LightGbm:
         if plain.exists():
             text = plain.read_text(encoding="utf-8")
         else:
-            text = _unpacked((folder / "model.txt.gz").read_bytes())
+            text = unpacked((folder / "model.txt.gz").read_bytes())
         booster = lightgbm.Booster(model_str=text)
         return FittedLightGbm(booster, facts["rounds"], facts["task"], facts["n_numeric"])
 
@@ -205,7 +205,7 @@ class FittedLightGbm:
         (folder / "model.txt.gz").write_bytes(gzip.compress(text.encode("utf-8"), 1, mtime=0))
 
 
-def _unpacked(data: bytes) -> str:
+def unpacked(data: bytes) -> str:
     """The text that gzip packed; InputError beyond 2 GB, as no model of ours is so long."""
     reader = zlib.decompressobj(wbits=31)
     text = reader.decompress(data, MAX_TEXT)

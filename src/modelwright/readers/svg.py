@@ -214,3 +214,58 @@ def matrix_picture(labels: Sequence[str], counts: Sequence[Sequence[int]]) -> st
             tone = "label inverse" if share > 0.5 else "label strong"
             body.append(_text(x + size / 2 - 1, y + size / 2 + 4, str(count), "middle", tone))
     return _frame(left + n * size + 8, top + n * size + 8, "confusion matrix", body)
+
+
+def forecast_picture(
+    history: Sequence[float],
+    came: Sequence[float],
+    prediction: Sequence[float],
+    low: Sequence[float],
+    high: Sequence[float],
+    title: str,
+) -> str:
+    """What was known, then the forecast with its band and what came; gaps (NaN) are left open."""
+    every = [v for v in (*history, *came, *prediction, *low, *high) if math.isfinite(v)]
+    if not every or not prediction:
+        return ""
+    pad = (max(every) - min(every)) * 0.05 or 1.0
+    n = len(history)
+    kx, ox = _scale(0, max(1, n + len(prediction) - 1), LEFT + 4, WIDTH - 14)
+    ky, oy = _scale(min(every) - pad, max(every) + pad, HEIGHT - BOTTOM, TOP)
+    body = _grid(min(every) - pad, max(every) + pad, ky, oy)
+    edge = [*enumerate(high, n), *reversed(list(enumerate(low, n)))]
+    points = "L".join(f"{i * kx + ox:.1f} {v * ky + oy:.1f}" for i, v in edge)
+    body.append(f'<path class="band" d="M{points}Z"/>')
+    body.append(_path([*history, *came], 0, kx, ox, ky, oy, "quiet thin"))
+    body.append(_path(prediction, n, kx, ox, ky, oy, "accent line"))
+    return _frame(WIDTH, HEIGHT, title, body)
+
+
+def steps_picture(mine: Sequence[float], other: Sequence[float] | None, across: str) -> str:
+    """A line of one value per step from the left, and a dashed one beside it."""
+    every = [v for v in (*mine, *(other or ())) if math.isfinite(v)]
+    if len(mine) < 2 or not every:
+        return ""
+    high = max(every) * 1.08
+    kx, ox = _scale(1, len(mine), LEFT + 4, WIDTH - 14)
+    ky, oy = _scale(0.0, high, HEIGHT - BOTTOM, TOP)
+    body = _grid(0.0, high, ky, oy)
+    for tick in ticks(1, len(mine)):
+        body.append(_text(tick * kx + ox, HEIGHT - BOTTOM + 14, f"{tick:g}", "middle"))
+    if other is not None:
+        body.append(_path(other, 1, kx, ox, ky, oy, "warn dashed"))
+    body.append(_path(mine, 1, kx, ox, ky, oy, "accent line"))
+    body.append(_text((LEFT + WIDTH) / 2, HEIGHT - 4, across, "middle"))
+    return _frame(WIDTH, HEIGHT, across, body)
+
+
+def _path(
+    values: Sequence[float], start: int, kx: float, ox: float, ky: float, oy: float, kind: str
+) -> str:
+    """A line through values from place `start` on, open where they are NaN."""
+    line, down = [], False
+    for i, v in enumerate(values, start):
+        if math.isfinite(v):
+            line.append(f"{'L' if down else 'M'}{i * kx + ox:.1f} {v * ky + oy:.1f}")
+        down = math.isfinite(v)
+    return f'<path class="{kind}" fill="none" d="{"".join(line)}"/>'

@@ -1,0 +1,154 @@
+"""Linear forecasts: regressions on lags, for all steps at once or step by step."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal
+
+import numpy as np
+from annotated_types import Interval
+
+from modelwright.families.base import read_fitted, write_fitted
+from modelwright.families.series_base import FloatArray, Panel, Paths, all_positive, flat_width
+from modelwright.families.series_lags import Centre, Look, n_lags, ridge
+from modelwright.spaces import Log
+
+_MOST = 10_000  # windows that are fitted on, evenly spaced
+_FAR = 6.0  # deviations of the history beyond which a recursion is held
+
+
+@dataclass(frozen=True)
+class LagLinear:
+    """Ridge regression of the next steps on lags, level, waves of the seasons and covariates.
+
+    One model for all series, on windows that are centred and scaled. `direct` has coefficients of
+    its own for each step ahead; `recursive` forecasts one step and feeds it back, which needs fewer
+    windows, and uses known columns. `memory` counts seasons of lags. Of logarithms with `log`,
+    where all values are over 0; with `pull` the mean so far draws it. The strength is chosen on the
+    newest fifth of the windows.
+    """
+
+    way: Literal["direct", "recursive"] = "direct"
+    memory: Annotated[float, Log(0.5, 6.0)] = 1.5
+    centre: Centre = "mean"
+    harmonics: Annotated[int, Interval(ge=0, le=8)] = 2
+    log: bool = False
+    covariates: bool = False
+    pull: bool = True
+
+    name: ClassVar[str] = "LagLinear"
+
+    def fit(self, panel: Panel, *, threads: int = 1, seed: int = 0) -> FittedLagLinear:
+        """Solves one regression; nothing is random."""
+        log = self.log and all_positive(panel)
+        lags = n_lags(panel, self.memory)
+        look = Look(lags, self.centre, self.harmonics, log, self.covariates, self.pull)
+        ahead = panel.schema.horizon if self.way == "direct" else 1
+        X, Y, age = look.windows(panel, ahead, _MOST)
+        while not len(X) and look.lags > 1:  # every series is shorter than that: look back less
+            look = replace(look, lags=look.lags // 2)
+            X, Y, age = look.windows(panel, ahead, _MOST)
+        if not len(X):
+            coefficients = np.zeros((look.at_ends(panel)[0].shape[1], ahead))
+            return FittedLagLinear(look, ahead, coefficients)
+        if self.way == "recursive" and panel.schema.known:
+            X = np.concatenate([X, _known_rows(panel, look, len(X))], axis=1)
+        coefficients, _ = ridge(X, Y, age, free=(0,))  # the constant stands first
+        return FittedLagLinear(look, ahead, coefficients)
+
+    @staticmethod
+    def load(folder: Path) -> FittedLagLinear:
+        """The forecaster that `export` wrote."""
+        facts, arrays = read_fitted(folder)
+        return FittedLagLinear(Look(**facts["look"]), facts["ahead"], arrays["coefficients"])
+
+
+def _known_rows(panel: Panel, look: Look, n: int) -> FloatArray:
+    """The known columns at the step that each window of one step forecasts, standardised."""
+    starts = max(look.lags, min(2 * look.lags, 8))
+    counts = [max(0, len(y) - starts) for y in panel.y]
+    every = max(1, -(-sum(counts) // _MOST))
+    rows = [
+        known_z(panel.known[s])[len(panel.y[s]) - 1 - np.arange(0, count, every)[::-1]]
+        for s, count in enumerate(counts)
+        if count
+    ]
+    found = np.concatenate(rows)
+    assert len(found) == n, "one row of known columns for each window"
+    return found
+
+
+def known_z(known: FloatArray) -> FloatArray:
+    """Known columns, standardised over all rows there are and held within five deviations."""
+    return np.clip((known - known.mean(axis=0)) / (known.std(axis=0) + 1e-9), -5, 5)
+
+
+@dataclass(frozen=True, eq=False)
+class FittedLagLinear:
+    """Coefficients `[d, ahead]` for what a look gives; with `ahead` 1 forecasts are fed back."""
+
+    look: Look
+    ahead: int
+    coefficients: FloatArray
+
+    @property
+    def needs(self) -> int:
+        """One season or so of rows; fewer lags are filled up."""
+        return min(self.look.lags, 8)
+
+    def forecast(self, panel: Panel) -> Paths:
+        """The steps after each series."""
+        if self.ahead == panel.schema.horizon and self.ahead > 1:
+            X, adds, scales = self.look.at_ends(panel)
+            centre = self.look.back(X @ self.coefficients, adds, scales)
+        else:
+            centre = self._recursive(panel)
+        return Paths(_held(centre, panel), flat_width(panel))
+
+    def _recursive(self, panel: Panel) -> FloatArray:
+        """One step at a time, each forecast a lag of the next; covariates stay as they were."""
+        horizon = panel.schema.horizon
+        k = len(panel.schema.known)
+        ahead = [known_z(panel.known[s])[len(panel.y[s]) :] for s in range(len(panel))]
+        out = np.zeros((len(panel), horizon))
+        room = self.look.lags + 1
+        at = panel
+        for h in range(horizon):
+            X, adds, scales = self.look.at_ends(at)
+            if h == 0:
+                first = scales
+            if k:
+                X = np.concatenate([X, _next_known(panel, ahead, h)], axis=1)
+            step = np.clip(X @ self.coefficients, -50, 50)
+            out[:, h] = self.look.back(step, adds, first)[:, 0]
+            at = _longer(at, out[:, h], max(room, 8))
+        return out
+
+    def export(self, folder: Path) -> None:
+        """Writes one JSON file and the coefficients."""
+        facts = {"look": asdict(self.look), "ahead": self.ahead}
+        write_fitted(folder, "LagLinear", facts, {"coefficients": self.coefficients})
+
+
+def _next_known(panel: Panel, ahead: list[FloatArray], h: int) -> FloatArray:
+    k = len(panel.schema.known)
+    rows = [a[min(h, len(a) - 1)] if len(a) else np.zeros(k) for a in ahead]
+    return np.stack(rows)
+
+
+def _longer(panel: Panel, values: FloatArray, room: int) -> Panel:
+    """The panel with one more value in each series."""
+    y = tuple(np.append(old, new) for old, new in zip(panel.y, values, strict=True))
+    past = tuple(np.concatenate([p, p[-1:]]) for p in panel.past)
+    seen = tuple(np.append(s, False) for s in panel.seen)
+    return replace(panel, y=y, past=past, seen=seen)
+
+
+def _held(centre: FloatArray, panel: Panel) -> FloatArray:
+    """Forecasts held near what the history has seen: a recursion may run away."""
+    low = np.array([y.min() for y in panel.y])
+    high = np.array([y.max() for y in panel.y])
+    room = _FAR * np.array([float(y.std()) + 1e-9 for y in panel.y])
+    safe = np.where(np.isfinite(centre), centre, np.array([y[-1] for y in panel.y])[:, None])
+    return np.clip(safe, (low - room)[:, None], (high + room)[:, None])
