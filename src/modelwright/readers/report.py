@@ -31,6 +31,7 @@ from modelwright.readers.page import (
 )
 from modelwright.readers.price import price_of_glass
 from modelwright.readers.runs import ROWS, RunFolder, settings_of
+from modelwright.readers.series import series_sections
 from modelwright.readers.student import student_section
 from modelwright.readers.sure import sure_sections
 from modelwright.readers.svg import (
@@ -48,14 +49,17 @@ def report_html(run: RunFolder, record: Record) -> str:
     """The whole page as text, computed from the run's rows."""
     about = settings_of(record)
     target = str(about.get("question", {}).get("target", "")) or run.name
-    own = {"network": network_sections}.get(record.settings["problem"]["kind"])
+    own = {
+        "network": lambda: network_sections(record),
+        "series": lambda: series_sections(run, record),
+    }.get(record.settings["problem"]["kind"])
     body = [
         _head(target, about),
         _verdict(record),
         _numbers(record),
         _commands(run, record),
         _progress(record),
-        _best(record) if own is None else own(record),
+        _best(record) if own is None else own(),
         _look(record, run),
         "" if own else explained_sections(run, record),
         "" if own else sure_sections(run, record),
@@ -92,7 +96,9 @@ def _verdict(record: Record) -> str:
     bounds = fold_bounds(best, metric)
     interval = f", 95 % interval {bounds[0]:.4g} to {bounds[1]:.4g} over folds" if bounds else ""
     base = _trivial(record)
-    beside = "" if base is None else f"; a model that looks at no column reaches {base:.4g}"
+    series = record.settings["problem"]["kind"] == "series"
+    plain = "last season again" if series else "a model that looks at no column"
+    beside = "" if base is None else f"; {plain} reaches {base:.4g}"
     score = f"{metric} {best.evidence.scores[metric]:.5g}{interval}{beside}."
     name = described(best)
     if best.trial.by == "yours":
