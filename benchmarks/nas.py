@@ -31,6 +31,29 @@ METHODS = (
     Method("modelwright_costs", "modelwright", "nas_modelwright.py", {"allow": ["costs"]}),
     Method("modelwright_rungs", "modelwright", "nas_modelwright.py", {"allow": ["rungs"]}),
     Method("modelwright_both", "modelwright", "nas_modelwright.py", {"allow": ["costs", "rungs"]}),
+    Method("controller", "modelwright", "nas_designers.py", {"designer": "controller"}),
+    Method("generator", "modelwright", "nas_designers.py", {"designer": "generator"}),
+    Method(
+        "generator_costs",
+        "modelwright",
+        "nas_designers.py",
+        {"designer": "generator", "allow": ["costs"]},
+    ),
+    Method("team", "modelwright", "nas_designers.py", {"designer": "team"}),
+    Method(
+        "team_generator",
+        "modelwright",
+        "nas_designers.py",
+        {
+            "designer": {
+                "name": "team",
+                "members": [
+                    {"name": name}
+                    for name in ("bayesian", "evolution", "local_search", "generator")
+                ],
+            }
+        },
+    ),
 )
 BENCH = Bench("nas", METHODS, PROBLEMS, tuple(range(10)), {"repetitions": REPETITIONS})
 
@@ -56,12 +79,13 @@ def report(rows: Sequence[Row], chosen: Namespace) -> str:
         at = " / ".join(map(str, AT))
         lines = [
             f"{problem}\n",
-            f"| method | repetitions | test accuracy at {at} | regret at {at} "
+            f"| method | repetitions | test accuracy at {at} | regret at {at} | median regret "
             f"| regret minus {chosen.reference} at {AT[1]} (paired, 95 %) | searcher's cpu s |",
-            "|---|---|---|---|---|---|",
+            "|---|---|---|---|---|---|---|",
         ]
         for name, each in methods.items():
             accuracy, regret = np.mean(list(each.values()), axis=0)
+            middle = np.median(list(each.values()), axis=0)[1]
             pairs = [(problem, float(each[r][1, 1] - base[r][1, 1])) for r in each if r in base]
             gap = "-"
             if pairs and name != chosen.reference:
@@ -75,7 +99,8 @@ def report(rows: Sequence[Row], chosen: Namespace) -> str:
             )
             lines.append(
                 f"| {name} | {len(each)} | {' / '.join(f'{x:.2f}' for x in accuracy)} | "
-                f"{' / '.join(f'{x:.2f}' for x in regret)} | {gap} | {cpu:.3f} |"
+                f"{' / '.join(f'{x:.2f}' for x in regret)} | "
+                f"{' / '.join(f'{x:.2f}' for x in middle)} | {gap} | {cpu:.3f} |"
             )
         if methods:
             parts.append("\n".join(lines))

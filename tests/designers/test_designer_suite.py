@@ -14,7 +14,9 @@ from modelwright.core.roles import Designer
 from modelwright.core.trial import Proposal
 from modelwright.core.view import Brief, Outcome, View
 from modelwright.designers import DESIGNERS
+from modelwright.designers.controller import Controller
 from modelwright.designers.evolution import Evolution
+from modelwright.designers.generator import Generator
 from modelwright.designers.local_search import LocalSearch
 from modelwright.designers.nsga2 import Nsga2
 from modelwright.designers.portfolio import Portfolio
@@ -33,6 +35,8 @@ ROWS: dict[str, Callable[[], Designer]] = {
     "nsga2": lambda: Nsga2(population=5, initial=5),
     "portfolio": lambda: Portfolio((), Evolution(initial=3)),
     "team": lambda: Team((Random(), Evolution(initial=3), LocalSearch(), Random())),
+    "controller": lambda: Controller(initial=5, hidden=8),
+    "generator": lambda: Generator(initial=5, hidden=8, steps=1),
 }
 ELSEWHERE = {"bayesian"}  # slow enough for a file of its own
 SPACES = zoo()

@@ -24,6 +24,8 @@ DESIGNERS: Mapping[str, str] = {
     "portfolio": "portfolio:Portfolio",
     "team": "team:Team",
     "bayesian": "bayesian:Bayesian",
+    "controller": "controller:Controller",
+    "generator": "generator:Generator",
 }
 
 # What a wrapper gets when only its name is given.
