@@ -14,12 +14,14 @@ from modelwright.apps.words import emit_json, note, say, writing
 from modelwright.core.errors import InputError
 from modelwright.data.collection import example_files
 from modelwright.data.images import channels_first
+from modelwright.data.texts import read_texts_to_answer
 
 
 def predict(model: Any, file: str | None, out: str | None, as_json: bool) -> int:
     """Writes one line per file: its name, the likeliest class, the share of each class.
 
-    `file` is one file, a folder (files below it, too), or arrays (`.npy`, `.npz`). A file that
+    `file` is one file, a folder (files below it, too), or arrays (`.npy`, `.npz`); of texts a CSV
+    file, or a `.txt` file with one on each line. A file that
     cannot be read is told on standard error and has no prediction; the exit code is then 2.
     """
     if file is None:
@@ -47,6 +49,9 @@ def _answers(model: Any, path: Path) -> tuple[list[str], Any, list[str]]:
     """Names of what was answered, shares `[n, k]`, and what could not be read."""
     if not path.exists():
         raise InputError(f"there is no file or folder {str(path)!r}.")
+    if model.reads_texts:
+        texts = read_texts_to_answer(path)
+        return [f"row {i}" for i in range(1, len(texts) + 1)], model.shares(texts), []
     if path.suffix in (".npy", ".npz"):
         shares = model.shares(_array(path))
         return [str(i + 1) for i in range(len(shares))], shares, []

@@ -81,6 +81,9 @@ def build(
     memory: Annotated[
         str | None, typer.Option(help="A ceiling for all processes together: 4GB.")
     ] = None,
+    kind: Annotated[
+        str | None, typer.Option(help="table, network or series; else told by the data.")
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="The seed of everything random (0).")] = None,
     policy: Annotated[str | None, typer.Option(help="A policy.toml.")] = None,
     name: Annotated[str | None, typer.Option(help="The run's name.")] = None,
@@ -101,7 +104,7 @@ def build(
         "limits": [*(limit or []), *(behave or [])] or None, "invariant": invariant,
         "monotone": monotone, "sealed": sealed, "group": group, "time": time, "weight": weight,
         "drop": drop, "baseline": baseline, "teacher": teacher, "student": student,
-        "memory": memory, "seed": seed, "horizon": horizon, "series": series,
+        "memory": memory, "kind": kind, "seed": seed, "horizon": horizon, "series": series,
     }  # fmt: skip
     wanted = {"budget": budget, "policy": policy, "name": name, "workspace": workspace}
     question, settings = building.question_from(file, asked, wanted)

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from modelwright.core.canonical import digest
 from modelwright.core.errors import InputError
 from modelwright.core.keys import Key
-from modelwright.data.collection import Collection
+from modelwright.data.collection import Collection, front_of
 from modelwright.data.split import Rows
 
 SEALED_SHARE, SEALED_MAX = 0.2, 10_000
@@ -47,6 +47,11 @@ class ArrayPart:
     def shape(self) -> tuple[int, ...]:
         """Of one input: channels, height, width."""
         return self.inputs.shape[1:]
+
+    @property
+    def ids(self) -> int:
+        """How many numbers of words there are; 0 for pictures."""
+        return int(getattr(front_of(self.front), "ids", 0))
 
     @property
     def task(self) -> str:
@@ -97,7 +102,7 @@ def prepare_arrays(
         aside, known = draw.part(known, min(SEALED_MAX, round(SEALED_SHARE * len(known))), "sealed")
     most = min(VALID_MAX, max(round(VALID_SHARE * len(known)), min(VALID_MIN, len(known) // 5)))
     valid, train = draw.part(known, most, "valid")
-    shift, scale = _moments(found.inputs, train)
+    shift, scale = _moments(found, train)
     names = tuple(str(c) for c in classes)
     facts = {
         "kind": found.kind, "classes": names, "shift": shift.tolist(), "scale": scale.tolist(),
@@ -179,8 +184,15 @@ def _codes(labels: npt.NDArray[np.str_], classes: npt.NDArray[np.str_]) -> npt.N
     return np.searchsorted(classes, labels)
 
 
-def _moments(inputs: npt.NDArray[Any], train: Rows) -> tuple[Any, Any]:
-    """Means, and one over the deviations, of the channels; of at most 10,000 examples."""
+def _moments(found: Collection, train: Rows) -> tuple[Any, Any]:
+    """Means, and one over the deviations, of the channels; of at most 10,000 examples.
+
+    Numbers of words stay as they are.
+    """
+    inputs = found.inputs
+    if found.kind == "texts":
+        rows = inputs.shape[1]
+        return np.zeros(rows, np.float32), np.ones(rows, np.float32)
     some = inputs[train[:: max(1, len(train) // 10_000)]]
     axes = (0, *range(2, some.ndim))
     mean = some.mean(axis=axes, dtype=np.float64)

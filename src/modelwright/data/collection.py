@@ -41,8 +41,8 @@ class Front(Protocol):
 class Collection:
     """All examples as one array: `inputs` `[n, *shape]`, `labels` their classes' names `[n]`.
 
-    `kind` is `images` or `sounds`. `test` marks the examples that the source itself set aside,
-    `[n]`; `groups`, where asked for, are names of which none may be on two sides of a split.
+    `kind` is `images`, `sounds` or `texts`. `test` marks the examples that the source itself set
+    aside, `[n]`; `groups`, where asked for, are names of which none may be on two sides of a split.
     `names` tell where each example came from; arrays have none. `notes` say what was assumed.
     """
 
@@ -136,9 +136,10 @@ def front_of(facts: Mapping[str, Any]) -> Front:
     """The front that `to_json` told of."""
     from modelwright.data.images import ImageFront
     from modelwright.data.sounds import SoundFront
+    from modelwright.data.texts import TextFront
 
-    kinds: dict[str, Any] = {"images": ImageFront, "sounds": SoundFront}
-    plain = dict(facts)
+    kinds: dict[str, Any] = {"images": ImageFront, "sounds": SoundFront, "texts": TextFront}
+    plain = {k: tuple(v) if isinstance(v, list) else v for k, v in facts.items()}
     made: Front = kinds[plain.pop("kind")](**plain)
     return made
 

@@ -12,7 +12,7 @@ from modelwright.data.series import LEAST
 CELLS = 24  # windows of all series together, at least, where the history allows
 FEWEST, MOST = 4, 24  # windows of one series
 SPREAD = 0.3  # of a long history, over which its windows are spread
-FOLDS, LARGE = 4, 100_000  # fits of each candidate; two where there are so many rows
+FOLDS, LARGE = 4, 40_000  # fits of each candidate; two where there are so many rows
 
 
 @dataclass(frozen=True)

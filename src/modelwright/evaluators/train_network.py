@@ -23,12 +23,14 @@ from modelwright.evaluators.keep import keep_array, read_array
 from modelwright.evaluators.network_evidence import as_shipped, drawing, majority, scored
 from modelwright.families.net_ops import Ops, side_by_side, side_by_side_weights
 from modelwright.families.network_design import NetworkDesign
+from modelwright.families.text_net import TextDesign
 from modelwright.models.metrics import Metric, find_metric
 from modelwright.spaces import Space
 
 if TYPE_CHECKING:
     from modelwright.training.trainer import Trainer
 
+Design = NetworkDesign | TextDesign
 CODE = 1  # raise it when scores of equal designs change
 SEGMENTS = 8  # of a training, after each of which the validation examples are looked at
 LOOK = 500  # of them, between segments
@@ -94,8 +96,8 @@ class TrainNetwork:
         tools: Tools,
     ) -> Generator[Progress | Evidence, Any, None]:
         began = time.perf_counter()
-        design: NetworkDesign = Space(NetworkDesign).load(document)
-        ops = design.network.ops(part.shape, len(part.classes))
+        design = design_of(document, part)
+        ops = _ops(design, part)
         for name, most in self.bounds.items():
             has = {"params": ops.weights, "macs": ops.macs}[name]
             if has > most:
@@ -241,7 +243,7 @@ def _threads() -> int:
 
 
 def _trainer(
-    design: NetworkDesign, ops: Ops, part: ArrayPart, epochs: float, seed: int, threads: int
+    design: Design, ops: Ops, part: ArrayPart, epochs: float, seed: int, threads: int
 ) -> Trainer:
     import torch
 
@@ -263,7 +265,18 @@ def ops_of(document: str, part: ArrayPart) -> Ops:
     """The operations of a design, or of the design that a `Final` trains."""
     found = json.loads(document)
     inner = json.dumps(found["design"]) if found.get("type") == "Final" else document
-    design: NetworkDesign = Space(NetworkDesign).load(inner)
+    return _ops(design_of(inner, part), part)
+
+
+def design_of(document: str, part: ArrayPart) -> Design:
+    """The design of a document, of the space that goes with the kind of examples."""
+    found: Design = Space(TextDesign if part.kind == "texts" else NetworkDesign).load(document)
+    return found
+
+
+def _ops(design: Design, part: ArrayPart) -> Ops:
+    if isinstance(design, TextDesign):
+        return design.network.ops(part.shape, len(part.classes), part.ids)
     return design.network.ops(part.shape, len(part.classes))
 
 

@@ -186,7 +186,7 @@ class ImageNet:
 
     >>> net = ImageNet().ops((1, 28, 28), 10)
     >>> net.shape, net.weights
-    ((10,), 252362)
+    ((10,), 251882)
     """
 
     stages: Annotated[tuple[Stage, ...], Len(1, 4)] = (

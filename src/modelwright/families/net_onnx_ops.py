@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from modelwright.families.net_ops import Op, Ops
-from modelwright.families.net_source import pads_of
+from modelwright.families.net_source import pads_of, raw_kind
 from modelwright.families.onnx_graph import Graph
 
 TINY = 1e-5
@@ -18,16 +18,19 @@ _ACTS = {"relu": "Relu", "gelu": "Gelu", "hard_swish": "HardSwish"}
 def onnx_of(
     ops: Ops, state: Mapping[str, Any], shift: Sequence[float], scale: Sequence[float]
 ) -> bytes:
-    """The model: `examples` uint8 `[n, *input_shape]` to `shares` float32 `[n, classes]`.
+    """The model: `examples` `[n, *input_shape]` to `shares` float32 `[n, classes]`.
 
-    `state` has the weights of a `TorchNet` of one copy as arrays.
+    Examples are uint8, numbers of words int32. `state` has the weights of a `TorchNet` of one copy
+    as arrays.
     """
     graph = Graph()
-    x = graph.input("examples", "uint8", *ops.input_shape)
-    ones = (1,) * (len(ops.input_shape) - 1)
-    x = graph.cast(x, "float")
-    x = graph.node("Sub", x, _constant(graph, np.reshape(shift, (-1, *ones))))
-    results = {-1: graph.node("Mul", x, _constant(graph, np.reshape(scale, (-1, *ones))))}
+    x = graph.input("examples", raw_kind(ops), *ops.input_shape)
+    if raw_kind(ops) == "uint8":
+        ones = (1,) * (len(ops.input_shape) - 1)
+        x = graph.cast(x, "float")
+        x = graph.node("Sub", x, _constant(graph, np.reshape(shift, (-1, *ones))))
+        x = graph.node("Mul", x, _constant(graph, np.reshape(scale, (-1, *ones))))
+    results = {-1: x}
     for number, op in enumerate(ops.steps):
         own = {k.split(".", 2)[2]: np.asarray(v) for k, v in state.items()
                if k.startswith(f"layers.{number}.")}  # fmt: skip
@@ -62,6 +65,14 @@ def _node(graph: Graph, op: Op, ops: Ops, x: Sequence[str], own: Mapping[str, An
         return graph.node("Gemm", x[0], weight, bias, transB=1)
     if op.kind == "attention":
         return _attention(graph, op, x[0], own)
+    if op.kind == "embed":
+        table = np.array(own["weight"], np.float32)
+        table[0] = 0
+        found = graph.node("Gather", graph.constant(table), x[0], axis=0)
+        summed = graph.node("ReduceSum", found, graph.constant(np.array([1])), keepdims=0)
+        return graph.node("Transpose", summed, perm=[0, 2, 1])
+    if op.kind == "recurrent":
+        return _recurrent(graph, op, x[0], own)
     return _plain(graph, op, x)
 
 
@@ -102,6 +113,28 @@ def _attention(graph: Graph, op: Op, x: str, own: Mapping[str, Any]) -> str:
     return shaped(out, -1, *op.shape)
 
 
+def _recurrent(graph: Graph, op: Op, x: str, own: Mapping[str, Any]) -> str:
+    """PyTorch orders the gates as reset, update, new; ONNX as update, reset, new."""
+    width = op.about["width"]
+
+    def both(name: str) -> Any:
+        ends = []
+        for end in ("", "_reverse"):
+            reset, update, new = np.split(np.asarray(own[f"{name}_l0{end}"], np.float32), 3)
+            ends.append(np.concatenate([update, reset, new]))
+        return np.stack(ends)
+
+    moved = graph.node("Transpose", x, perm=[2, 0, 1])  # [length, n, channels]
+    biases = np.concatenate([both("bias_ih"), both("bias_hh")], axis=1)
+    out = graph.node(
+        "GRU", moved, graph.constant(both("weight_ih")), graph.constant(both("weight_hh")),
+        graph.constant(biases), hidden_size=width, direction="bidirectional",
+        linear_before_reset=1,
+    )  # fmt: skip
+    out = graph.node("Transpose", out, perm=[2, 1, 3, 0])  # [n, ends, width, length]
+    return graph.node("Reshape", out, graph.constant(np.array([-1, 2 * width, op.shape[1]])))
+
+
 def _plain(graph: Graph, op: Op, x: Sequence[str]) -> str:
     """Operations without weights."""
     about, places = op.about, len(op.shape) - 1
@@ -131,4 +164,4 @@ def _plain(graph: Graph, op: Op, x: Sequence[str]) -> str:
     if op.kind == "vote":
         shares = [graph.node("Softmax", answer, axis=1) for answer in x]
         return graph.node("Log", graph.node("Mean", *shares))
-    return x[0]  # dropout, which does nothing here
+    return x[0]  # dropout, of numbers or positions, does nothing here

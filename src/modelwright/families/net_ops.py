@@ -165,6 +165,27 @@ class Ops:
         weights = 4 * channels**2 + 4 * channels
         return self._add("attention", name, (x,), self.shape_of(x), weights, macs, {"heads": heads})
 
+    def embed(self, x: int, ids: int, width: int, name: str = "embed") -> int:
+        """Numbers `(rows, length)` below `ids` as sums over rows of learned vectors: `(width,
+        length)`. Number 0 is nothing: its vector is 0."""
+        rows, length = self.shape_of(x)
+        about = {"ids": ids, "rows": rows}
+        return self._add("embed", name, (x,), (width, length), ids * width, 0, about)
+
+    def hide(self, x: int, rate: float, name: str = "hide") -> int:
+        """Dropout of whole positions while training; no operation at a rate of 0."""
+        if not rate:
+            return x
+        return self._add("hide", name, (x,), self.shape_of(x), about={"rate": rate})
+
+    def recurrent(self, x: int, width: int, name: str = "recurrent") -> int:
+        """A gated recurrent layer from both ends: `(channels, length)` to `(2 width, length)`."""
+        channels, length = self.shape_of(x)
+        weights = 2 * (3 * width * (channels + width) + 6 * width)
+        macs = 2 * length * 3 * width * (channels + width)
+        return self._add("recurrent", name, (x,), (2 * width, length), weights, macs,
+                         {"width": width})  # fmt: skip
+
     def vote(self, x: int, *others: int, name: str = "vote") -> int:
         """The logarithm of the mean of several answers' shares: an ensemble as one network."""
         shapes = {self.shape_of(i) for i in (x, *others)}

@@ -14,7 +14,7 @@ _HEAD = '''"""A network designed by modelwright. Needs PyTorch; the weights load
     network = Network()
     network.load_state_dict(load_file("weights.safetensors"))
     network.eval()
-    shares = network.shares(images)   # uint8 [n, {shape}] to [n, {k}]
+    shares = network.shares(examples)   # {kind} [n, {shape}] to [n, {k}]
 """
 
 import torch
@@ -50,8 +50,8 @@ def source_of(
 ) -> str:
     """The text of a module with a class `Network`; see `plain_weights` for what it loads."""
     head = _HEAD.format(
-        shape=", ".join(map(str, ops.input_shape)), k=len(classes), classes=tuple(classes),
-        shift=[float(v) for v in shift], scale=[float(v) for v in scale],
+        shape=", ".join(map(str, ops.input_shape)), kind=raw_kind(ops), k=len(classes),
+        classes=tuple(classes), shift=[float(v) for v in shift], scale=[float(v) for v in scale],
     )  # fmt: skip
     made = [f"        self.{_name(op)} = {layer}" for op, layer in _layers(ops)]
     run = [f"        {_variable(i)} = {_call(op, ops)}" for i, op in enumerate(ops.steps)]
@@ -93,6 +93,9 @@ def plain_weights(ops: Ops, state: Mapping[str, Any]) -> dict[str, Any]:
         for name, value in own.items():
             if op.kind == "linear":
                 value = value[0]
+            if op.kind == "embed":
+                value = value.copy()
+                value[0] = 0
             renamed = {
                 "mean": "running_mean", "var": "running_var", "inner": "inner.weight",
                 "inner_bias": "inner.bias", "outer": "outer.weight", "outer_bias": "outer.bias",
@@ -138,6 +141,13 @@ def _layers(ops: Ops) -> list[tuple[Op, str]]:
             out.append((op, f"Attention({op.shape[0]}, {op.about['heads']})"))
         elif op.kind == "dropout":
             out.append((op, f"nn.Dropout({op.about['rate']})"))
+        elif op.kind == "hide":
+            out.append((op, f"nn.Dropout2d({op.about['rate']})"))
+        elif op.kind == "embed":
+            out.append((op, f"nn.Embedding({op.about['ids']}, {op.shape[0]}, padding_idx=0)"))
+        elif op.kind == "recurrent":
+            sizes = f"{before[0]}, {op.about['width']}"
+            out.append((op, f"nn.GRU({sizes}, batch_first=True, bidirectional=True)"))
     return out
 
 
@@ -149,6 +159,11 @@ def pads_of(op: Op, before: tuple[int, ...]) -> list[tuple[int, int]]:
         lacking = max(0, (after - 1) * stride + kernel - places)
         found.append((lacking // 2, lacking - lacking // 2))
     return found
+
+
+def raw_kind(ops: Ops) -> str:
+    """What one number of a raw example is: `int32` (a word's number) or `uint8` (a pixel)."""
+    return "int32" if any(op.kind == "embed" for op in ops.steps) else "uint8"
 
 
 _ACTS = {"relu": "F.relu", "silu": "F.silu", "gelu": "F.gelu", "hard_swish": "F.hardswish"}
@@ -179,6 +194,12 @@ def _call(op: Op, ops: Ops) -> str:
         return f"{x}.flatten(2).amax(dim=2)"
     if op.kind == "join":
         return f"torch.cat([{', '.join([x, *others])}], dim=1)"
+    if op.kind == "embed":
+        return f"self.{_name(op)}({x}.long()).sum(dim=1).transpose(1, 2)"
+    if op.kind == "hide":
+        return f"self.{_name(op)}({x}.transpose(1, 2)[..., None])[..., 0].transpose(1, 2)"
+    if op.kind == "recurrent":
+        return f"self.{_name(op)}({x}.transpose(1, 2))[0].transpose(1, 2)"
     if op.kind == "vote":
         shares = " + ".join(f"{v}.softmax(dim=1)" for v in (x, *others))
         return f"(({shares}) / {len(op.inputs)}).log()"

@@ -23,7 +23,7 @@ from modelwright.core.errors import InputError
 if TYPE_CHECKING:
     from modelwright.families.base import FloatArray, Inputs, IntArray
 
-Kind = Literal["double", "float", "int64", "uint8", "bool", "string"]
+Kind = Literal["double", "float", "int64", "int32", "uint8", "bool", "string"]
 OPSET, ML_OPSET, IR = 21, 5, 10  # onnxruntime 1.20 and later read these
 ML = "ai.onnx.ml"
 MAX_BYTES = 1 << 30  # a file of protocol buffers ends at 2 GB
@@ -254,8 +254,8 @@ def _kinds() -> dict[str, int]:
     from onnx import TensorProto as T
 
     return {
-        "double": T.DOUBLE, "float": T.FLOAT, "int64": T.INT64, "uint8": T.UINT8, "bool": T.BOOL,
-        "string": T.STRING,
+        "double": T.DOUBLE, "float": T.FLOAT, "int64": T.INT64, "int32": T.INT32,
+        "uint8": T.UINT8, "bool": T.BOOL, "string": T.STRING,
     }  # fmt: skip
 
 

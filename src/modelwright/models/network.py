@@ -58,7 +58,7 @@ class Answering:
 
 @dataclass(frozen=True)
 class NetworkModel:
-    """A shipped network. Examples are paths of files, or arrays of the network's `shape`.
+    """A shipped network. Examples are paths of files (texts: themselves), or arrays of its `shape`.
 
     `classes` are in the order of the shares.
     """
@@ -98,22 +98,38 @@ class NetworkModel:
         return np.array([self.classes[i] for i in likeliest])
 
     def read(self, examples: Any) -> npt.NDArray[Any]:
-        """Examples as the network takes them, uint8 `[n, *shape]`."""
+        """Examples as the network takes them: `[n, *shape]` of bytes, or numbers of words."""
         if isinstance(examples, (str, Path)):
             examples = [examples]
-        if not isinstance(examples, np.ndarray):
-            front = front_of(self.facts["front"])
-            found = [front.read(read_file(Path(path)), str(path)) for path in examples]
-            if not found:
-                raise InputError("there is no example to answer.")
-            return np.stack(found)
-        single = examples.shape == self.shape
-        array = examples[None] if single else examples
-        if array.shape[1:] != self.shape or array.dtype != np.uint8:
-            shape = ", ".join(map(str, self.shape))
+        if isinstance(examples, np.ndarray) and examples.dtype.kind in "biuf":
+            return self._array(examples)
+        found = [self._one(example) for example in examples]
+        if not found:
+            raise InputError("there is no example to answer.")
+        return np.stack(found)
+
+    @cached_property
+    def _front(self) -> Any:
+        return front_of(self.facts["front"])
+
+    def _one(self, example: Any) -> npt.NDArray[Any]:
+        content = str(example).encode() if self.reads_texts else read_file(Path(example))
+        one: npt.NDArray[Any] = self._front.read(content, str(example))
+        return one
+
+    @property
+    def reads_texts(self) -> bool:
+        """True where examples are texts themselves, and not paths of files."""
+        return bool(self.facts["examples"] == "texts")
+
+    def _array(self, examples: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        array = examples[None] if examples.shape == self.shape else examples
+        wanted = np.int32 if self.reads_texts else np.uint8
+        if array.shape[1:] != self.shape or array.dtype != wanted:
+            shape, what = ", ".join(map(str, self.shape)), np.dtype(wanted).name
             raise InputError(
-                f"examples are files, or bytes (uint8) of shape [n, {shape}]; got "
-                f"{examples.dtype} of {examples.shape}."
+                f"examples are {'texts' if self.reads_texts else 'files'}, or {what} of shape "
+                f"[n, {shape}]; got {examples.dtype} of {examples.shape}."
             )
         return array
 

@@ -1,7 +1,8 @@
-"""Tells the class of images or sounds with the model.onnx beside this script.
+"""Tells the class of images, sounds or texts with the model.onnx beside this script.
 
     python predict.py photo.png another.png > answers.csv
     python predict.py folder/ > answers.csv
+    python predict.py texts.txt > answers.csv        # one text on each line
 
 Needs onnxruntime and numpy, and Pillow for images or SciPy for sounds.
 """
@@ -10,7 +11,11 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import sys
+import zlib
+from collections.abc import Iterator
+from functools import partial
 from math import gcd
 from pathlib import Path
 from typing import Any
@@ -65,16 +70,38 @@ def sound(path: Path, front: dict[str, Any]) -> Any:
     return out
 
 
-def main(names: list[str]) -> int:
-    """Writes a line for each file: its name, the likeliest class, the share of each class."""
-    here = Path(__file__).parent
-    facts = json.loads((here / "model.json").read_text("utf-8"))
-    read = sound if facts["front"]["kind"] == "sounds" else image
+def text(content: str, front: dict[str, Any]) -> Any:
+    """int32 [4, length]: numbers of the words, of their beginnings and ends, and of pairs."""
+    known = {word: i + 2 for i, word in enumerate(front["words"])}
+    out = np.zeros((4, front["length"]), np.int32)
+    first, before = 2 + len(known), "<"
+    for i, word in enumerate(re.findall(r"\w+|[^\w\s]", content.lower())[: front["length"]]):
+        parts = (word[:3], word[-3:], f"{before} {word}")
+        hashed = [first + 4096 * k + zlib.crc32(p.encode()) % 4096 for k, p in enumerate(parts)]
+        out[:, i] = [known.get(word, 1), *hashed]
+        before = word
+    return out
+
+
+def examples(names: list[str], front: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Names, and examples that are still to be read: functions."""
     files: list[Path] = []
     for name in names:
         path = Path(name)
         files += sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
-    if not files:
+    for path in files:
+        if front["kind"] == "texts":
+            for i, line in enumerate(path.read_text("utf-8", "replace").splitlines(), 1):
+                yield f"{path}:{i}", partial(text, line, front)
+        else:
+            yield str(path), partial(sound if front["kind"] == "sounds" else image, path, front)
+
+
+def main(names: list[str]) -> int:
+    """Writes a line for each file: its name, the likeliest class, the share of each class."""
+    here = Path(__file__).parent
+    facts = json.loads((here / "model.json").read_text("utf-8"))
+    if not names:
         print("usage: python predict.py FILE_OR_FOLDER...", file=sys.stderr)
         return 2
     session = onnxruntime.InferenceSession(
@@ -83,16 +110,16 @@ def main(names: list[str]) -> int:
     out = csv.writer(sys.stdout, lineterminator="\n")
     out.writerow(["file", "prediction", *(f"share_{c}" for c in facts["classes"])])
     failed = 0
-    for path in files:
+    for name, read in examples(names, facts["front"]):
         try:
-            example = np.ascontiguousarray(read(path, facts["front"]))[None]
+            example = np.ascontiguousarray(read())[None]
         except (OSError, ValueError) as error:
-            print(f"predict.py: {path} cannot be read: {error}", file=sys.stderr)
+            print(f"predict.py: {name} cannot be read: {error}", file=sys.stderr)
             failed += 1
             continue
         (shares,) = session.run(None, {"examples": example})
         likeliest = facts["classes"][int(shares[0].argmax())]
-        out.writerow([path, likeliest, *(f"{share:.6f}" for share in shares[0])])
+        out.writerow([name, likeliest, *(f"{share:.6f}" for share in shares[0])])
     return 2 if failed else 0
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,13 +18,14 @@ from modelwright.readers.runs import RunFolder
 from modelwright.recipes.network_closing import TrainLonger
 from modelwright.recipes.network_portfolio import portfolio
 from modelwright.recipes.network_ship import ship_network
-from modelwright.recipes.plan import BuildPlan
+from modelwright.recipes.plan import BuildPlan, of_tables
 from modelwright.recipes.question import Question
 from modelwright.recipes.tidy import tidied
 from modelwright.study import Study
 
 if TYPE_CHECKING:
     from modelwright.data.array_part import ArrayPart, PreparedArrays
+    from modelwright.data.collection import Collection
     from modelwright.spaces import Space
 
 EVALUATOR = "modelwright.evaluators.train_network:load"
@@ -36,22 +37,14 @@ LEAST_SECONDS = 2.0  # of the first rung
 ETA = 3
 EPOCHS, FINAL_EPOCHS = (2.0, 6.0), 18.0  # rungs and final training with a budget in trials
 SHIP_SECONDS, SHIP_SHARE = 2.5, 0.15  # kept for writing the model and the report
-TAKEN = frozenset(
-    {"data", "target", "metric", "limits", "test", "sealed", "group", "student", "seed", "task"}
-)  # fields of a question that mean something here
 
 
 def check(question: Question) -> None:
     """Refuses what goes with tables only, before anything is read."""
-    plain = Question("", "")
-    for field in fields(Question):
-        given = getattr(question, field.name)
-        if field.name not in TAKEN and given != getattr(plain, field.name):
-            raise InputError(
-                f"--{field.name} goes with tables; this is a collection of images or sounds."
-            )
+    for name in of_tables(question):
+        raise InputError(f"--{name} goes with tables; networks learn from examples and classes.")
     if question.task == "regression":
-        raise InputError("images and sounds are told apart by class; a number is not learnt yet.")
+        raise InputError("networks tell examples apart by class; a number is not learnt yet.")
 
 
 def plan(
@@ -65,16 +58,9 @@ def plan(
 ) -> BuildPlan:
     """Reads and prepares the collection, and makes the study."""
     from modelwright.data.array_part import prepare_arrays
-    from modelwright.data.collection import read_collection
 
     _check_torch()
-    target = question.target or None
-    found = read_collection(Path(question.data), target, question.group)
-    test = None
-    if question.test is not None:
-        test = read_collection(Path(question.test), target)
-        if test.front != found.front:
-            test = _as(found.front, test, Path(question.test), target)
+    found, test = _read(question)
     folder = run.path / "data"
     prepared = prepare_arrays(found, folder, question.seed, question.sealed, test)
     source = {"name": Path(question.data).name, "kind": found.kind}
@@ -136,7 +122,7 @@ def _study_plan(
         "metric": question.metric, "unit": "seconds" if timed else "epochs", "bounds": bounds,
     }  # fmt: skip
     rungs, kept, final = _lengths(budget, time.monotonic() - began, before)
-    documents = portfolio(space, part.shape, len(part.classes), bounds)
+    documents = portfolio(space, part, bounds)
     study = Study(
         name=run.name,
         problem=Problem("network", (metric.goal,), limits, _about(question, source, prepared, part),
@@ -157,11 +143,17 @@ def _study_plan(
 
 
 def network_space(kind: str) -> Space:
-    """The space of networks for that kind of collection; pictures of sounds are not mirrored."""
+    """The space of networks for that kind of collection.
+
+    Pictures of sounds are not mirrored, and texts not changed as pictures are.
+    """
     from modelwright.families.network_design import NetworkDesign
+    from modelwright.families.text_net import TextDesign
     from modelwright.spaces import Space
     from modelwright.training.recipe import Augment
 
+    if kind == "texts":
+        return Space(TextDesign, settled={Augment: {"flip", "shift", "cut", "mix"}})
     return Space(NetworkDesign, settled={Augment: {"flip"}} if kind == "sounds" else None)
 
 
@@ -207,6 +199,24 @@ def _about(
         "source": dict(source),
         "data_hash": prepared.hash,
     }
+
+
+def _read(question: Question) -> tuple[Collection, Collection | None]:
+    """The examples, and the test examples where there is a file of their own."""
+    from modelwright.data.collection import is_collection, read_collection
+    from modelwright.data.texts import read_texts
+
+    path, target = Path(question.data), question.target or None
+    given = None if question.test is None else Path(question.test)
+    if not is_collection(path) and target is not None:
+        found = read_texts(path, target)
+        front: Any = found.front
+        return found, None if given is None else read_texts(given, target, front)
+    found = read_collection(path, target, question.group)
+    if given is None:
+        return found, None
+    test = read_collection(given, target)
+    return found, test if test.front == found.front else _as(found.front, test, given, target)
 
 
 def _as(front: Any, test: Any, path: Path, target: str | None) -> Any:

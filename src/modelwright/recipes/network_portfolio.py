@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from modelwright.data.array_part import ArrayPart
     from modelwright.families.network_design import NetworkDesign
     from modelwright.spaces import Space
 
 
-def portfolio(
-    space: Space, shape: Sequence[int], n_classes: int, bounds: Mapping[str, float]
-) -> tuple[str, ...]:
+def portfolio(space: Space, part: ArrayPart, bounds: Mapping[str, float]) -> tuple[str, ...]:
     """Documents of the space in the order to try, without those beyond `bounds` (params, macs).
 
     Where all are beyond them, narrowed ones come; where these are too, the narrowest of the space.
     """
-    mirrored = _mirrors(space)
-    known = [d for d in designs() if mirrored or not d.recipe.augment.flip]
-    fitting = [d for d in known if _fits(d, shape, n_classes, bounds)]
+    if part.kind == "texts":
+        known, small = text_designs(), narrow_text_designs()
+    else:
+        known, small = designs(), narrow()
+        if part.kind == "sounds":
+            known = [d for d in known if not d.recipe.augment.flip]
+    fitting = [d for d in known if _fits(d, part, bounds)]
     if not fitting:
-        fitting = [d for d in narrow() if _fits(d, shape, n_classes, bounds)] or narrow()[-1:]
+        fitting = [d for d in small if _fits(d, part, bounds)] or small[-1:]
     return tuple(dict.fromkeys(space.dump(space.check(design)) for design in fitting))
 
 
@@ -90,19 +93,32 @@ def narrow() -> list[NetworkDesign]:
     return [NetworkDesign(ImageNet(s, 8, "full", pooling="mean"), recipe) for s in stages]
 
 
-def _fits(
-    design: NetworkDesign, shape: Sequence[int], n_classes: int, bounds: Mapping[str, float]
-) -> bool:
-    ops = design.network.ops(tuple(shape), n_classes)
+def text_designs() -> list[Any]:
+    """A bag of words, convolutions, both ends read, attention."""
+    from modelwright.families.image_net import Style
+    from modelwright.families.text_net import Attend, Recurrent, TextDesign, TextNet, Window
+    from modelwright.training.recipe import AdamW, Recipe
+
+    recipe = Recipe(AdamW(3e-3), batch=32)
+    return [
+        TextDesign(TextNet((), 64, forget=0.3, pooling="both")),
+        TextDesign(),
+        TextDesign(TextNet((Window(128, 3, True), Window(128, 3, True)), 128, dropout=0.5)),
+        TextDesign(TextNet((Recurrent(64),), 64)),
+        TextDesign(TextNet((), 128, forget=0.5, dropout=0.5), Recipe(AdamW(6e-3, 0.1), batch=64)),
+        TextDesign(TextNet((Window(64), Attend(2)), 64, Style("none", "gelu")), recipe),
+    ]
+
+
+def narrow_text_designs() -> list[Any]:
+    """Bags of words with few numbers for each."""
+    from modelwright.families.text_net import TextDesign, TextNet
+
+    return [TextDesign(TextNet((), width)) for width in (32, 16, 8)]
+
+
+def _fits(design: Any, part: ArrayPart, bounds: Mapping[str, float]) -> bool:
+    more = {"ids": part.ids} if part.kind == "texts" else {}
+    ops = design.network.ops(part.shape, len(part.classes), **more)
     has = {"params": ops.weights, "macs": ops.macs}
     return all(has[name] <= most for name, most in bounds.items())
-
-
-def _mirrors(space: Space) -> bool:
-    """Whether the space searches for mirroring: pictures of sounds are not to be mirrored."""
-    from modelwright.families.network_design import NetworkDesign
-    from modelwright.training.recipe import Augment, Recipe
-
-    mirrored = NetworkDesign(recipe=Recipe(augment=Augment(flip=True)))
-    plain = NetworkDesign()
-    return bool(space.encode(mirrored) != space.encode(plain))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -69,6 +70,11 @@ RECIPES: Mapping[str, str] = {
     "network": "modelwright.recipes.network_build",
     "series": "modelwright.recipes.series_build",
 }
+# Fields of a question that a network understands.
+OF_NETWORKS = frozenset(
+    {"data", "target", "kind", "metric", "limits", "test", "sealed", "group", "student", "seed",
+     "task"}
+)  # fmt: skip
 
 
 def recipe(kind: str) -> Any:
@@ -77,9 +83,26 @@ def recipe(kind: str) -> Any:
 
 
 def kind_of(question: Question) -> str:
-    """The kind of a question's data: a key of `RECIPES`."""
-    from modelwright.data.collection import is_collection
+    """The kind of a question's data: a key of `RECIPES`.
 
+    A table of texts and classes, and nothing else, becomes a network where PyTorch is installed.
+    """
+    from modelwright.data.collection import is_collection
+    from modelwright.data.texts import text_column
+
+    if question.kind is not None:
+        return question.kind
     if question.horizon is not None:
         return "series"
-    return "network" if is_collection(Path(question.data)) else "table"
+    path = Path(question.data)
+    if is_collection(path):
+        return "network"
+    texts = not of_tables(question) and text_column(path, question.target) is not None
+    return "network" if texts and find_spec("torch") is not None else "table"
+
+
+def of_tables(question: Question) -> list[str]:
+    """The fields of a question that say something and mean nothing for networks."""
+    plain = type(question)("", "")
+    names = (f.name for f in fields(question) if f.name not in OF_NETWORKS)
+    return [name for name in names if getattr(question, name) != getattr(plain, name)]

@@ -16,6 +16,7 @@ from modelwright.recipes.declared import Directions, parse_directions
 from modelwright.recipes.memory import parse_memory
 
 TASKS = ("binary", "multiclass", "regression")
+KINDS = ("table", "network", "series")
 
 INVARIANT_UP_TO = 0.01  # how far an answer may move with an invariant column, where no limit says
 
@@ -37,6 +38,7 @@ class Question:
     teaches none. `memory` is a ceiling for all processes of the build together, `"4GB"`.
     `horizon` asks for a forecast of so many steps along `time`; `series` is the column that names
     the series where there are several, and `known` are columns whose future is known.
+    `kind` is `table`, `network` or `series`, or None (inferred).
     """
 
     data: str
@@ -62,6 +64,7 @@ class Question:
     horizon: int | None = None
     series: str | None = None
     known: tuple[str, ...] = ()
+    kind: str | None = None
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -69,6 +72,11 @@ class Question:
             raise InputError(
                 f"a task is {', '.join(TASKS)}; got {self.task!r}."
                 f"{did_you_mean(str(self.task), TASKS)}"
+            )
+        if self.kind not in (None, *KINDS):
+            raise InputError(
+                f"a kind is {', '.join(KINDS)}; got {self.kind!r}."
+                f"{did_you_mean(str(self.kind), KINDS)}"
             )
         if self.test is not None and not self.sealed:
             raise InputError("a test file and --no-sealed exclude each other: give one of them.")

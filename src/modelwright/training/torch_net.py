@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
+from modelwright.core.errors import InputError
+
 ACTIVATIONS: Mapping[str, Callable[[Tensor], Tensor]] = {
     "relu": F.relu,
     "silu": F.silu,
@@ -185,6 +187,36 @@ class _Attention(nn.Module):
         return out.view(x.shape)
 
 
+class _Embed(nn.Module):
+    def __init__(self, op: Step, ops: Graph, copies: int) -> None:
+        super().__init__()
+        self.ids, self.copies = op.about["ids"], copies
+        width = op.shape[0]
+        self.weight = nn.Parameter(torch.randn(copies * self.ids, width) * 0.1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        ids = x.long()
+        # Nothing (0) stays nothing, whatever its vector is: [batch, 1, length].
+        there = (ids[:, :1] > 0).to(self.weight.dtype)
+        found = [
+            F.embedding(ids + k * self.ids, self.weight).sum(dim=1).transpose(1, 2) * there
+            for k in range(self.copies)
+        ]
+        return torch.cat(found, dim=1)
+
+
+class _Recurrent(nn.GRU):
+    def __init__(self, op: Step, ops: Graph, copies: int) -> None:
+        if copies > 1:
+            raise InputError("recurrent networks are not trained side by side.")
+        channels = ops.shape_of(op.inputs[0])[0]
+        super().__init__(channels, op.about["width"], batch_first=True, bidirectional=True)
+
+    def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]
+        out: Tensor = super().forward(x.transpose(1, 2).contiguous())[0]
+        return out.transpose(1, 2).contiguous()
+
+
 class _Plain(nn.Module):
     """An operation without weights."""
 
@@ -237,9 +269,16 @@ class _Plain(nn.Module):
     def _dropout(self, x: Tensor) -> Tensor:
         return F.dropout(x, self.about["rate"], self.training)
 
+    def _hide(self, x: Tensor) -> Tensor:
+        if not self.training:
+            return x
+        kept = torch.rand(len(x), 1, x.shape[2], device=x.device) >= self.about["rate"]
+        return x * kept / (1 - self.about["rate"])
+
 
 _WITH_WEIGHTS: Mapping[str, type[nn.Module]] = {
     "conv": _Conv, "norm": _Norm, "linear": _Linear, "attention": _Attention,
+    "embed": _Embed, "recurrent": _Recurrent,
 }  # fmt: skip
 
 
