@@ -1,7 +1,8 @@
 """Trains a network on a collection and scores it: what `modelwright build photos/` evaluates.
 
 The documents it knows: a design of the space; `Final`, a design to be trained for longer; `Blend`,
-trained networks that answer together; and `Majority`, the trivial baseline.
+trained networks that answer together; `Student`, a small design that learns from one of these, or
+its control that does not; and `Majority`, the trivial baseline.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,13 @@ from modelwright.core.trial import Evidence, Progress, Trial
 from modelwright.data.array_part import ArrayPart, load_arrays
 from modelwright.evaluators.keep import keep_array, read_array
 from modelwright.evaluators.network_evidence import as_shipped, drawing, majority, scored
+from modelwright.evaluators.network_student import (
+    SHARE,
+    TEMPERATURE,
+    TRUST,
+    student_facts,
+    taught_shares,
+)
 from modelwright.families.net_ops import Ops, side_by_side, side_by_side_weights
 from modelwright.families.network_design import NetworkDesign
 from modelwright.families.text_net import TextDesign
@@ -28,7 +36,7 @@ from modelwright.models.metrics import Metric, find_metric
 from modelwright.spaces import Space
 
 if TYPE_CHECKING:
-    from modelwright.training.trainer import Trainer
+    from modelwright.training.trainer import Lessons, Trainer
 
 Design = NetworkDesign | TextDesign
 CODE = 1  # raise it when scores of equal designs change
@@ -81,22 +89,22 @@ class TrainNetwork:
         elif kind == "Blend":
             yield self._blend(document["members"], part, metric, trial, tools)
         else:
-            final = kind == "Final"
-            design = json.dumps(document["design"]) if final else trial.candidate.document
-            length = float(document["length"]) if final else trial.fidelity
-            yield from self._train(design, length, part, metric, trial, tools)
+            ordered = document if kind in ("Final", "Student") else {}
+            yield from self._train(ordered, part, metric, trial, tools)
 
     def _train(
         self,
-        document: str,
-        length: float,
+        ordered: Mapping[str, Any],
         part: ArrayPart,
         metric: Metric,
         trial: Trial,
         tools: Tools,
     ) -> Generator[Progress | Evidence, Any, None]:
+        """Trains the trial's design, or the one of a `Final` or `Student` that was `ordered`."""
         began = time.perf_counter()
-        design = design_of(document, part)
+        inner = json.dumps(ordered["design"]) if ordered else trial.candidate.document
+        length = float(ordered.get("length", trial.fidelity))
+        design = design_of(inner, part)
         ops = _ops(design, part)
         for name, most in self.bounds.items():
             has = {"params": ops.weights, "macs": ops.macs}[name]
@@ -106,19 +114,36 @@ class TrainNetwork:
                 return
         epochs = MOST_EPOCHS if self.unit == "seconds" else length
         trainer = _trainer(design, ops, part, epochs, trial.seed, tools.threads)
+        if ordered.get("teach"):
+            trainer.lessons = self._taught(trainer, ordered["teacher"], part, length, tools)
         # Loading a library is no training, but it is time: what is left of the length is used.
         lesson = _Lesson(trainer, part, self.unit, length, began)
         yield from lesson.run(trial)
         shares = trainer.answers(part.inputs[part.valid])[0]
-        state = weights_of(trainer)
-        evidence = self._evidence(ops, state, shares, part, metric, trial, tools)
+        evidence = self._evidence(ops, weights_of(trainer), shares, part, metric, trial, tools)
         facts = {
             **evidence.facts, **lesson.facts(), "words": f"{design.network.words()}, "
             f"{ops.weights:,} weights", "family": type(design).__name__,
         }  # fmt: skip
+        artefacts = dict(evidence.artefacts)
+        if "teacher" in ordered:
+            folds = evidence.folds.get(metric.name, ())
+            facts["student"] = student_facts(ordered, shares, folds, part, metric, tools)
+            artefacts["oof"] = artefacts["shares"]  # by which readers find a student's control
         scores = {**evidence.scores, "fit_seconds": lesson.seconds}
         yield Evidence(trial.number, scores, evidence.folds, evidence.noise, tuple(lesson.curve),
-                       evidence.artefacts, facts)  # fmt: skip
+                       artefacts, facts)  # fmt: skip
+
+    def _taught(
+        self, trainer: Trainer, teacher: Mapping[str, Any], part: ArrayPart, length: float,
+        tools: Tools,
+    ) -> Lessons:  # fmt: skip
+        """The lessons with the teacher's answers in them."""
+        ops = ops_of(teacher["document"], part)
+        state = read_weights(tools.store.path(teacher["model"]))
+        seconds = SHARE * length if self.unit == "seconds" else None
+        told = taught_shares(ops, state, part, seconds)
+        return replace(trainer.lessons, taught=told, trust=TRUST, temperature=TEMPERATURE)
 
     def _blend(
         self, members: Sequence[Mapping[str, Any]], part: ArrayPart, metric: Metric, trial: Trial,
@@ -262,9 +287,11 @@ def _trainer(
 
 
 def ops_of(document: str, part: ArrayPart) -> Ops:
-    """The operations of a design, or of the design that a `Final` trains."""
+    """The operations of a design, of what a `Final` or `Student` trains, or of a `Blend`."""
     found = json.loads(document)
-    inner = json.dumps(found["design"]) if found.get("type") == "Final" else document
+    if found.get("type") == "Blend":
+        return side_by_side([ops_of(m["document"], part) for m in found["members"]])
+    inner = json.dumps(found["design"]) if found.get("type") in ("Final", "Student") else document
     return _ops(design_of(inner, part), part)
 
 

@@ -93,7 +93,7 @@ def described(outcome: Outcome) -> str:
     if outcome.trial.role == "student":
         document = json.loads(outcome.trial.candidate.document)
         word = "student of trial" if document["teach"] else "control for students of trial"
-        return f"{document['design']['type']}, {word} {document['teacher']['trial']}"
+        return f"{document['design'].get('type', 'network')}, {word} {document['teacher']['trial']}"
     weights: Mapping[str, float] = outcome.evidence.facts.get("weights", {})
     if outcome.trial.role != "blend" or not weights:
         return family

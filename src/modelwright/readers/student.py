@@ -10,6 +10,7 @@ from modelwright.core.record import Record
 from modelwright.core.view import Outcome, View
 from modelwright.readers.leaderboard import trivial_outcome
 from modelwright.readers.page import bullets, paragraph, section, table
+from modelwright.stats import paired_interval
 
 
 def student_facts(record: Record) -> list[dict[str, Any]]:
@@ -21,9 +22,16 @@ def student_facts(record: Record) -> list[dict[str, Any]]:
 
 
 def _control(found: list[Outcome], student: Outcome) -> Outcome | None:
-    """The control that a student was compared with: it is named by its out-of-fold answers."""
-    told = json.loads(student.trial.candidate.document).get("control") or {}
+    """The control that a student was compared with: it is named by its out-of-fold answers, or has
+    the same design and teacher."""
+    own = json.loads(student.trial.candidate.document)
+    told = own.get("control") or {}
     for outcome in found:
+        if "control" not in own and not outcome.evidence.facts["student"]["teach"]:
+            other = json.loads(outcome.trial.candidate.document)
+            if (other["design"], other["teacher"]) == (own["design"], own["teacher"]):
+                return outcome
+            continue
         if outcome.evidence.artefacts.get("oof") == told.get("oof"):
             return outcome
     return None
@@ -38,7 +46,7 @@ def _facts(view: View, outcome: Outcome, control: Outcome | None) -> dict[str, A
     return {
         "candidate": outcome.trial.candidate.id,
         "trial": outcome.trial.number,
-        "family": str(document["design"]["type"]),
+        "family": str(evidence.facts.get("words") or document["design"]["type"]),
         "teacher": document["teacher"]["candidate"],
         "score": evidence.scores[metric],
         "teacher_score": scores.get(metric),
@@ -53,13 +61,28 @@ def _facts(view: View, outcome: Outcome, control: Outcome | None) -> dict[str, A
         "n_made": told["n_made"],
         "fidelity": dict(told["fidelity"]),
         "lost": dict(told["lost"]),
-        "gain": told.get("gain"),
+        "gain": told.get("gain") or _gain(view, outcome, control),
         "ece": told.get("ece"),
         "teacher_ece": told.get("teacher_ece"),
         "worst_group": told.get("worst_group"),
         "attribution": told.get("attribution"),
         "teacher_may_have_seen_rows": bool(told.get("teacher_may_have_seen_rows")),
     }
+
+
+def _gain(view: View, student: Outcome, control: Outcome | None) -> dict[str, Any] | None:
+    """What a teacher was worth: the control's loss less the student's, over common parts."""
+    goal = view.goals[0]
+    if control is None:
+        return None
+    parts = [
+        [goal.loss(x) for x in o.evidence.folds.get(goal.metric, ())] for o in (control, student)
+    ]
+    gain = control.loss - student.loss
+    if len(parts[0]) != len(parts[1]) or len(parts[0]) < 2:
+        return {"estimate": gain, "folds": None, "rows": None}
+    found = paired_interval(*parts, overlap=student.overlap)
+    return {"estimate": gain, "folds": [found.low, found.high], "rows": None}
 
 
 def kept_gain(view: View, student: Outcome, teacher: Outcome | None) -> float | None:

@@ -16,7 +16,7 @@ from modelwright.core.trial import Candidate
 from modelwright.policy import RulePolicy
 from modelwright.readers.runs import RunFolder
 from modelwright.recipes.network_closing import TrainLonger
-from modelwright.recipes.network_portfolio import portfolio
+from modelwright.recipes.network_portfolio import narrow_documents, portfolio
 from modelwright.recipes.network_ship import ship_network
 from modelwright.recipes.plan import BuildPlan, of_tables
 from modelwright.recipes.question import Question
@@ -33,6 +33,7 @@ TRIVIAL = '{"type":"Majority"}'
 BOUNDED = ("params", "macs")  # limits that are known before anything is trained
 FINAL_SHARE = 0.5  # of a budget in seconds, for training the best for longer
 TOP_SHARE = 0.12  # of it, for one full run of the search
+LESSON_SHARE, LESSON_FROM = 0.1, 120.0  # of it, for a student; below so many seconds for none
 LEAST_SECONDS = 2.0  # of the first rung
 ETA = 3
 EPOCHS, FINAL_EPOCHS = (2.0, 6.0), 18.0  # rungs and final training with a budget in trials
@@ -121,7 +122,8 @@ def _study_plan(
     arguments = {
         "metric": question.metric, "unit": "seconds" if timed else "epochs", "bounds": bounds,
     }  # fmt: skip
-    rungs, kept, final = _lengths(budget, time.monotonic() - began, before)
+    rungs, kept, final, lesson = _lengths(budget, time.monotonic() - began, question, before)
+    small = narrow_documents(space, part) if lesson else ()
     documents = portfolio(space, part, bounds)
     study = Study(
         name=run.name,
@@ -130,10 +132,10 @@ def _study_plan(
         space=space, designer=Portfolio(documents, then=make_designer("evolution")),
         gate=Paired(), policy=policy, budget=budget, rungs=rungs, slots=at_once, kept_seconds=kept,
         rivals=(Candidate(TRIVIAL),), rival_names=("trivial",),
-        closing=TrainLonger(final, timed, at_once, kept, prepared.n_sealed),
+        closing=TrainLonger(final, timed, at_once, kept, prepared.n_sealed, lesson, small),
         protocol={"data": prepared.hash, "metric": metric.identity(), "evaluator": EVALUATOR},
         settings={"budget": asdict(budget), "arguments": arguments, "kept_seconds": kept,
-                  "final": final},
+                  "final": final, "lesson": lesson},
     )  # fmt: skip
     description = study.to_json(designer_json(study.designer), policy.to_json())
     return BuildPlan(
@@ -158,9 +160,9 @@ def network_space(kind: str) -> Space:
 
 
 def _lengths(
-    budget: Budget, setup: float, before: Mapping[str, Any] | None
-) -> tuple[Rungs, float, float]:
-    """Rungs; seconds kept for shipping; length of the final training.
+    budget: Budget, setup: float, question: Question, before: Mapping[str, Any] | None
+) -> tuple[Rungs, float, float, float]:
+    """Rungs; seconds kept for shipping; lengths of the final training and of a lesson, if any.
 
     With a budget in seconds a rung is a time of training: quick networks see more examples in it,
     as they will in the final training. Of a run that goes on they are those of its first row.
@@ -168,16 +170,20 @@ def _lengths(
     if before is not None:
         told, settings = before["rungs"], before["settings"]
         rungs = Rungs(tuple(told["fidelities"]), tuple(told["costs"]), told["eta"])
-        return rungs, float(settings["kept_seconds"]), float(settings["final"])
+        kept, final, lesson = (float(settings[n]) for n in ("kept_seconds", "final", "lesson"))
+        return rungs, kept, final, lesson
     if budget.seconds is None:
-        return Rungs(EPOCHS, eta=ETA), 0.0, FINAL_EPOCHS
+        return Rungs(EPOCHS, eta=ETA), 0.0, FINAL_EPOCHS, FINAL_EPOCHS * question.student
     seconds = budget.seconds
     kept = min(SHIP_SECONDS + 0.3 * setup, SHIP_SHARE * seconds)
     top = max(1.0, TOP_SHARE * (seconds - setup))
     found = [top]
     while found[0] / ETA >= LEAST_SECONDS and len(found) < 4:
         found.insert(0, found[0] / ETA)
-    return Rungs(tuple(round(x, 3) for x in found), eta=ETA), kept, FINAL_SHARE * (seconds - setup)
+    taught = question.student and seconds >= LESSON_FROM
+    lesson = round(LESSON_SHARE * seconds, 3) if taught else 0.0
+    rungs = Rungs(tuple(round(x, 3) for x in found), eta=ETA)
+    return rungs, kept, FINAL_SHARE * (seconds - setup) - lesson, lesson
 
 
 def _about(

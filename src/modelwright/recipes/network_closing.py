@@ -1,4 +1,4 @@
-"""How a run on networks ends: the best designs are trained for longer, then asked together."""
+"""How a run on networks ends: the best are trained for longer, asked together, and taught on."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from modelwright.core.canonical import canonical
 from modelwright.core.trial import Candidate, Proposal
 from modelwright.core.view import Outcome, View
+from modelwright.recipes.closing import winner
 
 MARGIN = 0.02  # of the time for the final training, kept: a clock's length is not exact
 START_SECONDS = 2.0  # of a final training or a blend, beside training itself
+SMALLER = 10.0  # times fewer weights than the winner a student has, at least
 LOOK_SHARE = 0.1  # of the budget, at most, for answering the sealed examples
 
 
@@ -20,8 +22,10 @@ class TrainLonger:
     """Trains the best designs of the search again from the start, `length` long, one in each slot.
 
     `length` is in seconds where `timed`, and stretched to what is left of the budget; else in
-    epochs. What they are together as one network, their answers' mean, is tried after it. Of a
-    budget in seconds `kept_seconds` are for what follows the last trial.
+    epochs. What they are together as one network, their answers' mean, is tried after it. With a
+    `lesson` (its length) a small design then learns from the best of these, beside its control,
+    which does not; `narrow` are documents of small designs, the largest first. Of a budget in
+    seconds `kept_seconds` are for what follows the last trial.
     """
 
     length: float
@@ -29,10 +33,18 @@ class TrainLonger:
     slots: int
     kept_seconds: float
     n_sealed: int = 0
+    lesson: float = 0.0
+    narrow: tuple[tuple[str, float], ...] = ()
 
     def reserve(self, view: View) -> float:
-        """Seconds for the final trainings, a blend of them, and the sealed examples."""
-        return self.length + START_SECONDS + self.after(view)
+        """Seconds for the final trainings, a blend of them, a lesson, and the sealed examples."""
+        return self.length + self._lessons() + START_SECONDS + self.after(view)
+
+    def _lessons(self) -> float:
+        """Seconds for a student and its control."""
+        if not self.lesson or not self.timed:
+            return 0.0
+        return (self.lesson + START_SECONDS) * (1 if self.slots > 1 else 2)
 
     def after(self, view: View) -> float:
         """Seconds for the winner's answers on the sealed examples, by its measured latency."""
@@ -41,16 +53,60 @@ class TrainLonger:
         return min(each * self.n_sealed, LOOK_SHARE * (view.budget.seconds or 0.0))
 
     def propose(self, view: View) -> Sequence[Proposal]:
-        """The final trainings; when they have ended, the blend of those that are within limits."""
+        """The final trainings; when they have ended, their blend; then a lesson."""
         finals = [t for t in view.trials.values() if t.role == "final"]
         if len(finals) < self.slots:
-            return self._finals(view, [t.candidate.document for t in finals])
+            more = self._finals(view, [t.candidate.document for t in finals])
+            if more:
+                return more
         ended = [o for t in finals if (o := view.outcome(t.number)) is not None]
         if len(ended) < len(finals):
             return []
         blend = self._blend(view, [o for o in ended if o.ok])
-        done = blend is None or view.tried(blend.candidate.id, view.rungs.top) is not None
-        return [] if blend is None or done else [blend]
+        if blend is not None:
+            known = view.tried(blend.candidate.id, view.rungs.top)
+            if known is None:
+                return [blend]
+            if view.outcome(known) is None:
+                return []
+        return self._students(view)
+
+    def _students(self, view: View) -> list[Proposal]:
+        """A small design with the winner as its teacher, and the same without."""
+        best = winner(view)
+        if not self.lesson or best is None or best.trial.role not in ("final", "blend"):
+            return []
+        design = self._small(view, best)
+        if design is None:
+            return []
+        evidence, metric = best.evidence, view.goals[0].metric
+        teacher = {
+            "trial": best.trial.number, "candidate": best.trial.candidate.id,
+            "document": best.trial.candidate.document, "model": evidence.artefacts["model"],
+            "shares": evidence.artefacts["shares"], "folds": list(evidence.folds.get(metric, ())),
+        }  # fmt: skip
+        found = []
+        for teach in (True, False):
+            document = canonical(
+                {"type": "Student", "design": json.loads(design), "length": self.lesson,
+                 "teach": teach, "teacher": teacher}
+            )  # fmt: skip
+            candidate = Candidate(document, (best.trial.candidate.id,))
+            reason = f"learns from trial {best.trial.number}, with a tenth of its weights at most"
+            if not teach:
+                reason = "the same design without a teacher: what the teacher is worth"
+            new = view.tried(candidate.id, view.rungs.top) is None
+            if new and candidate.id not in view.refused:
+                found.append(Proposal(candidate, reason, view.rungs.top, "student", "closing"))
+        return found
+
+    def _small(self, view: View, best: Outcome) -> str | None:
+        """The best design of the search with a tenth of the winner's weights, or a known one."""
+        most = best.evidence.scores["params"] / SMALLER
+        for outcome in _best_designs(view):
+            if outcome.evidence.scores["params"] <= most:
+                return outcome.trial.candidate.document
+        return next((text for text, params in self.narrow if params <= most), None)
 
     def _finals(self, view: View, begun: Sequence[str]) -> list[Proposal]:
         """One for each of the best designs, as many as there are slots."""
@@ -76,7 +132,7 @@ class TrainLonger:
         if view.budget.seconds is None:
             return self.length
         left = view.budget.seconds - view.elapsed - self.kept_seconds - self.after(view)
-        left -= START_SECONDS
+        left -= START_SECONDS + self._lessons()
         return round(max(1.0, left * (1 - MARGIN)), 3)
 
     def _blend(self, view: View, ended: Sequence[Outcome]) -> Proposal | None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from modelwright.data.array_part import ArrayPart
+    from modelwright.families.net_ops import Ops
     from modelwright.families.network_design import NetworkDesign
     from modelwright.spaces import Space
 
@@ -26,6 +27,13 @@ def portfolio(space: Space, part: ArrayPart, bounds: Mapping[str, float]) -> tup
     if not fitting:
         fitting = [d for d in small if _fits(d, part, bounds)] or small[-1:]
     return tuple(dict.fromkeys(space.dump(space.check(design)) for design in fitting))
+
+
+def narrow_documents(space: Space, part: ArrayPart) -> tuple[tuple[str, float], ...]:
+    """The small designs with their weights, the largest first."""
+    small: list[Any] = narrow_text_designs() if part.kind == "texts" else narrow()
+    found = [(space.dump(space.check(d)), float(_ops(d, part).weights)) for d in small]
+    return tuple(sorted(found, key=lambda pair: -pair[1]))
 
 
 def designs() -> list[NetworkDesign]:
@@ -118,7 +126,12 @@ def narrow_text_designs() -> list[Any]:
 
 
 def _fits(design: Any, part: ArrayPart, bounds: Mapping[str, float]) -> bool:
-    more = {"ids": part.ids} if part.kind == "texts" else {}
-    ops = design.network.ops(part.shape, len(part.classes), **more)
+    ops = _ops(design, part)
     has = {"params": ops.weights, "macs": ops.macs}
     return all(has[name] <= most for name, most in bounds.items())
+
+
+def _ops(design: Any, part: ArrayPart) -> Ops:
+    more = {"ids": part.ids} if part.kind == "texts" else {}
+    ops: Ops = design.network.ops(part.shape, len(part.classes), **more)
+    return ops

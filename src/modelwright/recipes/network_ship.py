@@ -23,6 +23,7 @@ from modelwright.readers.runs import RunFolder
 from modelwright.recipes.closing import winner
 from modelwright.recipes.outcome import Shipped
 from modelwright.recipes.ship import append
+from modelwright.recipes.students import best_student
 from modelwright.stats import bootstrap_interval
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def ship_network(
     candidate, number = best.trial.candidate.id, best.trial.number
     for row in record.ships:
         if row["candidate"] == candidate and run.model_path.exists():
-            return Shipped(run.model_path, candidate, number, ROWS), None
+            return Shipped(run.model_path, candidate, number, ROWS), _known_student(run, record)
     name = record.settings["name"]
     ruling = policy.rule(Action("ship", {"candidate": candidate}), record.view)
     if ruling.word != "allow":
@@ -63,22 +64,38 @@ def ship_network(
         draft = Path(folder) / "model"
         _write(draft, run, record, best, store)
         _look(run, record, ledger, policy, best, draft)
-        return _hand_over(run, record, ledger, best, draft), None
+        shipped = _hand_over(run, record, ledger, best, draft, run.model_path)
+    return shipped, _ship_student(run, record, ledger, best, store)
+
+
+def _ship_student(
+    run: RunFolder, record: Record, ledger: Ledger, best: Outcome, store: FileStore
+) -> Shipped | None:
+    """The best student beside the winner; the sealed examples are not looked at."""
+    student = best_student(record.view)
+    if student is None or student.trial.candidate.id == best.trial.candidate.id:
+        return None
+    with tempfile.TemporaryDirectory(dir=run.path) as folder:
+        draft = Path(folder) / "student"
+        _write(draft, run, record, student, store)
+        return _hand_over(run, record, ledger, student, draft, run.student_path)
+
+
+def _known_student(run: RunFolder, record: Record) -> Shipped | None:
+    student = best_student(record.view)
+    if student is None or not run.student_path.exists():
+        return None
+    return Shipped(run.student_path, student.trial.candidate.id, student.trial.number, ROWS)
 
 
 def _write(draft: Path, run: RunFolder, record: Record, outcome: Outcome, store: FileStore) -> None:
     """The bundle's files but for the card and the seal."""
     from modelwright.data.array_part import load_arrays
     from modelwright.evaluators.train_network import ops_of, read_weights
-    from modelwright.families.net_ops import side_by_side
     from modelwright.models.network import write_network
 
     part = load_arrays(run.path / "data" / "dev")
-    document = json.loads(outcome.trial.candidate.document)
-    if document.get("type") == "Blend":
-        ops = side_by_side([ops_of(m["document"], part) for m in document["members"]])
-    else:
-        ops = ops_of(outcome.trial.candidate.document, part)
+    ops = ops_of(outcome.trial.candidate.document, part)
     state = read_weights(store.path(outcome.evidence.artefacts["model"]))
     about = {
         "classes": list(part.classes), "front": dict(part.front), "shift": part.shift.tolist(),
@@ -138,13 +155,13 @@ def _measure(record: Record, sealed: Path, draft: Path) -> dict[str, Any]:
 
 
 def _hand_over(
-    run: RunFolder, record: Record, ledger: Ledger, outcome: Outcome, draft: Path
+    run: RunFolder, record: Record, ledger: Ledger, outcome: Outcome, draft: Path, out: Path
 ) -> Shipped:
     """Card, signed head and seal; then the draft takes its place, so no half model is ever seen."""
     from modelwright.models.bundle import seal_bundle
     from modelwright.models.network import add_card
 
-    name, out = record.settings["name"], run.model_path
+    name = record.settings["name"]
     add_card(draft, card_of(record, outcome))
     head = sign_head(ledger.head(name), load_or_make_key(run.key_path)).to_json()
     (draft / "head.json").write_text(json.dumps(head, indent=1) + "\n", "utf-8")

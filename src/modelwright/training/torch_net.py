@@ -273,7 +273,8 @@ class _Plain(nn.Module):
         if not self.training:
             return x
         kept = torch.rand(len(x), 1, x.shape[2], device=x.device) >= self.about["rate"]
-        return x * kept / (1 - self.about["rate"])
+        hidden: Tensor = x * kept / (1 - self.about["rate"])
+        return hidden
 
 
 _WITH_WEIGHTS: Mapping[str, type[nn.Module]] = {

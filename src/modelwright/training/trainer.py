@@ -16,18 +16,21 @@ from torch.nn import functional as F  # noqa: N812
 from modelwright.core.keys import Key
 from modelwright.training.augment import augmented, mixed
 from modelwright.training.optimise import Optimiser, clip_
-from modelwright.training.recipe import Recipe, Sgd
+from modelwright.training.recipe import Recipe, Sgd, recipe_json, recipe_of
 from modelwright.training.torch_net import TorchNet
 
 AVERAGE = 0.98  # of the running mean of weights, at a tenth of the steps or later
 ASKED = 512  # examples answered at a time
+FRESH = 0.5  # of an example's newest loss in the one that is remembered
 
 
 @dataclass(frozen=True)
 class Lessons:
     """Examples to learn from: `x` is `[n, *shape]` (bytes or floats), `y` classes or values `[n]`.
 
-    `shift` and `scale` bring `x` to mean 0 and deviation 1, one number for each channel.
+    `shift` and `scale` bring `x` to mean 0 and deviation 1, one number for each channel. `taught`
+    are a teacher's shares `[n, k]`, NaN where it was not asked: `trust` is their part of the loss,
+    compared at `temperature` (Hinton et al. 2015).
     """
 
     x: npt.NDArray[Any]
@@ -35,6 +38,9 @@ class Lessons:
     n_classes: int
     shift: npt.NDArray[np.float32]
     scale: npt.NDArray[np.float32]
+    taught: npt.NDArray[np.float32] | None = None
+    trust: float = 0.0
+    temperature: float = 1.0
 
     def batch(self, rows: npt.NDArray[np.intp], device: torch.device) -> Tensor:
         """The examples at these rows, scaled, `[batch, *shape]`."""
@@ -82,10 +88,18 @@ class Trainer:
     step: int = 0
     factor: Tensor = field(init=False)  # of the learning rates, for who steers
     mean: dict[str, Tensor] = field(init=False, default_factory=dict)
+    remembered: Tensor = field(init=False)  # losses of examples in the last epochs, `[copies, n]`
 
     def __post_init__(self) -> None:
-        first, k = self.recipes[0], self.net.copies
+        k = self.net.copies
         self.net.to(self.device)
+        self.factor = torch.ones(k, device=self.device)
+        self.remembered = torch.full((k, len(self.lessons.y)), torch.nan, device=self.device)
+        self._prepare()
+
+    def _prepare(self) -> None:
+        """What follows from the recipes: an optimiser without memory, and numbers of each copy."""
+        first, k = self.recipes[0], self.net.copies
         named = list(self.net.named_parameters())
         optimisers = [recipe.optimiser for recipe in self.recipes]
         momentum = [o.momentum for o in optimisers if isinstance(o, Sgd)]
@@ -95,7 +109,6 @@ class Trainer:
             self._each(momentum) if momentum else None,
             [_exempt(self.net, name) for name, _ in named],
         )  # fmt: skip
-        self.factor = torch.ones(k, device=self.device)
         self._smooth = self._each([r.smoothing for r in self.recipes])
         self._clip = self._each([r.clip for r in self.recipes])
         self._size = min(first.batch, len(self.lessons.y))
@@ -108,11 +121,24 @@ class Trainer:
         """Steps in which every example is seen once."""
         return max(1, len(self.lessons.y) // self._size)
 
+    def change(self, recipes: Sequence[Recipe]) -> None:
+        """Goes on by other recipes.
+
+        Another kind of optimiser starts without memory. Another batch size numbers the steps anew,
+        done and to come, so that epochs and the schedule go on from where they are.
+        """
+        old, self.recipes, size = self.optimiser, list(recipes), self._size
+        self._prepare()
+        if (old.momentum is None) == (self.optimiser.momentum is None):
+            self.optimiser.load(old.state())
+        self.step = round(self.step * size / self._size)
+        self.total = max(1, round(self.total * size / self._size))
+
     def run(self, steps: int, weights: npt.NDArray[np.float64] | None = None) -> Segment:
         """Trains on for so many steps, at most to the end.
 
         `weights` `[n]` make examples likelier to be drawn than others; without them each epoch sees
-        every example once.
+        every example once. With weights it sees each about as often as they say, most evenly.
         """
         self.net.train()
         until = min(self.total, self.step + steps)
@@ -121,11 +147,12 @@ class Trainer:
         before = [w.detach().clone() for w in self.net.parameters()] if until > self.step else []
         for rows in self._batches(until, weights):
             torch.manual_seed(Key.of(self.seed).child("step", self.step).seed(63))
+            kept = [b.clone() for b in self.net.buffers()]
             losses = self._losses(rows)
             losses.sum().backward()
             norms = clip_(self.net.parameters(), k, self._clip)
             fine = torch.isfinite(losses.detach()) & torch.isfinite(norms)
-            self._silence(fine)
+            self._silence(fine, kept)
             self.optimiser.rate = self._rates()
             self.optimiser.step()
             self.step += 1
@@ -146,8 +173,9 @@ class Trainer:
             if self.step // self.per_epoch != epoch:
                 epoch = self.step // self.per_epoch
                 rng = np.random.default_rng(Key.of(self.seed).child("epoch", epoch).seed(128))
-                chance = None if weights is None else weights / weights.sum()
-                order = rng.permutation(n) if chance is None else rng.choice(n, n, p=chance)
+                order = rng.permutation(n)
+                if weights is not None:
+                    order = order[_evenly(weights[order], rng)][rng.permutation(n)]
             at = self.step % self.per_epoch * self._size
             yield order[at : at + self._size]
 
@@ -165,6 +193,10 @@ class Trainer:
             out = self.net(x)
         out = out.float()
         own = self._loss(out, y)
+        self._remember(rows, own.detach())
+        if self.lessons.taught is not None:
+            told = torch.from_numpy(self.lessons.taught[rows]).to(self.device)
+            own = self._as_taught(out, own, told)
         if partner is None or share is None:
             return own.mean(dim=0)
         other = self._loss(out, y[partner])
@@ -178,13 +210,33 @@ class Trainer:
         hit = logs.gather(2, y.long()[:, None, None].expand(-1, self.net.copies, 1))[:, :, 0]
         return -(1 - self._smooth) * hit - self._smooth * logs.mean(dim=2)
 
-    def _silence(self, fine: Tensor) -> None:
-        """No step for a network whose batch went wrong."""
+    def _as_taught(self, out: Tensor, own: Tensor, told: Tensor) -> Tensor:
+        """The loss with the teacher's part in it, where it was asked."""
+        heat, trust = self.lessons.temperature, self.lessons.trust
+        asked = told.isfinite().all(dim=1, keepdim=True)
+        soft = told.nan_to_num(1.0).clamp(min=1e-8) ** (1 / heat)
+        soft = soft / soft.sum(dim=1, keepdim=True)
+        logs = F.log_softmax(out / heat, dim=2)
+        apart = -(soft[:, None] * logs).sum(dim=2) * heat**2
+        return torch.where(asked, (1 - trust) * own + trust * apart, own)
+
+    def _remember(self, rows: npt.NDArray[np.intp], losses: Tensor) -> None:
+        """Takes the losses `[batch, copies]` before the step into the running ones of the rows."""
+        at = torch.from_numpy(rows).to(self.device)
+        old, new = self.remembered[:, at], losses.T
+        both = torch.where(old.isfinite(), old + FRESH * (new - old), new)
+        self.remembered[:, at] = torch.where(new.isfinite(), both, old)
+
+    def _silence(self, fine: Tensor, kept: Sequence[Tensor]) -> None:
+        """No step for a network whose batch went wrong, nor a trace of it in what norms keep."""
         if bool(fine.all()):
             return
         for w in self.net.parameters():
             if w.grad is not None:
                 w.grad.view(self.net.copies, -1)[~fine] = 0.0
+        for buffer, before in zip(self.net.buffers(), kept, strict=True):
+            k = self.net.copies
+            buffer.view(k, -1)[~fine] = before.view(k, -1)[~fine]
 
     def _rates(self) -> Tensor:
         share = self.step / max(1, self.total)
@@ -235,6 +287,8 @@ class Trainer:
         """All that an exact resume needs: tensors by name, and numbers."""
         return {
             "step": self.step,
+            "recipes": [recipe_json(recipe) for recipe in self.recipes],
+            "remembered": self.remembered.clone(),
             "net": {k: v.detach().clone() for k, v in self.net.state_dict().items()},
             "mean": {k: v.clone() for k, v in self.mean.items()},
             "factor": self.factor.clone(),
@@ -243,7 +297,9 @@ class Trainer:
 
     def load(self, state: Mapping[str, Any]) -> None:
         """Goes back (or on) to what `state` gave."""
+        self.change([recipe_of(data) for data in state["recipes"]])
         self.step = int(state["step"])
+        self.remembered = state["remembered"].clone()
         self.net.load_state_dict(state["net"])
         self.mean = {k: v.clone() for k, v in state["mean"].items()}
         self.factor = state["factor"].clone()
@@ -254,6 +310,16 @@ def _exempt(net: TorchNet, name: str) -> bool:
     """True for biases and the scales of norms: decay is for what multiplies inputs."""
     number = int(name.split(".")[1])
     return name.endswith("bias") or net.ops.steps[number].kind == "norm"
+
+
+def _evenly(weights: npt.NDArray[np.float64], rng: np.random.Generator) -> npt.NDArray[np.intp]:
+    """As many places as weights, each drawn as often as its weight says, give or take one.
+
+    Systematic sampling (Madow 1949): less chance in it than in independent draws.
+    """
+    ends = np.cumsum(weights / weights.sum()) * len(weights)
+    places = np.searchsorted(ends, np.arange(len(weights)) + rng.random(), side="right")
+    return np.minimum(places, np.flatnonzero(weights)[-1])
 
 
 def _plain(numbers: Tensor) -> npt.NDArray[np.float64]:
