@@ -11,6 +11,8 @@ from modelwright.stats import Interval, paired_interval
 
 SEEN = "its teacher, your model, may have seen the validation rows"
 
+TIE = "log_loss"  # what decides between networks with exactly equal scores
+
 
 @dataclass(frozen=True)
 class Paired:
@@ -55,6 +57,10 @@ class Paired:
             numbers |= {"low": interval.low, "high": interval.high}
             if not interval.low > 0:
                 doubts = (f"within noise after {looks} looks: {interval}",)
+        finer = _finer(challenger, champion) if gain == 0 else 0.0
+        if finer > 0 and not champion.trial.brought:
+            reason = f"as good as trial {other}, with {finer:.4g} less {TIE}"
+            return Verdict(number, "promote", reason, other, numbers, doubts)
         if gain <= 0:
             reason = f"not better than trial {other}: {-gain:.4g} worse"
             return Verdict(number, "reject", reason, other, numbers)
@@ -80,6 +86,14 @@ class Paired:
             confidence=self.confidence,
             overlap=a.overlap,
         )
+
+
+def _finer(challenger: Outcome, champion: Outcome) -> float:
+    """How much less log loss a network has than another; 0 where it was not asked for."""
+    pair = (challenger.evidence, champion.evidence)
+    if not all(e.facts.get("tie_break") == TIE and TIE in e.scores for e in pair):
+        return 0.0
+    return champion.evidence.scores[TIE] - challenger.evidence.scores[TIE]
 
 
 def _picked_gain(challenger: Outcome, champion: Outcome) -> float | None:

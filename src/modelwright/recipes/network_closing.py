@@ -74,7 +74,8 @@ class TrainLonger:
     def _students(self, view: View) -> list[Proposal]:
         """A small design with the winner as its teacher, and the same without."""
         best = winner(view)
-        if not self.lesson or best is None or best.trial.role not in ("final", "blend"):
+        learnt = best is not None and "model" in best.evidence.artefacts
+        if not self.lesson or best is None or not learnt or best.trial.role == "student":
             return []
         design = self._small(view, best)
         if design is None:
