@@ -16,6 +16,7 @@ _CYCLES = 2.0  # of a season that a series must hold before it counts
 _CLEAR = 0.15  # autocorrelation at the season, at least
 _LONGER = 0.05  # by which a longer season must be clearer: it repeats the shorter one
 _HIDDEN = 0.3  # and where the step suggests none
+_NEARLY = 0.85  # of the highest peak: the first so high is the season
 _MOST_ROWS = 20_000
 
 
@@ -41,7 +42,7 @@ def find_season(series: Sequence[FloatArray], step: Step) -> tuple[int, str]:
     """The season in steps (1 where there is none), and a sentence on how it was found.
 
     Of the calendar's seasons the one with the highest autocorrelation, mean over series; where the
-    calendar has none that shows, the highest later peak of the autocorrelation.
+    calendar has none that shows, the first high peak of the autocorrelation.
     """
     candidates = [p for p in periods_of(step) if round(p) >= 2]
     best, height = 1, -_LONGER
@@ -100,7 +101,7 @@ def _at(y: FloatArray, lag: int) -> float:
 
 
 def _hidden(series: Sequence[FloatArray]) -> tuple[int, float]:
-    """A season that no calendar gives: the highest peak after the first valley below zero."""
+    """A season that no calendar gives: the first high peak after a valley below zero."""
     longest = max(len(y) for y in series)
     most = min(longest // 3, 2000)
     if most < 4:
@@ -112,9 +113,13 @@ def _hidden(series: Sequence[FloatArray]) -> tuple[int, float]:
     below = np.flatnonzero(found < 0)
     if not len(below):
         return 1, 0.0
-    peak = int(below[0] + np.argmax(found[below[0] :]))
-    inside = 2 <= peak < most
-    return (peak, float(found[peak])) if inside and found[peak] > _HIDDEN else (1, 0.0)
+    later = np.arange(max(2, int(below[0])), most)
+    peaks = later[(found[later] > found[later - 1]) & (found[later] >= found[later + 1])]
+    if not len(peaks) or found[peaks].max() <= _HIDDEN:
+        return 1, 0.0
+    # Every multiple of a season has a peak too, and noise may lift it a little.
+    peak = int(peaks[found[peaks] >= _NEARLY * found[peaks].max()][0])
+    return peak, float(found[peak])
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -18,6 +18,7 @@ IntArray = npt.NDArray[np.integer[Any]]
 DAY = 86400.0
 _JITTER = 0.1  # of a step: a time that far from the grid is moved to it (summer time, late clocks)
 _WEEKDAYS = 10  # days without a weekend from which on a series is one of working days
+_MONTH = 30.4375 * DAY
 _ZERO_DAY = np.datetime64("1970-01-01")
 _NAMES = {60.0: "minute", 3600.0: "hour", DAY: "day", 7 * DAY: "week"}
 _MONTHS = {1: "month", 3: "quarter", 6: "half-year", 12: "year"}
@@ -62,7 +63,11 @@ class Step:
         if self.unit == "weekday":
             days = np.busday_count(_ZERO_DAY, _days(times - self.clock))
             return np.asarray(days - self.anchor, float)
-        return np.asarray((_months(times) - self.anchor) / self.size, float)
+        months = (_months(times) - self.anchor) / self.size
+        off = (
+            times - Step("month", 1.0, 0.0, self.day, self.clock).seconds(_months(times))
+        ) / _MONTH
+        return np.asarray(months + off / self.size, float)
 
     def times(self, positions: Any) -> Any:
         """The times at whole positions: `datetime64[us]`, or plain numbers."""

@@ -26,7 +26,7 @@ from modelwright.families.series_lags import panel_scales
 from modelwright.families.series_linear import known_z
 from modelwright.spaces import Log
 
-_ROUNDS, _PATIENCE = 1000, 40
+_ROUNDS, _PATIENCE = 600, 30
 _HELD = 0.15  # of the newest origins, that tell when to stop
 _LAGS, _SEASONS = 6, 3
 
@@ -41,19 +41,19 @@ class BoostedLags:
     of rounds is found on the newest origins.
     """
 
-    learning_rate: Annotated[float, Log(0.01, 0.3)] = 0.05
+    learning_rate: Annotated[float, Log(0.01, 0.3)] = 0.08
     leaves: Annotated[int, Log(4, 128)] = 24
     min_leaf: Annotated[int, Log(5, 200)] = 40
     columns: Annotated[float, Interval(ge=0.3, le=1.0)] = 0.7
     loss: Literal["absolute", "squared"] = "absolute"
     level: Annotated[int, Log(1, 6)] = 1
-    rows: Annotated[int, Log(10, 120)] = 40
+    rows: Annotated[int, Log(10, 120)] = 25
     log: bool = False
 
     name: ClassVar[str] = "BoostedLags"
 
     def fit(self, panel: Panel, *, threads: int = 1, seed: int = 0) -> FittedBoosted:
-        """Draws rows from `seed`; rounds stop when 40 brought nothing on the newest origins."""
+        """Draws rows from `seed`; rounds stop when 30 brought nothing on the newest origins."""
         import lightgbm
 
         sight = Sight(self.level, self.log and all_positive(panel))

@@ -19,13 +19,12 @@ _SHORTEST_BASE = 12
 def n_lags(panel: Panel, memory: float) -> int:
     """How many rows back to look: `memory` times the longest season of at most 200 steps.
 
-    A season counts when the longest series holds eight; without one it is 12 steps. At most a
+    A season counts when the longest series holds four of it; without one it is 12 steps. At most a
     third of the longest series, less the horizon.
     """
     longest, horizon = int(panel.lengths.max()), panel.schema.horizon
-    fitting = [p for p in panel.schema.periods if p <= _LONGEST_BASE and longest >= 8 * p]
-    if 1 < panel.schema.season <= _LONGEST_BASE:
-        fitting.append(float(panel.schema.season))
+    seasons = (*panel.schema.periods, float(panel.schema.season))
+    fitting = [p for p in seasons if 1 < p <= _LONGEST_BASE and longest >= 4 * p]
     base = max([_SHORTEST_BASE, *fitting])
     return max(1, min(round(memory * base), (longest - min(horizon, longest // 3)) // 3))
 

@@ -15,6 +15,7 @@ from modelwright.families.series_lags import Centre, Look, n_lags, ridge
 from modelwright.spaces import Log
 
 _MOST = 10_000  # windows that are fitted on, evenly spaced
+_FEWEST, _LARGEST = 20, 40_000_000  # windows of a series alone; numbers of all models together
 _FAR = 6.0  # deviations of the history beyond which a recursion is held
 
 
@@ -22,14 +23,15 @@ _FAR = 6.0  # deviations of the history beyond which a recursion is held
 class LagLinear:
     """Ridge regression of the next steps on lags, level, waves of the seasons and covariates.
 
-    One model for all series, on windows that are centred and scaled. `direct` has coefficients of
-    its own for each step ahead; `recursive` forecasts one step and feeds it back, which needs fewer
-    windows, and uses known columns. `memory` counts seasons of lags. Of logarithms with `log`,
-    where all values are over 0; with `pull` the mean so far draws it. The strength is chosen on the
-    newest fifth of the windows.
+    On windows that are centred and scaled; one model for `all` series, or one for `each` that has
+    enough windows. `direct` has coefficients of its own for each step ahead; `recursive` forecasts
+    one step and feeds it back, which needs fewer windows, and uses known columns. `memory` counts
+    seasons of lags. Of logarithms with `log`, where all values are over 0; with `pull` the mean so
+    far draws it. The strength is chosen on the newest fifth of the windows.
     """
 
     way: Literal["direct", "recursive"] = "direct"
+    scope: Literal["all", "each"] = "all"
     memory: Annotated[float, Log(0.5, 6.0)] = 1.5
     centre: Centre = "mean"
     harmonics: Annotated[int, Interval(ge=0, le=8)] = 2
@@ -40,28 +42,41 @@ class LagLinear:
     name: ClassVar[str] = "LagLinear"
 
     def fit(self, panel: Panel, *, threads: int = 1, seed: int = 0) -> FittedLagLinear:
-        """Solves one regression; nothing is random."""
+        """Solves one regression, or one for each series; nothing is random."""
         log = self.log and all_positive(panel)
         lags = n_lags(panel, self.memory)
         look = Look(lags, self.centre, self.harmonics, log, self.covariates, self.pull)
         ahead = panel.schema.horizon if self.way == "direct" else 1
-        X, Y, age = look.windows(panel, ahead, _MOST)
-        while not len(X) and look.lags > 1:  # every series is shorter than that: look back less
+        found = len(look.windows(panel, ahead, 1)[0])
+        while not found and look.lags > 1:  # every series is shorter than that: look back less
             look = replace(look, lags=look.lags // 2)
-            X, Y, age = look.windows(panel, ahead, _MOST)
-        if not len(X):
+            found = len(look.windows(panel, ahead, 1)[0])
+        if not found:
             coefficients = np.zeros((look.at_ends(panel)[0].shape[1], ahead))
-            return FittedLagLinear(look, ahead, coefficients)
+            return FittedLagLinear(look, ahead, coefficients, ())
+        whole = self._solve(panel, look, ahead)
+        every = [whole.astype(np.float32)]
+        names: list[str] = []
+        if self.scope == "each" and len(panel) > 1 and whole.size * len(panel) <= _LARGEST:
+            for s in range(len(panel)):
+                if len(panel.y[s]) >= 2 * look.lags + ahead + _FEWEST:
+                    alone = panel.cells([s], [len(panel.y[s])])
+                    names.append(panel.names[s])
+                    every.append(self._solve(alone, look, ahead).astype(np.float32))
+        return FittedLagLinear(look, ahead, np.concatenate(every, axis=1), tuple(names))
+
+    def _solve(self, panel: Panel, look: Look, ahead: int) -> FloatArray:
+        X, Y, age = look.windows(panel, ahead, _MOST)
         if self.way == "recursive" and panel.schema.known:
             X = np.concatenate([X, _known_rows(panel, look, len(X))], axis=1)
-        coefficients, _ = ridge(X, Y, age, free=(0,))  # the constant stands first
-        return FittedLagLinear(look, ahead, coefficients)
+        return ridge(X, Y, age, free=(0,))[0]  # the constant stands first
 
     @staticmethod
     def load(folder: Path) -> FittedLagLinear:
         """The forecaster that `export` wrote."""
         facts, arrays = read_fitted(folder)
-        return FittedLagLinear(Look(**facts["look"]), facts["ahead"], arrays["coefficients"])
+        look = Look(**facts["look"])
+        return FittedLagLinear(look, facts["ahead"], arrays["coefficients"], tuple(facts["names"]))
 
 
 def _known_rows(panel: Panel, look: Look, n: int) -> FloatArray:
@@ -86,11 +101,15 @@ def known_z(known: FloatArray) -> FloatArray:
 
 @dataclass(frozen=True, eq=False)
 class FittedLagLinear:
-    """Coefficients `[d, ahead]` for what a look gives; with `ahead` 1 forecasts are fed back."""
+    """Coefficients for what a look gives; with `ahead` 1 forecasts are fed back.
+
+    `coefficients` is `[d, ahead * (1 + names)]`: those of all series, then those of each one named.
+    """
 
     look: Look
     ahead: int
     coefficients: FloatArray
+    names: tuple[str, ...]
 
     @property
     def needs(self) -> int:
@@ -101,10 +120,21 @@ class FittedLagLinear:
         """The steps after each series."""
         if self.ahead == panel.schema.horizon and self.ahead > 1:
             X, adds, scales = self.look.at_ends(panel)
-            centre = self.look.back(X @ self.coefficients, adds, scales)
+            centre = self.look.back(self._answers(panel, X), adds, scales)
         else:
             centre = self._recursive(panel)
         return Paths(_held(centre, panel), flat_width(panel))
+
+    def _answers(self, panel: Panel, X: FloatArray) -> FloatArray:
+        """Scaled answers `[c, ahead]` to one row of features per series."""
+        place = {name: i for i, name in enumerate(self.names, 1)}
+        which = np.array([place.get(name, 0) for name in panel.names])
+        out = np.empty((len(X), self.ahead))
+        for i in np.unique(which):
+            rows = which == i
+            block = self.coefficients[:, i * self.ahead : (i + 1) * self.ahead]
+            out[rows] = X[rows] @ block
+        return out
 
     def _recursive(self, panel: Panel) -> FloatArray:
         """One step at a time, each forecast a lag of the next; covariates stay as they were."""
@@ -120,14 +150,14 @@ class FittedLagLinear:
                 first = scales
             if k:
                 X = np.concatenate([X, _next_known(panel, ahead, h)], axis=1)
-            step = np.clip(X @ self.coefficients, -50, 50)
+            step = np.clip(self._answers(panel, X), -50, 50)
             out[:, h] = self.look.back(step, adds, first)[:, 0]
             at = _longer(at, out[:, h], max(room, 8))
         return out
 
     def export(self, folder: Path) -> None:
         """Writes one JSON file and the coefficients."""
-        facts = {"look": asdict(self.look), "ahead": self.ahead}
+        facts = {"look": asdict(self.look), "ahead": self.ahead, "names": list(self.names)}
         write_fitted(folder, "LagLinear", facts, {"coefficients": self.coefficients})
 
 
