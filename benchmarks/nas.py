@@ -39,6 +39,13 @@ METHODS = (
         "nas_designers.py",
         {"designer": "generator", "allow": ["costs"]},
     ),
+    Method(
+        "generator_prior",
+        "modelwright",
+        "nas_designers.py",
+        {"designer": "generator", "prior": True},
+        only="nas201",
+    ),
     Method("team", "modelwright", "nas_designers.py", {"designer": "team"}),
     Method(
         "team_generator",

@@ -10,7 +10,9 @@ import pytest
 from modelwright.core.problem import Goal, Limit, Rungs
 from modelwright.core.roles import Designer
 from modelwright.core.view import View
+from modelwright.designers.controller import Controller
 from modelwright.designers.evolution import Evolution
+from modelwright.designers.generator import Generator
 from modelwright.designers.local_search import LocalSearch
 from modelwright.designers.nsga2 import Nsga2
 from modelwright.designers.pareto import hypervolume
@@ -73,6 +75,14 @@ def drawn() -> dict[str, float]:
 def test_beats_random_search(designer: Designer, toy: str, drawn: dict[str, float]) -> None:
     # Measured over 16 seeds: a quarter to a half of random search's loss, NSGA-II three quarters.
     assert mean_best(designer, toy, 50, 4) < 0.8 * drawn[toy]
+
+
+@pytest.mark.parametrize("designer", [Controller(), Generator()], ids=lambda d: d.name)
+def test_policies_over_tokens_beat_random_search_on_numbers(
+    designer: Designer, drawn: dict[str, float]
+) -> None:
+    # Measured over 8 seeds: .12 and .20 beside .30 of random search and .06 of evolution.
+    assert mean_best(designer, "mixed", 50, 4) < 0.8 * drawn["mixed"]
 
 
 def test_even_points_beat_independent_ones() -> None:

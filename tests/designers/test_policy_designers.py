@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -19,6 +21,7 @@ from modelwright.designers.controller import Controller, Policy, rewards_of
 from modelwright.designers.generator import Generator, Model
 from modelwright.designers.random_search import Random
 from modelwright.designers.token_policy import Rows, Sampler
+from modelwright.spaces import Space
 from modelwright.testing.designer import Simulation, simulate
 from modelwright.testing.zoo import Mixed, Tiny, zoo
 
@@ -184,3 +187,39 @@ def test_reasons_tell_what_was_computed(designer: Any) -> None:
 def test_wrong_settings_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(InputError, match="got"):
         make_designer(wrong)
+
+
+Op = Literal["none", "skip", "conv", "pool"]
+
+
+@dataclass(frozen=True)
+class Chain:
+    """Eight operations in a row."""
+
+    a: Op
+    b: Op
+    c: Op
+    d: Op
+    e: Op
+    f: Op
+    g: Op
+    h: Op
+
+
+def chain_loss(d: Chain, fidelity: float) -> float:
+    """Convolutions help, more so behind one another; an absent operation cuts what is before it."""
+    ops = [d.a, d.b, d.c, d.d, d.e, d.f, d.g, d.h]
+    run = sum(x == y == "conv" for x, y in itertools.pairwise(ops))
+    return 8 - 0.5 * ops.count("conv") - 0.5 * run + 2 * ops.count("none") - ops.count("pool") / 4
+
+
+@pytest.mark.parametrize("designer", [Controller(), Generator()], ids=lambda d: d.name)
+def test_beats_random_search_where_designs_are_tokens(designer: Any) -> None:
+    space = Space(Chain)
+
+    def mean_best(who: Any) -> float:
+        runs = [simulate(who, space, chain_loss, 50, seed=s) for s in range(4)]
+        return math.fsum(view.best()[0].loss for view in runs) / 4
+
+    found, drawn = mean_best(designer), mean_best(Random())
+    assert found < 0.5 * drawn
