@@ -43,6 +43,12 @@ from modelwright.readers.svg import (
 )
 
 SHOWN_TRIALS, SHOWN_COLUMNS = 15, 200
+# By kind of problem: what the trivial baseline does, and how scores of the search are had.
+TRIVIAL = {
+    "table": "a model that looks at no column", "network": "a model that looks at nothing",
+    "series": "last season again",
+}  # fmt: skip
+JUDGED = {"table": "cross-validated", "network": "validated", "series": "on windows of the past"}
 
 
 def report_html(run: RunFolder, record: Record) -> str:
@@ -96,8 +102,7 @@ def _verdict(record: Record) -> str:
     bounds = fold_bounds(best, metric)
     interval = f", 95 % interval {bounds[0]:.4g} to {bounds[1]:.4g} over folds" if bounds else ""
     base = _trivial(record)
-    series = record.settings["problem"]["kind"] == "series"
-    plain = "last season again" if series else "a model that looks at no column"
+    plain = TRIVIAL[record.settings["problem"]["kind"]]
     beside = "" if base is None else f"; {plain} reaches {base:.4g}"
     score = f"{metric} {best.evidence.scores[metric]:.5g}{interval}{beside}."
     name = described(best)
@@ -119,7 +124,8 @@ def _numbers(record: Record) -> str:
     base = _trivial(record)
     facts = []
     if best is not None:
-        facts.append((f"{metric}, cross-validated", f"{best.evidence.scores[metric]:.4g}"))
+        how = JUDGED[record.settings["problem"]["kind"]]
+        facts.append((f"{metric}, {how}", f"{best.evidence.scores[metric]:.4g}"))
     if record.looks:
         look = record.looks[-1]
         facts.append((f"{metric}, {look['n_rows']} sealed rows", f"{look['score']:.4g}"))
