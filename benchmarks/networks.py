@@ -6,8 +6,9 @@
 
 `modelwright` is `modelwright build` as it is; `random` the same with random search in the same
 space instead of its designers; `default` the default network of the kind, trained for the whole
-time on all examples, with one thread or two, whichever is quicker. Accuracy is on the sets' own test examples; spoken digits are split by speaker:
-the tested one was never heard. A fresh process per cell.
+time on all examples, with one thread or two, whichever is quicker. Accuracy is
+on the sets' own test examples; spoken digits are split by speaker: the tested one was never heard.
+A fresh process per cell.
 """
 
 from __future__ import annotations

@@ -45,7 +45,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def model(folder: Path) -> Model:
-    return load_model(folder)
+    loaded: Model = load_model(folder)
+    return loaded
 
 
 @pytest.fixture(scope="module")

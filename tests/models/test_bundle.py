@@ -113,7 +113,7 @@ def test_doubtful_rows_are_left_to_a_person(shipped: Any) -> None:
     answers = model.answer(frame, abstain=0.8)
     assert answers.left[0]
     assert answers.flags[0]
-    sure = answers.shares.max(axis=1) >= 0.8  # type: ignore[union-attr]
+    sure = answers.shares.max(axis=1) >= 0.8
     flagged = np.array([bool(sentences) for sentences in answers.flags])
     assert np.array_equal(answers.left, flagged | ~sure)
     assert 0 < answers.left.sum() < 100

@@ -23,7 +23,7 @@ def lessons(n: int = 600) -> Lessons:
     x = rng.integers(0, 255, (n, 1, 8, 8)).astype(np.uint8)
     y = (x[:, 0, :4].mean((1, 2)) > x[:, 0, 4:].mean((1, 2))).astype(np.int64)
     one = np.ones(1, np.float32)
-    return Lessons(x, y, 2, 127 * one, one / 74)
+    return Lessons(x, y, 2, np.float32(127) * one, one / np.float32(74))
 
 
 def trainer(net: ImageNet, recipes: Any = (RICH,), total: int = 40, data: Any = None) -> Trainer:

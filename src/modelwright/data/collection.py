@@ -140,7 +140,7 @@ def front_of(facts: Mapping[str, Any]) -> Front:
 
     kinds: dict[str, Any] = {"images": ImageFront, "sounds": SoundFront, "texts": TextFront}
     plain = {k: tuple(v) if isinstance(v, list) else v for k, v in facts.items()}
-    made: Front = kinds[plain.pop("kind")](**plain)
+    made: Front = kinds[str(plain.pop("kind"))](**plain)
     return made
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from modelwright.families.net_ops import Op, Ops
 
@@ -161,7 +161,7 @@ def pads_of(op: Op, before: tuple[int, ...]) -> list[tuple[int, int]]:
     return found
 
 
-def raw_kind(ops: Ops) -> str:
+def raw_kind(ops: Ops) -> Literal["int32", "uint8"]:
     """What one number of a raw example is: `int32` (a word's number) or `uint8` (a pixel)."""
     return "int32" if any(op.kind == "embed" for op in ops.steps) else "uint8"
 
