@@ -306,11 +306,12 @@ def _sizes(view: View, best: Outcome) -> str:
         for o, ahead in zip(found, front, strict=True)
     ]  # fmt: skip
     picture = size_picture(dots, goal.metric, goal.direction == "maximise")
-    n_front = sum(front)
+    longer = any(o.trial.role in ("final", "blend") for o in found)
     caption = (
-        "Each network that was trained in full by its number of weights (each mark on the axis a "
-        f"multiple) and its {goal.metric}. The ringed one is shown above; the dashed line joins "
-        f"the {n_front} that no other beats in both."
+        f"Each network at the full length of training by its weights, on a logarithmic axis, and "
+        f"its {goal.metric}. The ringed one is shown above; the dashed line joins the "
+        f"{sum(front)} that no other beats in both."
+        f"{' Final trainings, which are longer, and ensembles are among them.' if longer else ''}"
     )
     rows = [
         {"trial": o.trial.number, "words": _shape(o.evidence.facts.get("words", "")),
