@@ -28,8 +28,8 @@ def report(rows: Sequence[Row], chosen: Namespace) -> str:
     for row in rows:
         if "result" in row:
             found[row["problem"]].append(row["result"])
-    lines = ["| networks | apart, s | together, s | together is quicker by | taken | chosen way with "
-             "its probe, over the quicker way |", "|---|---|---|---|---|---|"]  # fmt: skip
+    lines = ["| networks | apart, s | together, s | together is quicker by | taken | chosen, with "
+             "the probe, over the quicker way |", "|---|---|---|---|---|---|"]  # fmt: skip
     for name, cells in found.items():
         apart, together = (median(c[k] for c in cells) for k in ("apart", "together"))
         ratio = median(c["apart"] / c["together"] for c in cells)

@@ -4,6 +4,8 @@
     GET  /health    that it runs, and which model it holds
     GET  /schema    the JSON Schema of a row
 
+A network takes one image or sound file as the body, or `{"text": "..."}` (docs/networks.md).
+
 What is wrong with a request is told in sentences under "errors", status 400, 413 or 422; what is
 odd about a row but can be answered is a flag of its answer.
 """
@@ -19,6 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from modelwright.apps.serving_network import NetworkService
 from modelwright.apps.using import answer_row, model_folder
 from modelwright.apps.words import note, say
 from modelwright.core.errors import InputError, ModelwrightError
@@ -94,6 +97,18 @@ class Service:
         abstain = self.abstain if text is None else confidence(text)
         return abstain, strict, _coverage(query.get("coverage"))
 
+    def schema(self) -> dict[str, Any]:
+        """The JSON Schema of a row."""
+        return row_schema(self.model.schema)
+
+    def warm_up(self) -> None:
+        """Answers before the first request, so that it does not pay for loading libraries."""
+        columns = self.model.schema.columns
+        row = {c.name: c.categories[0] if c.categories else c.low for c in columns}
+        for rows in ([row], [row, row]):  # one row and several are read in different ways
+            with contextlib.suppress(ModelwrightError):
+                self.model.answer(rows)
+
     def health(self) -> dict[str, Any]:
         """That it runs, and what it serves."""
         schema, card = self.model.schema, self.model.card
@@ -109,6 +124,17 @@ class Service:
             "uptime_seconds": round(time.monotonic() - self.started, 1),
             "rows_answered": self.rows,
         }
+
+
+def service_of(model: Any, abstain: str | None, strict: bool) -> Service | NetworkService:
+    """What answers for a loaded model. Raises InputError for a kind that is not served."""
+    if model.kind == NetworkService.kind:
+        if abstain is not None or strict:
+            raise InputError("--abstain and --strict go with models of tables; this is a network.")
+        return NetworkService(model)
+    if model.kind != "table":
+        raise InputError(f"models of tables and networks can be served; this one is {model.kind}.")
+    return Service(model, confidence(abstain), strict)
 
 
 def confidence(text: str | None) -> Abstain:
@@ -139,14 +165,14 @@ def _coverage(text: str | None) -> float | None:
     return share
 
 
-def make_app(service: Service) -> Starlette:
+def make_app(service: Service | NetworkService) -> Starlette:
     """The web app, for any ASGI server."""
     from starlette.applications import Starlette
     from starlette.concurrency import run_in_threadpool
     from starlette.exceptions import HTTPException
     from starlette.routing import Route
 
-    row = _json(200, row_schema(service.model.schema))
+    row = _json(200, service.schema())
 
     async def predict(request: Request) -> Response:
         body = await _body(request, service.max_bytes)
@@ -215,9 +241,9 @@ def serve(
     from modelwright.models import load_model
 
     folder = model_folder(name, workspace)
-    service = Service(load_model(folder), confidence(abstain), strict)
+    service = service_of(load_model(folder), abstain, strict)
     opened = _listen(host, port)
-    _warm_up(service)
+    service.warm_up()
     app = make_app(service)
     config = uvicorn.Config(app, log_level="warning", access_log=False, lifespan="off", ws="none")
     server = uvicorn.Server(config)
@@ -245,12 +271,3 @@ def _listen(host: str, port: int) -> socket.socket:
         raise InputError(
             f"cannot listen on {host} port {port}: {error.strerror or error}; name another --port."
         ) from None
-
-
-def _warm_up(service: Service) -> None:
-    """Answers before the first request, so that it does not pay for loading libraries."""
-    columns = service.model.schema.columns
-    row = {c.name: c.categories[0] if c.categories else c.low for c in columns}
-    for rows in ([row], [row, row]):  # one row and several are read in different ways
-        with contextlib.suppress(ModelwrightError):
-            service.model.answer(rows)

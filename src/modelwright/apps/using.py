@@ -21,6 +21,11 @@ PREDICTS: Mapping[str, str] = {
     "network": "modelwright.apps.answering:predict",
     "series": "modelwright.apps.forecasting:forecast",
 }
+# Kind of problem, where it is no table -> the module whose `ship_candidate` writes a chosen one.
+SHIPS: Mapping[str, str] = {
+    "network": "modelwright.recipes.network_ship",
+    "series": "modelwright.recipes.series_ship",
+}
 CONFIDENCE = 0.8  # --abstain leaves rows to a person below this share of the likeliest class
 
 
@@ -179,7 +184,6 @@ def ship(
     from modelwright.models.portable import told_of
     from modelwright.policy import RulePolicy
     from modelwright.recipes.closing import winner
-    from modelwright.recipes.ship import ship_candidate
 
     run = find_run(name, workspace)
     ledger = open_ledger(run.ledger_path, create=False)
@@ -193,8 +197,10 @@ def ship(
             raise InputError(f"candidate {chosen.trial.candidate.id} failed; choose another.")
         where = Path(out) if out else run.path / f"model-{chosen.trial.candidate.id[:8]}"
         rules = RulePolicy.from_json(record.settings["policy"])
+        kind = record.settings["problem"]["kind"]
+        shipper = import_module(SHIPS.get(kind, "modelwright.recipes.ship"))
         with writing(where):
-            shipped = ship_candidate(run, record, ledger, rules, chosen, where)
+            shipped = shipper.ship_candidate(run, record, ledger, rules, chosen, where)
     finally:
         ledger.close()
     card = read_card(shipped.path)

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from modelwright.evaluators.fit_and_score import FitAndScore
 
 
+_SUMMED = ("latency_ms", "size_kb", "fit_seconds", "predict_seconds")
+
+
 def blend_members(
     evaluator: FitAndScore,
     table: TableData,
@@ -54,7 +57,7 @@ def blend_members(
     )
     used = [m for m, w in zip(members, weights, strict=True) if w > 0]
     scores = dict(scored.scores)
-    summed = [n for n in ("latency_ms", "size_kb", "fit_seconds") if _all_have(used, n)]
+    summed = [n for n in _SUMMED if _all_have(used, n)]
     scores |= {name: float(sum(m[name] for m in used)) for name in summed}
     facts = {
         "family": "Blend",

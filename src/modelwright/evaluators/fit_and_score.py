@@ -74,10 +74,10 @@ class FitAndScore:
 
     A trial's fidelity is the share of the work of a full run: fewer folds, and with one fold left
     fewer training rows. Evidence has the metric (scores and folds), the task's standard metrics,
-    `fit_seconds` (median of one fit), `latency_ms` (with noise) and `size_kb`; artefacts `oof`
-    (float32 `[repeats, n, k]`, NaN where not validated) and `model` (those of all folds, packed) at
-    the full rung; facts `family`, `n_folds`, `n_train`, `rounds` (of boosting), `finish` (the
-    calibration and decision to ship) and `contains_rows`. Behaviour that is `asked` for is
+    `fit_seconds` (median of one fit), `predict_seconds` (of a thousand rows), `latency_ms` (with
+    noise) and `size_kb`; artefacts `oof` (float32 `[repeats, n, k]`, NaN where not validated) and
+    `model` (those of all folds, packed) at the full rung; facts `family`, `n_folds`, `n_train`,
+    `rounds` (of boosting), `finish` (the calibration and decision to ship) and `contains_rows`. Behaviour that is `asked` for is
     among the scores, with noise.
 
     A boosted model watches the validation rows to know when to stop, but no fold is scored at its
@@ -166,6 +166,7 @@ class FitAndScore:
             **scored.scores,
             **behaves,
             "fit_seconds": float(np.median(fits.seconds)),
+            "predict_seconds": fits.thousand_rows(),
             "latency_ms": median,
             "size_kb": size / 1000,
         }
@@ -203,6 +204,7 @@ class FoldFits(Protocol):
     n_train: int
 
     def predictions(self) -> FloatArray: ...  # noqa: D102
+    def thousand_rows(self) -> float: ...  # noqa: D102
     def models(self) -> list[Fitted]: ...  # noqa: D102
 
 
@@ -214,6 +216,7 @@ class Fits:
         self.seconds: list[float] = []
         self.n_train = 0
         self._oof = validation.empty()
+        self._answered = [0.0, 0.0]  # seconds, rows
         self._waiting: list[tuple[int, Fitted]] = []
         self._models: dict[int, Fitted] = {}
 
@@ -246,6 +249,10 @@ class Fits:
             self._waiting = []
         return self._oof
 
+    def thousand_rows(self) -> float:
+        """Seconds that one fold's model took to answer a thousand rows."""
+        return 1000 * self._answered[0] / max(1.0, self._answered[1])
+
     def models(self) -> list[Fitted]:
         """The models fold by fold, at the common rounds."""
         self.predictions()
@@ -254,7 +261,11 @@ class Fits:
     def _fill(self, fold: int, fitted: Fitted) -> None:
         self._models[fold] = fitted
         repeat, held = self.validation.folds[fold]
-        out = fitted.predict(self.table.examples.X.take(held))
+        rows = self.table.examples.X.take(held)
+        began = time.perf_counter()
+        out = fitted.predict(rows)
+        self._answered[0] += time.perf_counter() - began
+        self._answered[1] += len(held)
         self._oof[repeat, held] = out if out.ndim == 2 else out[:, None]
 
 

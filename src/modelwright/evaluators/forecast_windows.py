@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -25,6 +25,7 @@ from modelwright.data.origins import Origins, plan_origins
 from modelwright.data.panel import FloatArray, Panel, load_panel
 from modelwright.evaluators.keep import keep_array, keep_model, read_array
 from modelwright.evaluators.latency import measure
+from modelwright.families.base import Fitted
 from modelwright.families.series_all import SEARCHED, SERIES, series_family, series_model
 from modelwright.families.series_base import SeriesFamily
 from modelwright.models.series_blend import blocks_of, choose_weights, mixed
@@ -149,7 +150,7 @@ class ForecastWindows:
         if not (np.isfinite(centre).all() and (width > 0).all()):
             raise InputError(f"{type(design).__name__} gave forecasts that are no numbers.")
         scored = self._scored(windows.truth, centre, width)
-        name, size = keep_model(model, tools.store)
+        name, size = keep_model(cast(Fitted, model), tools.store)
         latency, noise = measure(lambda: model.forecast(_one(panel)))
         scores = {
             **scored["scores"], "fit_seconds": float(np.median(seconds)), "latency_ms": latency,
@@ -231,7 +232,7 @@ class ForecastWindows:
         design = self.design(member["document"])
         seed = Key.of(int(member.get("seed", trial.seed))).child("refit").seed(31)
         model = design.fit(panel, threads=tools.threads, seed=seed)
-        name, size = keep_model(model, tools.store, limit=_HUGE)
+        name, size = keep_model(cast(Fitted, model), tools.store, limit=_HUGE)
         family = type(design).__name__
         return Evidence(
             trial.number, {"size_kb": size / 1000}, artefacts={"member0": str(name)},

@@ -118,6 +118,7 @@ class School:
         self.n_train = self.n_made = 0
         self.per_fold: int | None = None  # made rows; None: as many as the plan says
         self._models: list[Fitted] = []
+        self._thousand = 0.0
 
     def add(self, fold: int, threads: int) -> None:
         """Fits on one fold's lesson."""
@@ -209,10 +210,19 @@ class School:
     def predictions(self) -> FloatArray:
         """Out-of-fold predictions `[repeats, n, k]`."""
         out = self.validation.empty()
+        seconds, n = 0.0, 0
         for model, (repeat, held) in zip(self._models, self.validation.folds, strict=True):
-            said = model.predict(self.table.examples.X.take(held))
+            rows = self.table.examples.X.take(held)
+            began = time.perf_counter()
+            said = model.predict(rows)
+            seconds, n = seconds + time.perf_counter() - began, n + len(held)
             out[repeat, held] = said if said.ndim == 2 else said[:, None]
+        self._thousand = 1000 * seconds / max(1, n)
         return out
+
+    def thousand_rows(self) -> float:
+        """Seconds that one fold's model took to answer a thousand rows, when it was asked last."""
+        return self._thousand
 
     def models(self) -> list[Fitted]:
         """The models fold by fold."""

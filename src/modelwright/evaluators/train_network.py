@@ -179,7 +179,8 @@ class TrainNetwork:
             artefacts["model"] = tools.store.put(save(dict(state)), ".safetensors")
         facts = {
             "overlap": 0.0, "tie_break": "log_loss", "range": metric.range,
-            "n_train": len(part.train), "input_shape": list(part.shape), "drawing": drawing(ops), "parity": apart,
+            "n_train": len(part.train), "input_shape": list(part.shape),
+            "drawing": drawing(ops), "parity": apart,
         }  # fmt: skip
         return Evidence(trial.number, {**scores, **shipped}, folds, {"latency_ms": noise},
                         artefacts=artefacts, facts=facts)  # fmt: skip

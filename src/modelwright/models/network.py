@@ -114,7 +114,11 @@ class NetworkModel:
 
     def _one(self, example: Any) -> npt.NDArray[Any]:
         content = str(example).encode() if self.reads_texts else read_file(Path(example))
-        one: npt.NDArray[Any] = self._front.read(content, str(example))
+        return self.read_bytes(content, str(example))
+
+    def read_bytes(self, content: bytes, name: str) -> npt.NDArray[Any]:
+        """One example of a file's bytes. Raises InputError by `name` for what is none."""
+        one: npt.NDArray[Any] = self._front.read(content, name)
         return one
 
     @property

@@ -40,6 +40,7 @@ class BlendAndRefit:
     students: Students | None = None
     blend: bool = True
     max_members: int = MEMBERS
+    n_sealed: int = 0
 
     def reserve(self, view: View) -> float:
         """Seconds for an ensemble and a refit of its likely members, from measured fits."""
@@ -52,10 +53,15 @@ class BlendAndRefit:
         return min(needed, SHARE * (view.budget.seconds or needed))
 
     def after(self, view: View) -> float:
-        """Seconds for reading and writing the winner, by its size, beside what any model takes."""
+        """Seconds for reading and writing the winner, by its size, beside what any model takes; and
+        for what all its folds' models answer to the sealed rows."""
         best = winner(view)
-        size = 0.0 if best is None else best.evidence.scores.get("size_kb", 0.0)
-        return min(size / SHIPPED_KB, SHARE * (view.budget.seconds or 0.0))
+        if best is None:
+            return 0.0
+        scores, n_folds = best.evidence.scores, int(best.evidence.facts.get("n_folds", 1))
+        look = scores.get("predict_seconds", 0.0) / 1000 * self.n_sealed * n_folds
+        needed = scores.get("size_kb", 0.0) / SHIPPED_KB + look
+        return min(needed, SHARE * (view.budget.seconds or 0.0))
 
     def _kept(self, view: View) -> float:
         """Seconds that no lesson may use: shipping, and the best student's fit on all rows.
@@ -158,6 +164,7 @@ def _member(outcome: Outcome) -> dict[str, Any]:
         "latency_ms": outcome.evidence.scores.get("latency_ms"),
         "size_kb": outcome.evidence.scores.get("size_kb"),
         "fit_seconds": outcome.evidence.scores.get("fit_seconds"),
+        "predict_seconds": outcome.evidence.scores.get("predict_seconds"),
     }
 
 

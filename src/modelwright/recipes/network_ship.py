@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelwright.core.canonical import digest
+from modelwright.core.errors import InputError
 from modelwright.core.keys import Key
 from modelwright.core.record import Record
 from modelwright.core.roles import Policy
@@ -22,13 +23,14 @@ from modelwright.readers.leaderboard import fold_bounds, trivial_outcome
 from modelwright.readers.runs import RunFolder
 from modelwright.recipes.closing import winner
 from modelwright.recipes.outcome import Shipped
-from modelwright.recipes.ship import append
+from modelwright.recipes.ship import append, check_chosen
 from modelwright.recipes.students import best_student
 from modelwright.stats import bootstrap_interval
 
 if TYPE_CHECKING:
     from modelwright.executors import FileStore
 
+CHECKED = 32  # examples on which PyTorch's and ONNX's answers were compared
 ROWS = "the training examples; those that validated chose it"
 
 
@@ -175,6 +177,31 @@ def _hand_over(
     return Shipped(out, outcome.trial.candidate.id, outcome.trial.number, ROWS)
 
 
+def ship_candidate(
+    run: RunFolder, record: Record, ledger: Ledger, policy: Policy, outcome: Outcome, out: Path
+) -> Shipped:
+    """Writes the network of a candidate that a person chose.
+
+    Raises InputError when its weights were not kept or `out` is taken, RefusedError or WaitingError
+    when the policy says so.
+    """
+    from modelwright.executors import FileStore
+
+    store = FileStore(run.path / "artefacts")
+    name = outcome.evidence.artefacts.get("model")
+    if name is None or not store.path(name).exists():
+        raise InputError(
+            f"the weights of candidate {outcome.trial.candidate.id} were not kept: only those of "
+            "the best full trainings are."
+        )
+    check_chosen(policy, record, outcome, out)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out.parent) as folder:
+        draft = Path(folder) / "model"
+        _write(draft, run, record, outcome, store)
+        return _hand_over(run, record, ledger, outcome, draft, out)
+
+
 def card_of(record: Record, outcome: Outcome) -> dict[str, Any]:
     """Plain data about the network: what for, how made, what it scored, and on what."""
     view, about = record.view, record.settings["problem"]["about"]
@@ -203,7 +230,10 @@ def card_of(record: Record, outcome: Outcome) -> dict[str, Any]:
         },
         "licences": {},
         "contains_training_rows": False,
-        "onnx": {"written": True, "largest_difference": outcome.evidence.facts.get("parity")},
+        "onnx": {
+            "written": True, "max_difference": outcome.evidence.facts["parity"],
+            "compared_rows": CHECKED,
+        },
         "policy": digest(record.settings["policy"])[:16],
         "seed": record.settings["problem"]["seed"],
     }

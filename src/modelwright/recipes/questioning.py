@@ -10,6 +10,7 @@ from typing import Any
 
 from modelwright.core.errors import InputError
 from modelwright.core.problem import Budget
+from modelwright.recipes.plan import kind_of
 from modelwright.recipes.points import Asked
 from modelwright.recipes.question import Question
 
@@ -31,6 +32,8 @@ def question_facts(
     from modelwright.recipes.questions_of_people import proxy_points
 
     wanted = Budget.parse(budget)
+    if kind_of(question) != "table":
+        raise InputError("questions are asked about tables; this is a collection of examples.")
     with tempfile.TemporaryDirectory() as folder:
         where = Path(folder) / "plan"
         plan = plan_build(question, budget=wanted, folder=where)

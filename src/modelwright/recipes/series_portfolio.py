@@ -11,23 +11,25 @@ if TYPE_CHECKING:
 
 # Chosen by hand: one of each family, then the variants that differ most from it.
 DESIGNS: tuple[dict[str, Any], ...] = (
-    {"type": "LagLinear"},
+    {"type": "LagLinear", "scope": "each"},
     {"type": "Theta"},
     {"type": "Harmonic", "share": 0.3},
-    {"type": "LagLinear", "centre": "last", "pull": False},
+    {"type": "LagLinear", "scope": "each", "centre": "last", "pull": False},
     {"type": "BoostedLags"},
     {"type": "Ets"},
-    {"type": "LagNet"},
-    {"type": "Drift", "seasons": 4, "drift": 0.5},
-    {"type": "LagLinear", "covariates": True},
-    {"type": "LagLinear", "way": "recursive", "memory": 2.5, "pull": False, "log": True},
-    {"type": "LagLinear", "way": "recursive", "memory": 2.5},
-    {"type": "Harmonic"},
-    {"type": "BoostedLags", "loss": "squared", "leaves": 12, "level": 3},
+    {"type": "LagLinear", "scope": "each", "harmonics": 0, "pull": False},
     {"type": "LagNet", "centre": "mean", "covariates": True},
+    {"type": "Drift", "seasons": 4, "drift": 0.5},
+    {"type": "LagLinear"},
+    {"type": "LagLinear", "covariates": True},
+    {"type": "LagLinear", "scope": "each", "way": "recursive", "memory": 2.5},
+    {"type": "LagLinear", "scope": "each", "way": "recursive", "pull": False, "log": True},
+    {"type": "Harmonic"},
+    {"type": "LagNet"},
+    {"type": "BoostedLags", "loss": "squared", "leaves": 12, "level": 3},
     {"type": "Theta", "log": False, "share": 0.25},
     {"type": "Harmonic", "trend": "flat", "share": 0.5, "order": 12},
-    {"type": "LagLinear", "memory": 4.0, "harmonics": 4},
+    {"type": "LagLinear", "scope": "each", "memory": 4.0, "harmonics": 4},
     {"type": "Ets", "trend": "damped"},
     {"type": "Drift"},
 )
@@ -49,6 +51,8 @@ def portfolio(space: Any, names: Sequence[str], panel: Panel) -> tuple[str, ...]
             plain["harmonics"] = 0  # another variant instead
         if not positive:
             plain.pop("log", None)
+        if len(panel) == 1:
+            plain.pop("scope", None)
         document = space.dump(space.load(json.dumps(plain)))
         if document not in found:
             found.append(document)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelwright.core.canonical import digest
+from modelwright.core.errors import InputError, RefusedError, WaitingError
 from modelwright.core.keys import Key
 from modelwright.core.record import Record
 from modelwright.core.roles import Policy
@@ -23,13 +24,19 @@ from modelwright.readers.runs import RunFolder
 from modelwright.recipes.closing import members_of, winner
 from modelwright.recipes.outcome import Shipped
 from modelwright.recipes.series_shown import write_shown
-from modelwright.recipes.ship import ROWS, Parts, append, parts_of
+from modelwright.recipes.ship import Parts, append, parts_of
 from modelwright.stats import bootstrap_interval
 
 if TYPE_CHECKING:
     from modelwright.data.panel import FloatArray
     from modelwright.executors import FileStore
 
+ROWS = {
+    "all": "all rows",
+    "some": "all rows; members for which time was short, on what came before the newest windows",
+    "folds": "what came before the newest windows",
+    "fold": "what came before the newest windows; a fit on all rows was not in time",
+}
 SCORED_ON = "models of this design fitted on what came before each window"
 
 
@@ -54,7 +61,8 @@ def ship_series(
         return None, None
     candidate, number = best.trial.candidate.id, best.trial.number
     for row in record.ships:
-        if row["candidate"] == candidate and row["rows"] == parts.rows and run.model_path.exists():
+        same = row["candidate"] == candidate and row["rows"] == parts.rows
+        if same and row["folder"] == run.model_path.name and run.model_path.exists():
             return Shipped(run.model_path, candidate, number, ROWS[parts.rows]), None
     name = record.settings["name"]
     ruling = policy.rule(Action("ship", {"candidate": candidate}), record.view)
@@ -64,7 +72,34 @@ def ship_series(
         return None, None
     offsets = _offsets(run, best, store)
     _look(run, record, ledger, policy, best, store, offsets)
-    return _write(run, record, ledger, best, parts, offsets), None
+    shipped = _write(run, record, ledger, best, parts, offsets, run.model_path)
+    write_shown(run, record, best)
+    return shipped, None
+
+
+def ship_candidate(
+    run: RunFolder, record: Record, ledger: Ledger, policy: Policy, outcome: Outcome, out: Path
+) -> Shipped:
+    """Writes the forecaster of a candidate that a person chose.
+
+    Raises InputError when its fitted parts were not kept or `out` is taken, RefusedError or
+    WaitingError when the policy says so.
+    """
+    from modelwright.executors import FileStore
+
+    store = FileStore(run.path / "artefacts")
+    parts = parts_of(record, outcome, store)
+    candidate = outcome.trial.candidate.id
+    if parts is None:
+        raise InputError(f"the fitted model of candidate {candidate} was not kept; choose another.")
+    ruling = policy.rule(Action("ship", {"candidate": candidate, "by": "person"}), record.view)
+    if ruling.word == "refuse":
+        raise RefusedError(f"not shipped: {ruling.reason}.")
+    if ruling.word == "ask":
+        raise WaitingError(f"not shipped: {ruling.reason}.")
+    if out.exists() and any(out.iterdir()):
+        raise InputError(f"the folder {str(out)!r} is not empty; name another with --out.")
+    return _write(run, record, ledger, outcome, parts, _offsets(run, outcome, store), out)
 
 
 def _offsets(run: RunFolder, outcome: Outcome, store: FileStore) -> FloatArray:
@@ -181,6 +216,7 @@ def _write(
     outcome: Outcome,
     parts: Parts,
     offsets: FloatArray,
+    out: Path,
 ) -> Shipped:
     """Writes the bundle beside its place and moves it there, so that no half model is ever seen."""
     from modelwright.data.panel import load_panel
@@ -200,13 +236,12 @@ def _write(
         (draft / "head.json").write_text(json.dumps(head, indent=1) + "\n", "utf-8")
         body = {
             "candidate": candidate, "trial": outcome.trial.number, "rows": parts.rows,
-            "bundle": seal_bundle(draft), "folder": run.model_path.name,
+            "bundle": seal_bundle(draft), "folder": out.name,
         }  # fmt: skip
         append(ledger, name, record, [("ship", body)])
-        shutil.rmtree(run.model_path, ignore_errors=True)
-        draft.rename(run.model_path)
-    write_shown(run, record, outcome)
-    return Shipped(run.model_path, candidate, outcome.trial.number, ROWS[parts.rows])
+        shutil.rmtree(out, ignore_errors=True)
+        shutil.move(draft, out)
+    return Shipped(out, candidate, outcome.trial.number, ROWS[parts.rows])
 
 
 def card_of(record: Record, outcome: Outcome, parts: Parts) -> Mapping[str, Any]:

@@ -103,6 +103,13 @@ def ship_candidate(
             f"the fitted model of candidate {outcome.trial.candidate.id} was not kept; "
             f"those of {', '.join(ids) or 'no candidate'} were."
         )
+    check_chosen(policy, record, outcome, out)
+    end = finished(run, record, outcome)
+    return write_model(run, record, ledger, outcome, parts, end, out)
+
+
+def check_chosen(policy: Policy, record: Record, outcome: Outcome, out: Path) -> None:
+    """Raises what the policy says of shipping a candidate, and InputError when `out` is taken."""
     about = {"candidate": outcome.trial.candidate.id, "by": "person"}
     ruling = policy.rule(Action("ship", about), record.view)
     if ruling.word == "refuse":
@@ -111,8 +118,6 @@ def ship_candidate(
         raise WaitingError(f"not shipped: {ruling.reason}.")
     if out.exists() and any(out.iterdir()):
         raise InputError(f"the folder {str(out)!r} is not empty; name another with --out.")
-    end = finished(run, record, outcome)
-    return write_model(run, record, ledger, outcome, parts, end, out)
 
 
 def parts_of(record: Record, outcome: Outcome, store: FileStore) -> Parts | None:

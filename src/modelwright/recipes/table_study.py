@@ -98,7 +98,8 @@ def study_plan(
         name=run_folder.name, problem=problem, space=space, designer=_designer(space, types, part),
         gate=Paired(), policy=policy, budget=budget, rungs=rungs, slots=at_once, kept_seconds=kept,
         rivals=_rivals(question), rival_names=_rival_names(question),
-        closing=BlendAndRefit(_growth(prepared, part, rungs), at_once, kept, students),
+        closing=BlendAndRefit(_growth(prepared, part, rungs), at_once, kept, students,
+                              n_sealed=prepared.n_sealed),
         protocol={"data": prepared.hash, "metric": metric.identity(), "evaluator": EVALUATOR},
         settings={"budget": asdict(budget), "arguments": arguments, "kept_seconds": kept},
     )  # fmt: skip

@@ -149,7 +149,7 @@ class Trainer:
             torch.manual_seed(Key.of(self.seed).child("step", self.step).seed(63))
             kept = [b.clone() for b in self.net.buffers()]
             losses = self._losses(rows)
-            losses.sum().backward()
+            losses.sum().backward()  # type: ignore[no-untyped-call]
             norms = clip_(self.net.parameters(), k, self._clip)
             fine = torch.isfinite(losses.detach()) & torch.isfinite(norms)
             self._silence(fine, kept)
@@ -263,7 +263,7 @@ class Trainer:
         return (moved / size.clamp(min=1e-12)).sqrt()
 
     def answers(self, x: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-        """Shares of classes `[copies, n, k]`, or values `[copies, n]`; by the mean weights if any."""
+        """Shares of classes `[copies, n, k]`, or values `[copies, n]`; by mean weights if any."""
         kept = None
         if self.mean:
             kept = {k: v.clone() for k, v in self.net.state_dict().items()}
@@ -319,7 +319,7 @@ def _evenly(weights: npt.NDArray[np.float64], rng: np.random.Generator) -> npt.N
     """
     ends = np.cumsum(weights / weights.sum()) * len(weights)
     places = np.searchsorted(ends, np.arange(len(weights)) + rng.random(), side="right")
-    return np.minimum(places, np.flatnonzero(weights)[-1])
+    return np.asarray(np.minimum(places, np.flatnonzero(weights)[-1]), np.intp)
 
 
 def _plain(numbers: Tensor) -> npt.NDArray[np.float64]:
