@@ -37,7 +37,10 @@ METHODS = (
         "generator_costs",
         "modelwright",
         "nas_designers.py",
-        {"designer": "generator", "allow": ["costs"]},
+        {
+            "designer": {"name": "generator", "costs": ["params", "macs", "flops"]},
+            "allow": ["costs"],
+        },
     ),
     Method(
         "generator_prior",

@@ -96,7 +96,7 @@ def drawn_for(state: Model, told: Sequence[float], n: int = 200) -> list[Mixed]:
 
 
 def test_generator_gives_what_it_is_asked_for() -> None:
-    state: Model = folded(Generator(steps=16), outcomes(80))
+    state: Model = folded(Generator(steps=8), outcomes(60))
     high = np.mean([mixed(d) for d in drawn_for(state, (1, 2.2, 0, 0))])
     low = np.mean([mixed(d) for d in drawn_for(state, (1, 0.0, 0, 0))])
     assert high < 0.6 * low
@@ -106,7 +106,7 @@ def test_generator_is_told_costs_where_they_are_measured() -> None:
     def costly(d: Mixed, fidelity: float) -> dict[str, float]:
         return {"value": mixed(d), "params": float(d.width)}
 
-    designer = Generator(steps=16)
+    designer = Generator(steps=10, costs=("macs", "params"))
     state: Model = folded(designer, outcomes(80, objective=costly))
     told = designer.conditions(state.rows)
     widths = [SPACES["mixed"].design(o.trial.candidate).width for o in state.rows.outcomes]
@@ -116,7 +116,7 @@ def test_generator_is_told_costs_where_they_are_measured() -> None:
     dear = np.median([d.width for d in drawn_for(state, (1, 1.0, 1.0, 1))])
     cheap = np.median([d.width for d in drawn_for(state, (1, 1.0, -1.0, 1))])
     assert cheap < 0.5 * dear
-    untold = Generator(costs=()).conditions(state.rows)
+    untold = Generator().conditions(state.rows)
     assert np.all(untold[:, 2:] == 0)
 
 
@@ -130,15 +130,15 @@ def test_ranks_are_told_in_bits() -> None:
 
 def test_a_prior_of_earlier_studies_helps_at_once() -> None:
     studies = [outcomes(40, seed) for seed in (10, 11, 12)]
-    learned = Generator.learned(SPACES["mixed"], studies, n_steps=250, initial=1)
-    assert learned == Generator.learned(SPACES["mixed"], studies, n_steps=250, initial=1)
+    learned = Generator.learned(SPACES["mixed"], studies, n_steps=100, initial=1)
+    assert learned == Generator.learned(SPACES["mixed"], studies, n_steps=100, initial=1)
 
     def first(designer: Any, seed: int) -> float:
         view = simulate(designer, SPACES["mixed"], mixed, 8, seed=seed)
         return view.best()[0].loss
 
-    with_prior = [first(learned, s) for s in range(6)]
-    without = [first(Generator(initial=1), s) for s in range(6)]
+    with_prior = [first(learned, s) for s in range(4)]
+    without = [first(Generator(initial=1), s) for s in range(4)]
     assert np.mean(with_prior) < 0.6 * np.mean(without)
 
 

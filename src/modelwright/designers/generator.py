@@ -40,10 +40,12 @@ class Generator:
 
     A gated recurrent unit of width `hidden` learns the remembered designs by maximum likelihood,
     option after option, `steps` steps of Adam after each block. It is told how each ranked, in
-    bits: the best of 15 has 4, the middle one 1. Where trials report one of `costs` (the first
-    that any does), it is told how dear each was beside the others too; `seconds` is the time of a
-    trial, and a study that looks at it does not repeat. A `drop` share of the designs is learned
-    without being told anything. After `initial` evenly spread trials, designs are drawn for the
+    bits: the best of 15 has 4, the middle one 1. Where trials report one of `costs`, say
+    `("params", "macs", "latency_ms")`, it is told how dear each was beside the others too, by the
+    first that any reports; `seconds` is the time of a trial, and a study that looks at a measured
+    time does not repeat. `costs` is empty as shipped: on tables of architectures telling the
+    parameters found worse ones. A `drop` share of the designs is learned without being told
+    anything. After `initial` evenly spread trials, designs are drawn for the
     rank of the best and `margin` bits more, and the cost of one of the best quarter, with the
     logits pushed away by `guide` from those of a design of which nothing is told. Failed trials
     and those outside the limits rank last; with several goals outcomes rank by front and crowding.
@@ -64,7 +66,7 @@ class Generator:
     guide: float = 3.0
     margin: float = 1.0
     drop: float = 0.25
-    costs: tuple[str, ...] = ("params", "macs", "flops")
+    costs: tuple[str, ...] = ()
     prior: tuple[float, ...] = ()
 
     name: ClassVar[str] = "generator"
