@@ -73,8 +73,9 @@ def test_a_time_that_comes_twice_is_refused_in_a_sentence() -> None:
 
 
 def test_irregular_times_are_refused_with_the_first_place() -> None:
-    frame = daily()
-    frame.loc[9, "t"] += pd.Timedelta(hours=9)
+    stamps = daily()["t"].to_numpy().copy()
+    stamps[9] += np.timedelta64(9, "h")
+    frame = daily().assign(t=stamps)
     with pytest.raises(InputError, match="not regular: most are one day apart, but 2024-01-10 09"):
         panel_of(frame)
 

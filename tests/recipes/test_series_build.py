@@ -119,6 +119,19 @@ def test_the_command_writes_the_forecast(built: mw.BuildResult, tmp_path: Path) 
     assert len(pd.read_csv(out)) == 2 * HORIZON
 
 
+def test_a_person_may_ship_another_candidate(built: mw.BuildResult, tmp_path: Path) -> None:
+    assert built.best is not None
+    other = next(
+        r for r in built.leaderboard()
+        if r["role"] == "search" and r["candidate"] != built.best.trial.candidate.id
+    )  # fmt: skip
+    out = tmp_path / "other"
+    assert using.ship(str(built.run.path), other["candidate"], str(out), "", False) == 0
+    model = mw.load_model(out)
+    assert model.card["candidate"] == other["candidate"]
+    assert np.isfinite(model.predict()["prediction"]).all()
+
+
 def test_the_report_shows_forecasts_and_nothing_of_tables(built: mw.BuildResult) -> None:
     html = report_html(built.run, built.record)
     assert "Error by step ahead" in html

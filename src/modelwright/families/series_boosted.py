@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gzip
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -28,7 +28,7 @@ from modelwright.spaces import Log
 
 _ROUNDS, _PATIENCE = 600, 30
 _HELD = 0.15  # of the newest origins, that tell when to stop
-_LAGS, _SEASONS = 6, 3
+_SEASONS = 3
 
 
 @dataclass(frozen=True)
@@ -43,11 +43,12 @@ class BoostedLags:
 
     learning_rate: Annotated[float, Log(0.01, 0.3)] = 0.08
     leaves: Annotated[int, Log(4, 128)] = 24
-    min_leaf: Annotated[int, Log(5, 200)] = 40
+    min_leaf: Annotated[int, Log(5, 200)] = 20
     columns: Annotated[float, Interval(ge=0.3, le=1.0)] = 0.7
     loss: Literal["absolute", "squared"] = "absolute"
     level: Annotated[int, Log(1, 6)] = 1
     rows: Annotated[int, Log(10, 120)] = 25
+    lags: Annotated[int, Log(4, 64)] = 24
     log: bool = False
 
     name: ClassVar[str] = "BoostedLags"
@@ -56,7 +57,7 @@ class BoostedLags:
         """Draws rows from `seed`; rounds stop when 30 brought nothing on the newest origins."""
         import lightgbm
 
-        sight = Sight(self.level, self.log and all_positive(panel))
+        sight = Sight(self.level, self.lags, self.log and all_positive(panel))
         X, y, new = sight.training(panel, self.rows * 1000, Key.of(seed).child("rows").seed(128))
         settings = {
             "objective": "l1" if self.loss == "absolute" else "l2",
@@ -85,7 +86,7 @@ class BoostedLags:
         path = folder / "model.txt.gz"
         text = unpacked(path.read_bytes()) if path.exists() else None
         booster = None if text is None else lightgbm.Booster(model_str=text)
-        return FittedBoosted(Sight(facts["level"], facts["log"]), booster)
+        return FittedBoosted(Sight(**facts["sight"]), booster)
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,7 +116,7 @@ class FittedBoosted:
 
     def export(self, folder: Path) -> None:
         """Writes one JSON file and LightGBM's own text, packed."""
-        write_fitted(folder, "BoostedLags", {"level": self.sight.level, "log": self.sight.log}, {})
+        write_fitted(folder, "BoostedLags", {"sight": asdict(self.sight)}, {})
         if self.booster is not None:
             text = self.booster.model_to_string()
             (folder / "model.txt.gz").write_bytes(gzip.compress(text.encode(), 1, mtime=0))
@@ -126,6 +127,7 @@ class Sight:
     """What a row of an origin and a step ahead holds; NaN where the history is too short."""
 
     level: int
+    lags: int
     log: bool
 
     def training(
@@ -164,14 +166,13 @@ class Sight:
         cuts = np.flatnonzero(np.diff(which[order])) + 1
         found: list[tuple[IntArray, FloatArray, FloatArray]] = []
         for group in np.split(order, cuts):
-            if len(group):
-                s = int(which[group[0]])
-                X, level = self._series(panel, s, at[group], ahead[group], float(scales[s]))
-                found.append((group, X, level))
+            s = int(which[group[0]])
+            part, its = self._series(panel, s, at[group], ahead[group], float(scales[s]))
+            found.append((group, part, its))
         X = np.empty((len(which), found[0][1].shape[1]))
         level = np.empty(len(which))
-        for group, part, its in found:
-            X[group], level[group] = part, its
+        for rows, part, its in found:
+            X[rows], level[rows] = part, its
         return X, level, scales[which]
 
     def _series(
@@ -192,7 +193,7 @@ class Sight:
 
         level = mean(total, span, at)
         columns = [ahead.astype(float)]
-        columns += [(value(at - 1 - i) - level) / scale for i in range(_LAGS)]
+        columns += [(value(at - 1 - i) - level) / scale for i in range(self.lags)]
         for length in (max(2, span // 4), 4 * span):
             columns.append((mean(total, length, at) - level) / scale)
         columns.append((total[at] / np.maximum(1, at) - level) / scale)

@@ -91,7 +91,7 @@ class FittedHarmonic:
 def _terms(
     positions: FloatArray, n: int, horizon: int, periods: tuple[float, ...], design: Harmonic
 ) -> FloatArray:
-    parts = [np.ones((n + horizon, 1))]
+    parts: list[FloatArray] = [np.ones((n + horizon, 1))]
     if design.trend != "flat":
         t = np.arange(n + horizon) / n - 0.5
         if design.trend == "damped":

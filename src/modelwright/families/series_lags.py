@@ -101,7 +101,7 @@ class Look:
         """Features at origins `at` (rows before them are the past), and the centres."""
         lags = sliding_window_view(y, self.lags)[at - self.lags]
         centre = lags[:, -1] if self.centre == "last" else lags.mean(axis=1)
-        parts = [np.ones((len(at), 1)), (lags - centre[:, None]) / scale]
+        parts: list[FloatArray] = [np.ones((len(at), 1)), (lags - centre[:, None]) / scale]
         if self.pull:  # towards the mean so far, which a wandering series comes back to
             mean = np.cumsum(y)[at - 1] / at
             parts.append(((centre - mean) / scale)[:, None])
@@ -126,13 +126,13 @@ def _covariates(past: FloatArray, at: IntArray) -> FloatArray:
     before = np.maximum(0, last - 1)
     z = (past[last] - mean[last]) / spread[last]
     change = (past[last] - past[before]) / spread[last]
-    return np.clip(np.concatenate([z, change], axis=1), -5, 5)
+    return np.asarray(np.clip(np.concatenate([z, change], axis=1), -5, 5))
 
 
 def panel_scales(panel: Panel, log: bool) -> FloatArray:
     """Per series what its values are divided by: the deviation of the (log) values, over 0."""
     found = [float(np.std(np.log(np.maximum(y, 1e-9)) if log else y)) or 1.0 for y in panel.y]
-    return np.maximum(np.array(found), 1e-9)
+    return np.asarray(np.maximum(np.array(found), 1e-9))
 
 
 def ridge(

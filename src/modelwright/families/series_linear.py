@@ -96,7 +96,8 @@ def _known_rows(panel: Panel, look: Look, n: int) -> FloatArray:
 
 def known_z(known: FloatArray) -> FloatArray:
     """Known columns, standardised over all rows there are and held within five deviations."""
-    return np.clip((known - known.mean(axis=0)) / (known.std(axis=0) + 1e-9), -5, 5)
+    z = (known - known.mean(axis=0)) / (known.std(axis=0) + 1e-9)
+    return np.asarray(np.clip(z, -5, 5))
 
 
 @dataclass(frozen=True, eq=False)

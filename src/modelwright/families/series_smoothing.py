@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
+from annotated_types import Interval
 
 from modelwright.families.base import read_fitted, write_fitted
 from modelwright.families.series_base import FloatArray, Panel, Paths, by_block
@@ -105,7 +106,7 @@ class Theta:
     `log` positive series are forecast as logarithms. What differs: a long season is smoothed.
     """
 
-    share: Literal[0.0, 0.25, 0.5, 0.75, 1.0] = 0.5
+    share: Annotated[float, Interval(ge=0.0, le=1.0)] = 0.5
     season: Literal["auto", "none"] = "auto"
     log: bool = True
 
@@ -154,7 +155,7 @@ class FittedTheta:
     def _path(self, block: FloatArray, m: int, horizon: int, log: bool) -> FloatArray:
         y = np.log(block) if log else block
         n = y.shape[1]
-        cycle = np.zeros((len(y), max(1, m)))
+        cycle: FloatArray = np.zeros((len(y), max(1, m)))
         if m > 1 and n >= 2 * m + 2:
             cycle = season_of(y, m)
         places = np.arange(n + horizon) % cycle.shape[1]
@@ -167,7 +168,8 @@ class FittedTheta:
         if not log:
             return np.asarray(out)
         # A logarithm that runs away is a fault of the method, not a forecast.
-        return np.exp(np.clip(out, y.min(axis=1)[:, None] - 2, y.max(axis=1)[:, None] + 2))
+        low, high = y.min(axis=1)[:, None] - 2, y.max(axis=1)[:, None] + 2
+        return np.asarray(np.exp(np.clip(out, low, high)))
 
     def export(self, folder: Path) -> None:
         """Writes one JSON file."""
