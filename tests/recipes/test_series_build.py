@@ -203,6 +203,19 @@ def test_a_killed_run_ends_as_if_nothing_had_happened(tmp_path: Path) -> None:
     assert ended.exit_code == 0
 
 
+def test_columns_known_ahead_go_with_the_question_and_the_history(tmp_path: Path) -> None:
+    data = frame(80, 1).assign(promo=lambda f: (f.index % 5 == 0) * 1.0)
+    data["sales"] += 4 * data["promo"]
+    data["sales"] = data["sales"].where(data.index < 80 - HORIZON)
+    result = build(data, tmp_path, budget=4, series=None, known=["promo"], drop=["shop"])
+    assert len(result.model.predict()) == HORIZON
+    assert result.model.schema.known == ("promo",)
+    told = result.model.predict(data)
+    pd.testing.assert_frame_equal(told, result.model.predict())
+    with pytest.raises(InputError, match="need the columns promo, and 6 rows of them are missing"):
+        result.model.predict(data[data["sales"].notna()])
+
+
 def test_a_changed_bundle_is_not_loaded(tmp_path: Path) -> None:
     result = build(frame(60), tmp_path, budget=2)
     assert result.shipped is not None
