@@ -77,10 +77,10 @@ def trained(
     import torch
 
     from modelwright.data.array_part import load_arrays
+    from modelwright.evaluators.lesson import Lesson
     from modelwright.evaluators.network_evidence import as_shipped
     from modelwright.evaluators.train_network import (
         MOST_EPOCHS,
-        _Lesson,
         _ops,
         _trainer,
         weights_of,
@@ -100,8 +100,8 @@ def trained(
     threads = min(THREADS, key=lambda n: _seconds(trainer, n))
     torch.set_num_threads(threads)
     setup = time.monotonic() - began
-    lesson = _Lesson(trainer, part, "seconds", request["seconds"] - setup, time.perf_counter())
-    for _ in lesson.run(_Order()):
+    lesson = Lesson(trainer, part, True, request["seconds"] - setup, time.perf_counter())
+    for _ in lesson.run(0):
         pass
     wall = time.monotonic() - began
     test = load_arrays(plan.run.path / "data" / "sealed")
@@ -121,12 +121,6 @@ def _seconds(trainer: Any, threads: int) -> float:
     began = time.perf_counter()
     trainer.run(6)
     return time.perf_counter() - began
-
-
-class _Order:
-    """Stands for the trial whose progress a lesson tells."""
-
-    number = 0
 
 
 if __name__ == "__main__":

@@ -77,8 +77,8 @@ class FitAndScore:
     `fit_seconds` (median of one fit), `predict_seconds` (of a thousand rows), `latency_ms` (with
     noise) and `size_kb`; artefacts `oof` (float32 `[repeats, n, k]`, NaN where not validated) and
     `model` (those of all folds, packed) at the full rung; facts `family`, `n_folds`, `n_train`,
-    `rounds` (of boosting), `finish` (the calibration and decision to ship) and `contains_rows`. Behaviour that is `asked` for is
-    among the scores, with noise.
+    `rounds` (of boosting), `finish` (the calibration and decision to ship) and `contains_rows`.
+    Behaviour that is `asked` for is among the scores, with noise.
 
     A boosted model watches the validation rows to know when to stop, but no fold is scored at its
     own best round: all use the median of the folds' best.

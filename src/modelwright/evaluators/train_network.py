@@ -21,6 +21,7 @@ from modelwright.core.roles import Tools
 from modelwright.core.trial import Evidence, Progress, Trial
 from modelwright.data.array_part import ArrayPart, load_arrays
 from modelwright.evaluators.keep import keep_array, read_array
+from modelwright.evaluators.lesson import Lesson
 from modelwright.evaluators.network_evidence import as_shipped, drawing, majority, scored
 from modelwright.evaluators.network_student import (
     SHARE,
@@ -40,9 +41,6 @@ if TYPE_CHECKING:
 
 Design = NetworkDesign | TextDesign
 CODE = 1  # raise it when scores of equal designs change
-SEGMENTS = 8  # of a training, after each of which the validation examples are looked at
-LOOK = 500  # of them, between segments
-WARM, TIMED = 2, 4  # steps before speed is measured, and by which it is
 MOST_EPOCHS = 200.0  # of a training whose length is given in seconds: small sets are soon learnt
 
 
@@ -114,11 +112,13 @@ class TrainNetwork:
                 return
         epochs = MOST_EPOCHS if self.unit == "seconds" else length
         trainer = _trainer(design, ops, part, epochs, trial.seed, tools.threads)
+        if ordered.get("start"):
+            _start_from(trainer, read_weights(tools.store.path(ordered["start"])))
         if ordered.get("teach"):
             trainer.lessons = self._taught(trainer, ordered["teacher"], part, length, tools)
         # Loading a library is no training, but it is time: what is left of the length is used.
-        lesson = _Lesson(trainer, part, self.unit, length, began)
-        yield from lesson.run(trial)
+        lesson = Lesson(trainer, part, self.unit == "seconds", length, began)
+        yield from lesson.run(trial.number)
         shares = trainer.answers(part.inputs[part.valid])[0]
         evidence = self._evidence(ops, weights_of(trainer), shares, part, metric, trial, tools)
         facts = {
@@ -186,88 +186,6 @@ class TrainNetwork:
                         artefacts=artefacts, facts=facts)  # fmt: skip
 
 
-class _Lesson:
-    """One training of a given length, in segments with a look at the validation examples."""
-
-    def __init__(
-        self, trainer: Trainer, part: ArrayPart, unit: str, length: float, began: float
-    ) -> None:
-        self.trainer, self.part, self.length, self.began = trainer, part, length, began
-        self.timed = unit == "seconds"
-        self.look = part.valid[:: max(1, len(part.valid) // LOOK)][:LOOK]
-        self.curve: list[tuple[float, float]] = []
-        self.segments: list[Any] = []
-        self.seconds = 0.0
-        self._most = trainer.total
-
-    def run(self, trial: Trial) -> Generator[Progress, Any, None]:
-        """Trains to the end, with progress after each segment."""
-        trainer, start = self.trainer, time.perf_counter()
-        if self.timed:
-            self._measure_speed()
-        while trainer.step < trainer.total:
-            self.segments.append(trainer.run(-(-trainer.total // SEGMENTS)))
-            right = self._right()
-            epochs = trainer.step / trainer.per_epoch
-            self.curve.append((epochs, right))
-            if self.timed:
-                self._fit_into(time.perf_counter() - start)
-            done = 0.98 * max(trainer.step / trainer.total, self._share_of_time())
-            yield Progress(trial.number, epochs, {"accuracy": right}, done=done)
-        self.seconds = time.perf_counter() - start
-
-    def _right(self) -> float:
-        answers = self.trainer.answers(self.part.inputs[self.look])[0]
-        return float(np.mean(answers.argmax(axis=1) == self.part.y[self.look]))
-
-    def _measure_speed(self) -> None:
-        """A first total of steps, from a few of them; the schedule is slow at its beginning."""
-        most = self.trainer.total
-        self.trainer.run(min(most, WARM))
-        warm = time.perf_counter()
-        self.trainer.run(min(most, WARM + TIMED) - self.trainer.step)
-        now = time.perf_counter()
-        each = max(1e-6, (now - warm) / TIMED)
-        left = self.length - (now - self.began)
-        steps = self.trainer.step + int(left / each)
-        self.trainer.total = max(self.trainer.step + 1, min(most, steps))
-        self._most = most
-
-    def _fit_into(self, taken: float) -> None:
-        """The total again, from all steps so far: looking at validation examples takes time too."""
-        step = self.trainer.step
-        if step >= self.trainer.total:
-            return
-        each = taken / step
-        left = self.length - (time.perf_counter() - self.began)
-        self.trainer.total = max(step + 1, min(self._most, step + int(left / each)))
-
-    def _share_of_time(self) -> float:
-        if not self.timed:
-            return 0.0
-        return min(1.0, (time.perf_counter() - self.began) / self.length)
-
-    def facts(self) -> dict[str, Any]:
-        """How it went, plain."""
-        trainer = self.trainer
-        examples = trainer.step * min(trainer.recipes[0].batch, len(trainer.lessons.y))
-        return {
-            "steps": trainer.step,
-            "epochs": round(trainer.step / trainer.per_epoch, 3),
-            "per_second": round(examples / max(1e-9, self.seconds), 1),
-            "losses": [round(float(s.loss[0]), 5) for s in self.segments],
-            "bad_batches": int(sum(int(s.bad[0]) for s in self.segments)),
-            "threads": _threads(),
-            "narrow": trainer.narrow,
-        }
-
-
-def _threads() -> int:
-    import torch
-
-    return int(torch.get_num_threads())
-
-
 def _trainer(
     design: Design, ops: Ops, part: ArrayPart, epochs: float, seed: int, threads: int
 ) -> Trainer:
@@ -285,6 +203,13 @@ def _trainer(
     )
     total = steps_for(len(rows), design.recipe.batch, epochs)
     return Trainer(TorchNet(ops), [design.recipe], lessons, total, seed, narrow=narrow_pays())
+
+
+def _start_from(trainer: Trainer, state: Mapping[str, Any]) -> None:
+    """Weights that the design already has, instead of drawn ones."""
+    import torch
+
+    trainer.net.load_state_dict({name: torch.from_numpy(v.copy()) for name, v in state.items()})
 
 
 def ops_of(document: str, part: ArrayPart) -> Ops:

@@ -33,7 +33,11 @@ TRIVIAL = '{"type":"Majority"}'
 BOUNDED = ("params", "macs")  # limits that are known before anything is trained
 FINAL_SHARE = 0.5  # of a budget in seconds, for training the best for longer
 TOP_SHARE = 0.12  # of it, for one full run of the search
-LESSON_SHARE, LESSON_FROM = 0.1, 120.0  # of it, for a student; below so many seconds for none
+# Both where the whole budget shows every example fewer than so many times: there is little to
+# choose by, and much to learn.
+SCARCE, SCARCE_SHARES = 15.0, (0.66, 0.08)
+MACS_A_SECOND = 1.5e10  # of training on one core: 3 times those of an answer (docs/notebook.md)
+LESSON_SHARE, LESSON_FROM = 0.1, 300.0  # of it, for a student; below so many seconds for none
 LEAST_SECONDS = 2.0  # of the first rung
 ETA = 3
 EPOCHS, FINAL_EPOCHS = (2.0, 6.0), 18.0  # rungs and final training with a budget in trials
@@ -122,7 +126,9 @@ def _study_plan(
     arguments = {
         "metric": question.metric, "unit": "seconds" if timed else "epochs", "bounds": bounds,
     }  # fmt: skip
-    rungs, kept, final, lesson = _lengths(budget, time.monotonic() - began, question, before)
+    passes = _passes(part, budget, at_once)
+    setup = time.monotonic() - began
+    rungs, kept, final, lesson = _lengths(budget, setup, question, passes, before)
     small = narrow_documents(space, part) if lesson else ()
     documents = portfolio(space, part, bounds)
     study = Study(
@@ -159,8 +165,20 @@ def network_space(kind: str) -> Space:
     return Space(NetworkDesign, settled={Augment: {"flip"}} if kind == "sounds" else None)
 
 
+def _passes(part: ArrayPart, budget: Budget, slots: int) -> float:
+    """How often the default network would see every example in the whole budget, about."""
+    from modelwright.recipes.network_portfolio import default_macs
+
+    each = default_macs(part) / MACS_A_SECOND * len(part.train)
+    return (budget.seconds or 0.0) * slots / each
+
+
 def _lengths(
-    budget: Budget, setup: float, question: Question, before: Mapping[str, Any] | None
+    budget: Budget,
+    setup: float,
+    question: Question,
+    passes: float,
+    before: Mapping[str, Any] | None,
 ) -> tuple[Rungs, float, float, float]:
     """Rungs; seconds kept for shipping; lengths of the final training and of a lesson, if any.
 
@@ -176,14 +194,15 @@ def _lengths(
         return Rungs(EPOCHS, eta=ETA), 0.0, FINAL_EPOCHS, FINAL_EPOCHS * question.student
     seconds = budget.seconds
     kept = min(SHIP_SECONDS + 0.3 * setup, SHIP_SHARE * seconds)
-    top = max(1.0, TOP_SHARE * (seconds - setup))
+    final_share, top_share = SCARCE_SHARES if passes < SCARCE else (FINAL_SHARE, TOP_SHARE)
+    top = max(1.0, top_share * (seconds - setup))
     found = [top]
     while found[0] / ETA >= LEAST_SECONDS and len(found) < 4:
         found.insert(0, found[0] / ETA)
     taught = question.student and seconds >= LESSON_FROM
     lesson = round(LESSON_SHARE * seconds, 3) if taught else 0.0
     rungs = Rungs(tuple(round(x, 3) for x in found), eta=ETA)
-    return rungs, kept, FINAL_SHARE * (seconds - setup) - lesson, lesson
+    return rungs, kept, final_share * (seconds - setup) - lesson, lesson
 
 
 def _about(

@@ -36,6 +36,14 @@ def narrow_documents(space: Space, part: ArrayPart) -> tuple[tuple[str, float], 
     return tuple(sorted(found, key=lambda pair: -pair[1]))
 
 
+def default_macs(part: ArrayPart) -> float:
+    """Multiplications of the default design for one example."""
+    from modelwright.families.network_design import NetworkDesign
+    from modelwright.families.text_net import TextDesign
+
+    return float(_ops(TextDesign() if part.kind == "texts" else NetworkDesign(), part).macs)
+
+
 def designs() -> list[NetworkDesign]:
     """The default, as it is and with changed pictures; wider, deeper, depthwise ones, attention."""
     from modelwright.families.image_net import (

@@ -1,0 +1,133 @@
+"""One training of a given length, with looks at validation examples, and a coach beside it."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from modelwright.core.trial import Progress
+from modelwright.data.array_part import ArrayPart
+
+if TYPE_CHECKING:
+    from modelwright.training.coach_rules import Coach
+    from modelwright.training.trainer import Trainer
+
+SEGMENTS = 8  # of a training, after each of which the validation examples are looked at
+LOOK = 500  # of them, between segments
+WARM, TIMED = 2, 4  # steps before speed is measured, and by which it is
+
+
+class Lesson:
+    """Trains for a `length`: in seconds since `began` where `timed`, else to the trainer's total.
+
+    Without a `coach` there is the guard, which is always on.
+    """
+
+    def __init__(
+        self,
+        trainer: Trainer,
+        part: ArrayPart,
+        timed: bool,
+        length: float,
+        began: float,
+        coach: Coach | None = None,
+    ) -> None:
+        from modelwright.training.coach import Guided
+        from modelwright.training.coach_rules import Guard
+        from modelwright.training.replay import looker
+
+        self.trainer, self.part, self.timed = trainer, part, timed
+        self.length, self.began = length, began
+        self.look = part.valid[:: max(1, len(part.valid) // LOOK)][:LOOK]
+        inputs, y = part.inputs[self.look], np.asarray(part.y[self.look])
+        # Comparisons are paid in steps, or where a clock decides by what they take.
+        seen = looker(trainer, inputs, y)
+        self.guided = Guided(trainer, seen, coach or Guard(), charge=not timed)
+        self.curve: list[tuple[float, float]] = []
+        self.losses: list[float] = []
+        self.bad = 0
+        self.seconds = 0.0
+        self._most = trainer.total
+
+    def run(self, number: int) -> Iterator[Progress]:
+        """Trains to the end, with progress of trial `number` after each segment."""
+        trainer, start = self.trainer, time.perf_counter()
+        if self.timed:
+            self._measure_speed()
+        for watch in self.guided.train(SEGMENTS):
+            self.losses.append(watch.loss)
+            self.bad += watch.bad
+            right = self._right()
+            epochs = trainer.step / trainer.per_epoch
+            self.curve.append((epochs, right))
+            if self.timed:
+                self._fit_into(time.perf_counter() - start)
+            done = 0.98 * max(trainer.step / trainer.total, self._share_of_time())
+            yield Progress(number, epochs, {"accuracy": right}, done=done)
+        self.seconds = time.perf_counter() - start
+
+    def _right(self) -> float:
+        answers = self.trainer.answers(self.part.inputs[self.look])[0]
+        return float(np.mean(answers.argmax(axis=1) == self.part.y[self.look]))
+
+    def _measure_speed(self) -> None:
+        """A first total of steps, from a few of them; the schedule is slow at its beginning."""
+        self.trainer.run(min(self._most, WARM))
+        warm = time.perf_counter()
+        self.trainer.run(min(self._most, WARM + TIMED) - self.trainer.step)
+        now = time.perf_counter()
+        left = self.length - (now - self.began)
+        self._plan(left, max(1e-6, (now - warm) / TIMED))
+
+    def _fit_into(self, taken: float) -> None:
+        """The total again, from all steps so far: looking at validation examples takes time too."""
+        if self.trainer.step < self.trainer.total:
+            left = self.length - (time.perf_counter() - self.began)
+            self._plan(left, taken / (self.trainer.step + self.guided.spent))
+
+    def _plan(self, left: float, each: float) -> None:
+        step = self.trainer.step
+        self.trainer.total = max(step + 1, min(self._most, step + int(left / each)))
+
+    def _share_of_time(self) -> float:
+        if not self.timed:
+            return 0.0
+        return min(1.0, (time.perf_counter() - self.began) / self.length)
+
+    def facts(self) -> dict[str, Any]:
+        """How it went, plain."""
+        import torch
+
+        trainer = self.trainer
+        batch = min(trainer.recipes[0].batch, len(trainer.lessons.y))
+        examples = (trainer.step + self.guided.spent) * batch
+        return {
+            "steps": trainer.step,
+            "epochs": round(trainer.step / trainer.per_epoch, 3),
+            "per_second": round(examples / max(1e-9, self.seconds), 1),
+            "losses": [plain(round(loss, 5)) for loss in self.losses],
+            "bad_batches": self.bad,
+            "threads": int(torch.get_num_threads()),
+            "narrow": trainer.narrow,
+            "coach": [plain(row) for row in self.guided.rows],
+            **({"stopped": self.guided.stopped} if self.guided.stopped else {}),
+        }
+
+
+def plain(value: Any) -> Any:
+    """The value with numbers that are not finite as texts: a row holds none.
+
+    >>> plain({"loss": float("nan"), "at": [1, float("inf")]})
+    {'loss': 'nan', 'at': [1, 'inf']}
+    """
+    if isinstance(value, Mapping):
+        return {str(k): plain(v) for k, v in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [plain(v) for v in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
