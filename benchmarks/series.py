@@ -4,7 +4,8 @@
     python benchmarks/series.py --report
 
 modelwright gets 60 seconds a set, once, before the first of the test windows, as does LightGBM; the
-others are fitted anew at every one.  Scores are the MASE and the weighted quantile loss (see series_data.py).
+others are fitted anew at every one.  Scores are the MASE and the weighted quantile loss (see
+series_data.py).
 """
 
 from __future__ import annotations

@@ -49,7 +49,7 @@ class SeriesSchema:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> SeriesSchema:
         """The schema that `to_json` wrote."""
-        plain = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items()}
+        plain: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items()}
         return cls(**{**plain, "step": Step.from_json(data["step"])})
 
 

@@ -160,7 +160,7 @@ def _most_frequent(values: FloatArray) -> float:
 
 
 def _days(times: FloatArray) -> npt.NDArray[np.datetime64]:
-    return np.floor(times / DAY).astype("int64").astype("datetime64[D]")
+    return np.asarray(np.floor(times / DAY).astype("int64").astype("datetime64[D]"))
 
 
 def _months(times: FloatArray) -> IntArray:

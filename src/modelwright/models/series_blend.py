@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from modelwright.models.series_scores import FloatArray, Truth
 
+Mask = npt.NDArray[np.bool_]
 STEPS, BAGS = 20, 16
 _LEAST = 0.04  # a member that would weigh less is left out
 _EVEN = 0.25  # how far weights are drawn towards equal ones among those chosen: windows are few
@@ -71,7 +73,7 @@ def mixed(parts: Sequence[FloatArray], weights: FloatArray) -> FloatArray:
     return out
 
 
-def blocks_of(truth: Truth) -> list[tuple[FloatArray, FloatArray]]:
+def blocks_of(truth: Truth) -> list[tuple[Mask, Mask]]:
     """Per block of windows which forecasts are in it and which are not, as masks `[c]`.
 
     Neighbouring windows go together, in at most six blocks; with one window there is one block, and

@@ -231,7 +231,8 @@ def card_of(record: Record, outcome: Outcome) -> dict[str, Any]:
         "licences": {},
         "contains_training_rows": False,
         "onnx": {
-            "written": True, "max_difference": outcome.evidence.facts["parity"],
+            "written": True,
+            "max_difference": outcome.evidence.facts["parity"],
             "compared_rows": CHECKED,
         },
         "policy": digest(record.settings["policy"])[:16],
