@@ -74,11 +74,9 @@ def theta(y: Floats, m: int, horizon: int, many: bool) -> Floats:
     )
     found = model.fit()
     centre = np.asarray(found.forecast(horizon))
-    out = np.empty((horizon, len(LEVELS)))
-    out[:, 4] = centre
-    for i in range(4):
-        bounds = np.asarray(found.prediction_intervals(horizon, alpha=2 * LEVELS[i]))
-        out[:, i], out[:, 8 - i] = bounds[:, 0], bounds[:, 1]
+    # Its intervals are normal: one pair of bounds, which takes a second, tells them all.
+    bounds = np.asarray(found.prediction_intervals(horizon, alpha=0.2))
+    out = centre[:, None] + (bounds[:, 1] - centre)[:, None] * Z / Z[-1]
     return out + cycle[:, None]
 
 

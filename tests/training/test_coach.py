@@ -123,6 +123,7 @@ def test_labels_that_are_wrong_are_left_out_only_against_a_control() -> None:
     assert run.weights is not None
     out = run.weights == 0
     assert wrong[out].mean() > 0.8
+    assert row["after"]["rows_drawn"] == 1 - out.mean()
     assert accuracy(run.trainer) > accuracy(plain)
     assert run.spent < 0.07 * 400
 
@@ -145,8 +146,8 @@ def test_a_stuck_loader_is_noted_and_changes_nothing() -> None:
 
     coach = Rules(find_rate=False, later=False)
     stuck, usual = (finished(guided(trainer(100, x=x), coach)) for x in (Stuck(), None))
-    assert [row["trigger"] for row in stuck.rows] == ["stall"]
-    assert stuck.rows[0]["evidence"]["times_usual"] > 5
+    assert {row["trigger"] for row in stuck.rows} == {"stall"}  # a busy machine may stall, too
+    assert max(row["evidence"]["times_usual"] for row in stuck.rows) > 5
     assert accuracy(stuck.trainer) == accuracy(usual.trainer)
 
 
@@ -166,9 +167,14 @@ def test_the_same_seed_gives_the_same_rows_also_after_an_interruption() -> None:
         pass
     second.load(first.state())
     finished(second)
-    assert second.rows == [row for row in whole.rows if row["trigger"] != "stall"]
+    assert decided(second) == decided(whole)
     for name, value in whole.trainer.net.state_dict().items():
         assert torch.equal(value, second.trainer.net.state_dict()[name]), name
+
+
+def decided(run: Guided) -> list[Any]:
+    """The rows without the notes of slow stretches, which a busy machine makes."""
+    return [row for row in run.rows if row["trigger"] != "stall"]
 
 
 class Always:

@@ -37,6 +37,7 @@ from modelwright.models.metrics import Metric, find_metric
 from modelwright.spaces import Space
 
 if TYPE_CHECKING:
+    from modelwright.training.coach_rules import Coach
     from modelwright.training.trainer import Lessons, Trainer
 
 Design = NetworkDesign | TextDesign
@@ -117,7 +118,8 @@ class TrainNetwork:
         if ordered.get("teach"):
             trainer.lessons = self._taught(trainer, ordered["teacher"], part, length, tools)
         # Loading a library is no training, but it is time: what is left of the length is used.
-        lesson = Lesson(trainer, part, self.unit == "seconds", length, began)
+        coach = _coach() if ordered else None  # a search compares recipes, not what saves them
+        lesson = Lesson(trainer, part, self.unit == "seconds", length, began, coach)
         yield from lesson.run(trial.number)
         shares = trainer.answers(part.inputs[part.valid])[0]
         evidence = self._evidence(ops, weights_of(trainer), shares, part, metric, trial, tools)
@@ -203,6 +205,12 @@ def _trainer(
     )
     total = steps_for(len(rows), design.recipe.batch, epochs)
     return Trainer(TorchNet(ops), [design.recipe], lessons, total, seed, narrow=narrow_pays())
+
+
+def _coach() -> Coach:
+    from modelwright.training.coach_rules import Rules
+
+    return Rules()
 
 
 def _start_from(trainer: Trainer, state: Mapping[str, Any]) -> None:

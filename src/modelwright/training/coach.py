@@ -202,7 +202,7 @@ class Guided:
             "rate": float(trainer.optimiser.rate[0]), "factor": float(trainer.factor[0]),
             "decay": float(trainer.optimiser.decay[0]), "batch": recipe.batch,
             "augment": asdict(recipe.augment), "step": trainer.step,
-            "rows_drawn": 1.0 if self.weights is None else float((self.weights > 0).mean()),
+            "rows_drawn": _drawn(self.weights),
         }  # fmt: skip
 
     def _find_rate(self, row: Row) -> None:
@@ -257,7 +257,8 @@ class Guided:
             beside = difference(found["control"], found["with"])
             row["evidence"]["over_random_low"] = beside[1]
             better = better and beside[1] > 0
-        row.update(kept=better, interval=list(gain), after=dict(found["with"].reading))
+        row.update(kept=better, interval=list(gain))
+        row["after"] = {**found["with"].reading, "rows_drawn": _drawn(found["with"].weights)}
         row["verdict"] = "helped" if better else "hurt" if gain[2] < 0 else "neutral"
         if not better:
             self.factor, self.restarted = factor, restarted
@@ -347,9 +348,12 @@ def _changed(recipe: Recipe, action: Action) -> Recipe:
         return replace(recipe, optimiser=replace(optimiser, decay=optimiser.decay * by))
     if action.kind == "augment":
         return replace(recipe, augment=_scaled(recipe.augment, float(value or 1)))
-    # Nesterov's momentum takes steps about this much longer where Adam's are of size one.
-    new = Sgd() if value == "Sgd" else AdamW()
-    return replace(recipe, optimiser=new)
+    return replace(recipe, optimiser=Sgd() if value == "Sgd" else AdamW())
+
+
+def _drawn(weights: Numbers | None) -> float:
+    """The share of rows that may be drawn."""
+    return 1.0 if weights is None else float((weights > 0).mean())
 
 
 def _scaled(how: Augment, by: float) -> Augment:
