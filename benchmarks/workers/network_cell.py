@@ -97,7 +97,8 @@ def trained(
     design = TextDesign() if part.kind == "texts" else NetworkDesign()
     ops = _ops(design, part)
     trainer = _trainer(design, ops, part, MOST_EPOCHS, request["seed"], 1)
-    threads = min(THREADS, key=lambda n: _seconds(trainer, n))
+    tried = _trainer(design, ops, part, MOST_EPOCHS, request["seed"], 1)
+    threads = min(THREADS, key=lambda n: _seconds(tried, n))
     torch.set_num_threads(threads)
     setup = time.monotonic() - began
     lesson = Lesson(trainer, part, True, request["seconds"] - setup, time.perf_counter())

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 SEGMENTS = 8  # of a training, after each of which the validation examples are looked at
 LOOK = 500  # of them, between segments
 WARM, TIMED = 2, 4  # steps before speed is measured, and by which it is
+SHIPPED_SECONDS = 0.5  # for the network's ONNX file, after the training
 
 
 class Lesson:
@@ -52,6 +53,7 @@ class Lesson:
         self.bad = 0
         self.seconds = 0.0
         self._most = trainer.total
+        self._after = SHIPPED_SECONDS  # what follows the last step, of the length
 
     def run(self, number: int) -> Iterator[Progress]:
         """Trains to the end, with progress of trial `number` after each segment."""
@@ -66,32 +68,37 @@ class Lesson:
             self.curve.append((epochs, right))
             if self.timed:
                 self._fit_into(time.perf_counter() - start)
-            done = 0.98 * max(trainer.step / trainer.total, self._share_of_time())
+            done = min(0.999, max(trainer.step / trainer.total, self._share_of_time()))
             yield Progress(number, epochs, {"accuracy": right}, done=done)
         self.seconds = time.perf_counter() - start
 
     def _right(self) -> float:
+        began = time.perf_counter()
         answers = self.trainer.answers(self.part.inputs[self.look])[0]
+        each = (time.perf_counter() - began) / len(self.look)
+        self._after = SHIPPED_SECONDS + each * len(self.part.valid)
         return float(np.mean(answers.argmax(axis=1) == self.part.y[self.look]))
 
     def _measure_speed(self) -> None:
         """A first total of steps, from a few of them; the schedule is slow at its beginning."""
-        self.trainer.run(min(self._most, WARM))
-        warm = time.perf_counter()
-        self.trainer.run(min(self._most, WARM + TIMED) - self.trainer.step)
+        self._right()
+        self.trainer.run(WARM)
+        warm, step = time.perf_counter(), self.trainer.step
+        self.trainer.run(TIMED)
         now = time.perf_counter()
-        left = self.length - (now - self.began)
-        self._plan(left, max(1e-6, (now - warm) / TIMED))
+        self._plan((now - warm) / max(1, self.trainer.step - step))
 
     def _fit_into(self, taken: float) -> None:
         """The total again, from all steps so far: looking at validation examples takes time too."""
         if self.trainer.step < self.trainer.total:
-            left = self.length - (time.perf_counter() - self.began)
-            self._plan(left, taken / (self.trainer.step + self.guided.spent))
+            self._plan(taken / (self.trainer.step + self.guided.spent))
 
-    def _plan(self, left: float, each: float) -> None:
+    def _plan(self, each: float) -> None:
+        """As many steps as fit into what is left, when one takes `each` seconds."""
         step = self.trainer.step
-        self.trainer.total = max(step + 1, min(self._most, step + int(left / each)))
+        left = self.length - (time.perf_counter() - self.began) - self._after
+        steps = step + int(left / max(1e-6, each))
+        self.trainer.total = max(step + 1, min(self._most, steps))
 
     def _share_of_time(self) -> float:
         if not self.timed:

@@ -11,7 +11,7 @@ from modelwright.core.trial import Candidate, Proposal
 from modelwright.core.view import Outcome, View
 from modelwright.recipes.closing import winner
 
-MARGIN = 0.02  # of the time for the final training, kept: a clock's length is not exact
+MARGIN = 0.03  # of the time for the final training, kept: a clock's length is not exact
 START_SECONDS = 2.0  # of a final training or a blend, beside training itself
 SMALLER = 10.0  # times fewer weights than the winner a student has, at least
 LOOK_SHARE = 0.1  # of the budget, at most, for answering the sealed examples
@@ -38,7 +38,7 @@ class TrainLonger:
 
     def reserve(self, view: View) -> float:
         """Seconds for the final trainings, a blend of them, a lesson, and the sealed examples."""
-        return self.length + self._lessons() + START_SECONDS + self.after(view)
+        return self.length + self._lessons() + 2 * START_SECONDS + self.after(view)
 
     def _lessons(self) -> float:
         """Seconds for a student and its control."""
@@ -133,7 +133,7 @@ class TrainLonger:
         if view.budget.seconds is None:
             return self.length
         left = view.budget.seconds - view.elapsed - self.kept_seconds - self.after(view)
-        left -= START_SECONDS + self._lessons()
+        left -= 2 * START_SECONDS + self._lessons()  # a final's start, and the blend
         return round(max(1.0, left * (1 - MARGIN)), 3)
 
     def _blend(self, view: View, ended: Sequence[Outcome]) -> Proposal | None:
