@@ -63,9 +63,9 @@ class TrainNetwork:
     """An evaluator over the collection in `tools.data`.
 
     Evidence has the metric, `accuracy` and `log_loss` on the validation examples (below the last
-    rung on up to 1,000 of them; and by tenths of them, in `folds`), `fit_seconds`, and of the network as it would be shipped `params`, `macs` (of
-    one example), `latency_ms`, `size_kb`. The curve is the accuracy on up to 500 of the validation
-    examples by epochs. Artefacts are `shares` (float32 `[n_valid, k]`) and, of full runs, `model`
+    rung on up to 1,000 of them; and by tenths of them, in `folds`), `fit_seconds`, and of the
+    network as it would be shipped `params`, `macs` (of one example), `latency_ms`, `size_kb`. The
+    curve is the accuracy on up to 500 of the validation examples by epochs. Artefacts are `shares` (float32 `[n_valid, k]`) and, of full runs, `model`
     (safetensors). With lengths in seconds results depend on the machine's speed; else equal trials
     on equal machines give equal numbers.
     """
