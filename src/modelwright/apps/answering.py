@@ -35,7 +35,7 @@ def predict(model: Any, file: str | None, out: str | None, as_json: bool) -> int
         likeliest = model.classes[int(np.argmax(row))]
         rows.append({"file": name, "prediction": likeliest, "shares": told_shares})
     if as_json:
-        emit_json({"schema": "modelwright.predict/1", "rows": rows, "unread": wrong})
+        emit_json({"schema": "modelwright.answers/1", "rows": rows, "unread": wrong})
     elif out is None:
         _write(rows, model.classes, sys.stdout)
     if out is not None:

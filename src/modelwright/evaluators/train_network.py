@@ -65,9 +65,9 @@ class TrainNetwork:
     Evidence has the metric, `accuracy` and `log_loss` on the validation examples (below the last
     rung on up to 1,000 of them; and by tenths of them, in `folds`), `fit_seconds`, and of the
     network as it would be shipped `params`, `macs` (of one example), `latency_ms`, `size_kb`. The
-    curve is the accuracy on up to 500 of the validation examples by epochs. Artefacts are `shares` (float32 `[n_valid, k]`) and, of full runs, `model`
-    (safetensors). With lengths in seconds results depend on the machine's speed; else equal trials
-    on equal machines give equal numbers.
+    curve is the accuracy on up to 500 of the validation examples by epochs. Artefacts of full runs
+    are `shares` (float32 `[n_valid, k]`) and `model` (safetensors). With lengths in seconds results
+    depend on the machine's speed; else equal trials on equal machines give equal numbers.
     """
 
     metric: Any
