@@ -115,7 +115,8 @@ class TrainNetwork:
                 yield Evidence(trial.number).failed("limit", message)
                 return
         epochs = MOST_EPOCHS if self.unit == "seconds" else length
-        trainer = _trainer(design, ops, part, epochs, trial.seed, tools.threads)
+        threads = int(ordered.get("threads", tools.threads))
+        trainer = _trainer(design, ops, part, epochs, trial.seed, threads)
         if ordered.get("start"):
             _start_from(trainer, read_weights(tools.store.path(ordered["start"])))
         if ordered.get("teach"):

@@ -35,7 +35,7 @@ FINAL_SHARE = 0.5  # of a budget in seconds, for training the best for longer
 TOP_SHARE = 0.12  # of it, for one full run of the search
 # Both where the whole budget shows every example fewer than so many times: there is little to
 # choose by, and much to learn.
-SCARCE, SCARCE_SHARES = 15.0, (0.66, 0.08)
+SCARCE, SCARCE_SHARES = 15.0, (0.75, 0.06)
 MACS_A_SECOND = 1.5e10  # of training on one core: 3 times those of an answer (docs/notebook.md)
 LESSON_SHARE, LESSON_FROM = 0.1, 300.0  # of it, for a student; below so many seconds for none
 LEAST_SECONDS = 3.0  # of the first rung
@@ -129,6 +129,9 @@ def _study_plan(
     passes = _passes(part, budget, at_once)
     setup = time.monotonic() - began
     rungs, kept, final, lesson = _lengths(budget, setup, question, passes, before)
+    alone = timed and passes < SCARCE
+    if before is not None:
+        alone = bool(before["settings"].get("alone", False))
     small = narrow_documents(space, part) if lesson else ()
     documents = portfolio(space, part, bounds)
     study = Study(
@@ -138,10 +141,10 @@ def _study_plan(
         space=space, designer=Portfolio(documents, then=make_designer("evolution")),
         gate=Paired(), policy=policy, budget=budget, rungs=rungs, slots=at_once, kept_seconds=kept,
         rivals=(Candidate(TRIVIAL),), rival_names=("trivial",),
-        closing=TrainLonger(final, timed, at_once, kept, prepared.n_sealed, lesson, small),
+        closing=TrainLonger(final, timed, at_once, kept, prepared.n_sealed, lesson, small, alone),
         protocol={"data": prepared.hash, "metric": metric.identity(), "evaluator": EVALUATOR},
         settings={"budget": asdict(budget), "arguments": arguments, "kept_seconds": kept,
-                  "final": final, "lesson": lesson},
+                  "final": final, "lesson": lesson, "alone": alone},
     )  # fmt: skip
     description = study.to_json(designer_json(study.designer), policy.to_json())
     return BuildPlan(

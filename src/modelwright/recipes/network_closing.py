@@ -21,6 +21,9 @@ LOOK_SHARE = 0.1  # of the budget, at most, for answering the sealed examples
 class TrainLonger:
     """Trains the best designs of the search again from the start, `length` long, one in each slot.
 
+    With `alone` only the best is trained, with as many threads as there are slots: where examples
+    are seen a few times only, to see them twice as often is worth more than a second network.
+
     `length` is in seconds where `timed`, and stretched to what is left of the budget; else in
     epochs. What they are together as one network, their answers' mean, is tried after it. With a
     `lesson` (its length) a small design then learns from the best of these, beside its control,
@@ -35,6 +38,12 @@ class TrainLonger:
     n_sealed: int = 0
     lesson: float = 0.0
     narrow: tuple[tuple[str, float], ...] = ()
+    alone: bool = False
+
+    @property
+    def finals(self) -> int:
+        """How many designs are trained for longer."""
+        return 1 if self.alone else self.slots
 
     def reserve(self, view: View) -> float:
         """Seconds for the final trainings, a blend of them, a lesson, and the sealed examples."""
@@ -55,7 +64,7 @@ class TrainLonger:
     def propose(self, view: View) -> Sequence[Proposal]:
         """The final trainings; when they have ended, their blend; then a lesson."""
         finals = [t for t in view.trials.values() if t.role == "final"]
-        if len(finals) < self.slots:
+        if len(finals) < self.finals:
             more = self._finals(view, [t.candidate.document for t in finals])
             if more:
                 return more
@@ -118,13 +127,16 @@ class TrainLonger:
             design = json.loads(outcome.trial.candidate.document)
             if canonical(design) in known:
                 continue
-            document = canonical({"type": "Final", "design": design, "length": length})
+            ordered = {"type": "Final", "design": design, "length": length}
+            if self.alone:
+                ordered["threads"] = self.slots
+            document = canonical(ordered)
             told = f"{length:.4g} {'s' if self.timed else 'epochs'}"
             reason = f"number {place} of the search, trained from the start for {told}"
             candidate = Candidate(document, (outcome.trial.candidate.id,))
             if candidate.id not in view.refused:
                 found.append(Proposal(candidate, reason, view.rungs.top, "final", "closing"))
-            if len(found) + len(begun) == self.slots:
+            if len(found) + len(begun) == self.finals:
                 break
         return found
 
