@@ -14,6 +14,7 @@ from modelwright.recipes.closing import winner
 MARGIN = 0.03  # of the time for the final training, kept: a clock's length is not exact
 START_SECONDS = 2.0  # of a final training or a blend, beside training itself
 SMALLER = 10.0  # times fewer weights than the winner a student has, at least
+SHARE = 0.8  # the closing steps never hold back more of the budget than this
 LOOK_SHARE = 0.1  # of the budget, at most, for answering the sealed examples
 
 
@@ -47,7 +48,10 @@ class TrainLonger:
 
     def reserve(self, view: View) -> float:
         """Seconds for the final trainings, a blend of them, a lesson, and the sealed examples."""
-        return self.length + self._lessons() + 2 * START_SECONDS + self.after(view)
+        if not _best_designs(view):  # first of all a model, if only a short training of one
+            return START_SECONDS
+        needed = self.length + self._lessons() + 2 * START_SECONDS + self.after(view)
+        return min(needed, SHARE * (view.budget.seconds or needed))
 
     def _lessons(self) -> float:
         """Seconds for a student and its control."""
