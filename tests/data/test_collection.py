@@ -169,6 +169,8 @@ def test_a_table_that_names_what_is_not_there(tmp_path: Path) -> None:
 def test_tables_of_numbers_are_no_collections(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("x,y\n1,2\n")
     (tmp_path / "b.csv").write_text("")
+    (tmp_path / "c.csv").write_text("photo,price\nnowhere.png,2\n")
+    assert not is_collection(tmp_path / "c.csv")
     assert not is_collection(tmp_path / "a.csv")
     assert not is_collection(tmp_path / "b.csv")
     assert not is_collection(tmp_path)

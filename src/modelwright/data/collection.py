@@ -7,6 +7,7 @@ of paths (a CSV file beside them, or the one CSV file in a folder or archive); a
 from __future__ import annotations
 
 import csv
+import glob
 import io
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -84,8 +85,17 @@ def is_collection(path: Path) -> bool:
     if suffix in (".csv", ".tsv") and path.is_file():
         with path.open("rb") as file:
             rows = _rows(file.read(HEAD_BYTES), whole=False)
-        return bool(rows) and _path_column(rows) is not None
+        column = _path_column(rows)
+        # A column of names of files that are not there is text like any other.
+        return column is not None and _beside(path, rows[0][column])
     return False
+
+
+def _beside(table: Path, written: str) -> bool:
+    """Whether a file that a table names lies where it says, or in a folder beside the table."""
+    name = PurePosixPath(written).name
+    beside = (table.parent / written).is_file()
+    return beside or next(table.parent.glob(f"*/{glob.escape(name)}"), None) is not None
 
 
 def read_collection(
@@ -161,10 +171,14 @@ def _listing(path: Path, target: str | None, group: str | None) -> Listing:
         names = sorted(p.relative_to(path).as_posix() for p in path.rglob("*") if p.is_file())
         read = lambda name: read_file(path / name)  # noqa: E731
     else:
-        names = [path.name]
+        near = (*path.parent.glob("*"), *path.parent.glob("*/*"))
+        names = [p.relative_to(path.parent).as_posix() for p in near if p.is_file()]
         read = lambda name: read_file(path.parent / name)  # noqa: E731
-    tables = [n for n in names if n.lower().endswith((".csv", ".tsv"))]
-    if len(tables) == 1 and (rows := _rows(read(tables[0]))) and _path_column(rows) is not None:
+    alone = path.suffix.lower() in (".csv", ".tsv")
+    tables = [path.name] if alone else [n for n in names if n.lower().endswith((".csv", ".tsv"))]
+    if len(tables) == 1 and (rows := _rows(read(tables[0]))) and (column := _path_column(rows)):
+        if alone:  # what it names may lie deeper than was looked
+            names += [w for row in rows if (path.parent / (w := row[column])).is_file()]
         return _from_table(tables[0], rows, set(names), read, target, group)
     if group is not None:
         raise InputError(f"--group names a column of a table; {path.name} has no table of paths.")
@@ -230,7 +244,7 @@ def _found(
     table: str,
 ) -> str:
     near = (folder / written).as_posix()
-    if near in names or len(names) == 1:  # a table by itself: its files were not listed
+    if near in names:
         return near
     by_name = by_end.get(PurePosixPath(written).name)
     if by_name is None:

@@ -80,7 +80,9 @@ class BuildResult:
     def sentence(self) -> str:
         """One sentence: what came out, or which limit was in the way and what was nearest."""
         view, best = self.record.view, self.best
-        if best is None:
+        learnt = self.record.settings["problem"]["kind"] != "network"
+        learnt = learnt or (best is not None and "model" in best.evidence.artefacts)
+        if best is None or not learnt:  # the trivial network is no model to ship
             return f"no model was built: {self.record.reason}{self._failures()}."
         metric = view.goals[0].metric
         score = f"{metric} {best.evidence.scores[metric]:.5g}"
