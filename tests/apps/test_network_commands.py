@@ -35,7 +35,10 @@ def test_what_is_built_answers_files(network: Built) -> None:
     assert told["metric"] == "accuracy"
     assert told["score"] > 0.9
     done = call(network.folder, "predict", "net", "photos/red", "--json")
-    rows = json.loads(done.out)["rows"]
+    answers = json.loads(done.out)
+    assert set(answers) == {"schema", "rows", "unread"}
+    assert answers["schema"] == "modelwright.answers/1"
+    rows = answers["rows"]
     assert {row["prediction"] for row in rows} == {"red"}
     plain = call(network.folder, "predict", "net", "photos/green/1.png")
     assert plain.out.splitlines()[0] == "file,prediction,share_green,share_red"

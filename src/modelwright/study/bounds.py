@@ -63,7 +63,9 @@ def why_over(study: Study, record: Record, at: float, told: bool) -> str:
         if left <= 0:
             return f"budget spent: {budget.seconds:.4g} s{kept}"
         if left < least_seconds(view, 0):
-            return f"budget spent: of {budget.seconds:.4g} s{kept}, {left:.1f} s are too few to try"
+            return (
+                f"budget spent: {budget.seconds:.4g} s{kept}; {left:.1f} s are too few for a trial"
+            )
     first = record.seen.searched[:HOPELESS]
     if len(first) == HOPELESS and not any(outcome.ok for outcome in first) and not told:
         failure = first[-1].evidence.failure
