@@ -12,6 +12,7 @@ from modelwright.ledger import Ledger
 from modelwright.readers.runs import RunFolder
 from modelwright.recipes.closing import winner
 from modelwright.recipes.finishing import finished
+from modelwright.recipes.handing_over import shipped_before
 from modelwright.recipes.outcome import Shipped
 from modelwright.recipes.ship import ROWS, parts_of, ship_winner, write_model
 from modelwright.recipes.students import best_student
@@ -60,10 +61,7 @@ def ship_student(
     ruling = policy.rule(Action("ship", {"candidate": candidate}), record.view)
     if parts is None or ruling.word != "allow" or record.status in ("refused", "waiting"):
         return None
-    told = (student.trial.number, ROWS[parts.rows])
-    for row in record.ships:
-        same = row["candidate"] == candidate and row["rows"] == parts.rows
-        if same and row.get("folder") == run.student_path.name and run.student_path.exists():
-            return Shipped(run.student_path, candidate, *told)
+    if shipped_before(record, student, parts.rows, run.student_path):
+        return Shipped(run.student_path, candidate, student.trial.number, ROWS[parts.rows])
     end = finished(run, record, student)
     return write_model(run, record, ledger, student, parts, end, run.student_path, until)

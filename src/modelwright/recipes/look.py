@@ -5,17 +5,17 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelwright.core.keys import Key
 from modelwright.core.record import Record
 from modelwright.core.roles import Policy
-from modelwright.core.trial import Action
 from modelwright.core.view import Outcome
 from modelwright.ledger import Ledger
 from modelwright.readers.runs import RunFolder
+from modelwright.recipes.handing_over import allowed, looked_at, note_look
 from modelwright.stats import bootstrap_interval
 
 if TYPE_CHECKING:
@@ -48,23 +48,14 @@ def look_at_sealed(
     part, these models are gone, a look at this candidate was recorded already, or the policy does
     not allow one (which is a row).
     """
-    from modelwright.recipes.ship import append, fold_models
+    from modelwright.recipes.ship import fold_models
 
-    candidate, view = outcome.trial.candidate.id, record.view
     sealed = run.path / "data" / "sealed"
-    looked = any(look["candidate"] == candidate for look in record.looks)
     models = fold_models(record, outcome, store)
-    if models is None or not sealed.exists() or looked:
+    if models is None or not sealed.exists() or looked_at(record, outcome):
         return
-    name = record.settings["name"]
-    ruling = policy.rule(Action("look", {"candidate": candidate}), view)
-    if ruling.word != "allow":
-        body = {"action": "look", "candidate": candidate, **asdict(ruling)}
-        append(ledger, name, record, [("ruling", body)])
-        return
-    facts = _measure(record, models, sealed, finish, until)
-    count = len(record.looks) + 1
-    append(ledger, name, record, [("look", {"candidate": candidate, "number": count, **facts})])
+    if allowed("look", record, ledger, policy, outcome):
+        note_look(record, ledger, outcome, _measure(record, models, sealed, finish, until))
 
 
 def _measure(

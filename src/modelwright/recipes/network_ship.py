@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-import json
-import shutil
 import tempfile
-from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modelwright.core.canonical import digest
 from modelwright.core.errors import InputError
 from modelwright.core.keys import Key
 from modelwright.core.record import Record
 from modelwright.core.roles import Policy
-from modelwright.core.trial import Action
-from modelwright.core.version import VERSION
 from modelwright.core.view import Outcome
-from modelwright.ledger import Ledger, load_or_make_key, sign_head
-from modelwright.readers.leaderboard import fold_bounds, trivial_outcome
+from modelwright.ledger import Ledger
 from modelwright.readers.runs import RunFolder
-from modelwright.recipes.closing import winner
+from modelwright.recipes.handing_over import (
+    allowed,
+    card_basics,
+    check_chosen,
+    hand_over,
+    looked_at,
+    note_look,
+    shipped_before,
+    to_ship,
+)
 from modelwright.recipes.outcome import Shipped
-from modelwright.recipes.ship import append, check_chosen
 from modelwright.recipes.students import best_student
 from modelwright.stats import bootstrap_interval
 
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from modelwright.executors import FileStore
 
 CHECKED = 32  # examples on which PyTorch's and ONNX's answers were compared
+TRAINED = "train"  # what a ship row calls the rows that a network learnt from
+MEASURED = ("latency_ms", "size_kb", "params", "macs", "fit_seconds")
 ROWS = "the training examples; those that validated chose it"
 
 
@@ -47,35 +49,37 @@ def ship_network(
     What the policy refuses or asks about is a row, and None. A run that ended without a better
     network since its last shipping keeps the model it has.
     """
-    best = winner(record.view)
-    if best is None or best.violation > 0 or record.status in ("refused", "waiting", "paused"):
+    best = to_ship(record)
+    if best is None or "model" not in best.evidence.artefacts:  # the trivial one learnt nothing
         return None, None
-    if "model" not in best.evidence.artefacts:  # the trivial one: nothing was learnt
-        return None, None
-    candidate, number = best.trial.candidate.id, best.trial.number
-    for row in record.ships:
-        if row["candidate"] == candidate and run.model_path.exists():
-            return Shipped(run.model_path, candidate, number, ROWS), _known_student(run, record)
-    name = record.settings["name"]
-    ruling = policy.rule(Action("ship", {"candidate": candidate}), record.view)
-    if ruling.word != "allow":
-        body = {"action": "ship", "candidate": candidate, **asdict(ruling)}
-        append(ledger, name, record, [("ruling", body)])
+    if shipped_before(record, best, TRAINED, run.model_path):
+        shipped = _shipped(best, run.model_path)
+        return shipped, _ship_student(run, record, ledger, policy, best, store)
+    if not allowed("ship", record, ledger, policy, best):
         return None, None
     with tempfile.TemporaryDirectory(dir=run.path) as folder:
         draft = Path(folder) / "model"
         _write(draft, run, record, best, store)
         _look(run, record, ledger, policy, best, draft)
         shipped = _hand_over(run, record, ledger, best, draft, run.model_path)
-    return shipped, _ship_student(run, record, ledger, best, store)
+    return shipped, _ship_student(run, record, ledger, policy, best, store)
 
 
 def _ship_student(
-    run: RunFolder, record: Record, ledger: Ledger, best: Outcome, store: FileStore
+    run: RunFolder,
+    record: Record,
+    ledger: Ledger,
+    policy: Policy,
+    best: Outcome,
+    store: FileStore,
 ) -> Shipped | None:
     """The best student beside the winner; the sealed examples are not looked at."""
     student = best_student(record.view)
     if student is None or student.trial.candidate.id == best.trial.candidate.id:
+        return None
+    if shipped_before(record, student, TRAINED, run.student_path):
+        return _shipped(student, run.student_path)
+    if not allowed("ship", record, ledger, policy, student):
         return None
     with tempfile.TemporaryDirectory(dir=run.path) as folder:
         draft = Path(folder) / "student"
@@ -83,11 +87,8 @@ def _ship_student(
         return _hand_over(run, record, ledger, student, draft, run.student_path)
 
 
-def _known_student(run: RunFolder, record: Record) -> Shipped | None:
-    student = best_student(record.view)
-    if student is None or not run.student_path.exists():
-        return None
-    return Shipped(run.student_path, student.trial.candidate.id, student.trial.number, ROWS)
+def _shipped(outcome: Outcome, out: Path) -> Shipped:
+    return Shipped(out, outcome.trial.candidate.id, outcome.trial.number, ROWS)
 
 
 def _write(draft: Path, run: RunFolder, record: Record, outcome: Outcome, store: FileStore) -> None:
@@ -110,19 +111,11 @@ def _look(
     run: RunFolder, record: Record, ledger: Ledger, policy: Policy, outcome: Outcome, draft: Path
 ) -> None:
     """Scores the network to be shipped on the sealed examples, once, and appends a `look` row."""
-    candidate, view = outcome.trial.candidate.id, record.view
     sealed = run.path / "data" / "sealed"
-    if not sealed.exists() or any(look["candidate"] == candidate for look in record.looks):
+    if not sealed.exists() or looked_at(record, outcome):
         return
-    name = record.settings["name"]
-    ruling = policy.rule(Action("look", {"candidate": candidate}), view)
-    if ruling.word != "allow":
-        body = {"action": "look", "candidate": candidate, **asdict(ruling)}
-        append(ledger, name, record, [("ruling", body)])
-        return
-    facts = _measure(record, sealed, draft)
-    number = len(record.looks) + 1
-    append(ledger, name, record, [("look", {"candidate": candidate, "number": number, **facts})])
+    if allowed("look", record, ledger, policy, outcome):
+        note_look(record, ledger, outcome, _measure(record, sealed, draft))
 
 
 def _measure(record: Record, sealed: Path, draft: Path) -> dict[str, Any]:
@@ -159,22 +152,11 @@ def _measure(record: Record, sealed: Path, draft: Path) -> dict[str, Any]:
 def _hand_over(
     run: RunFolder, record: Record, ledger: Ledger, outcome: Outcome, draft: Path, out: Path
 ) -> Shipped:
-    """Card, signed head and seal; then the draft takes its place, so no half model is ever seen."""
-    from modelwright.models.bundle import seal_bundle
     from modelwright.models.network import add_card
 
-    name = record.settings["name"]
     add_card(draft, card_of(record, outcome))
-    head = sign_head(ledger.head(name), load_or_make_key(run.key_path)).to_json()
-    (draft / "head.json").write_text(json.dumps(head, indent=1) + "\n", "utf-8")
-    body = {
-        "candidate": outcome.trial.candidate.id, "trial": outcome.trial.number, "rows": "train",
-        "bundle": seal_bundle(draft), "folder": out.name, "sure": {},
-    }  # fmt: skip
-    append(ledger, name, record, [("ship", body)])
-    shutil.rmtree(out, ignore_errors=True)
-    draft.rename(out)
-    return Shipped(out, outcome.trial.candidate.id, outcome.trial.number, ROWS)
+    hand_over(run, record, ledger, outcome, draft, out, TRAINED, {"sure": {}})
+    return _shipped(outcome, out)
 
 
 def ship_candidate(
@@ -204,30 +186,10 @@ def ship_candidate(
 
 def card_of(record: Record, outcome: Outcome) -> dict[str, Any]:
     """Plain data about the network: what for, how made, what it scored, and on what."""
-    view, about = record.view, record.settings["problem"]["about"]
-    goal, scores = view.goals[0], outcome.evidence.scores
-    bounds, base = fold_bounds(outcome, goal.metric), trivial_outcome(view)
-    candidate = outcome.trial.candidate.id
-    look: Mapping[str, Any] = next((x for x in record.looks if x["candidate"] == candidate), {})
-    return {
-        "made_by": f"modelwright {VERSION}",
-        "run": record.settings["name"],
-        "question": about["question"],
-        "data": about["source"],
-        "candidate": candidate,
+    return card_basics(record, outcome, MEASURED) | {
         "family": str(outcome.evidence.facts.get("family", "")),
-        "design": json.loads(outcome.trial.candidate.document),
-        "reason": outcome.trial.reason,
         "fitted_on": ROWS,
-        "metric": goal.metric,
-        "score": scores[goal.metric],
         "score_is_of": "this network, on examples that it did not learn from but was chosen by",
-        "interval": None if bounds is None else list(bounds),
-        "sealed": look.get("sentence", "not measured"),
-        "trivial_baseline": None if base is None else base.evidence.scores[goal.metric],
-        "measured": {
-            k: scores[k] for k in ("latency_ms", "size_kb", "params", "macs", "fit_seconds")
-        },
         "licences": {},
         "contains_training_rows": False,
         "onnx": {
@@ -235,6 +197,4 @@ def card_of(record: Record, outcome: Outcome) -> dict[str, Any]:
             "max_difference": outcome.evidence.facts["parity"],
             "compared_rows": CHECKED,
         },
-        "policy": digest(record.settings["policy"])[:16],
-        "seed": record.settings["problem"]["seed"],
     }

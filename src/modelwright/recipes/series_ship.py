@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
-import json
-import shutil
 import tempfile
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modelwright.core.canonical import digest
-from modelwright.core.errors import InputError, RefusedError, WaitingError
+from modelwright.core.errors import InputError
 from modelwright.core.keys import Key
 from modelwright.core.record import Record
 from modelwright.core.roles import Policy
-from modelwright.core.trial import Action, Candidate
-from modelwright.core.version import VERSION
+from modelwright.core.trial import Candidate
 from modelwright.core.view import Outcome
-from modelwright.ledger import Ledger, load_or_make_key, sign_head
-from modelwright.readers.leaderboard import described, fold_bounds, trivial_outcome
+from modelwright.ledger import Ledger
+from modelwright.readers.leaderboard import described
 from modelwright.readers.runs import RunFolder
-from modelwright.recipes.closing import members_of, winner
+from modelwright.recipes.closing import members_of
+from modelwright.recipes.handing_over import (
+    allowed,
+    card_basics,
+    check_chosen,
+    hand_over,
+    looked_at,
+    note_look,
+    shipped_before,
+    to_ship,
+)
 from modelwright.recipes.outcome import Shipped
 from modelwright.recipes.series_shown import write_shown
-from modelwright.recipes.ship import Parts, append, parts_of
+from modelwright.recipes.ship import Parts, parts_of
 from modelwright.stats import bootstrap_interval
 
 if TYPE_CHECKING:
@@ -37,6 +42,7 @@ ROWS = {
     "folds": "what came before the newest windows",
     "fold": "what came before the newest windows; a fit on all rows was not in time",
 }
+MEASURED = ("latency_ms", "size_kb", "fit_seconds", "wql", "smape", "rmse", "mae")
 SCORED_ON = "models of this design fitted on what came before each window"
 
 
@@ -53,22 +59,14 @@ def ship_series(
     What the policy refuses or asks about is a row, and None. A run that ended without a better
     forecaster since its last shipping keeps the model it has. There is never a student.
     """
-    best = winner(record.view)
-    if best is None or best.violation > 0 or record.status in ("refused", "waiting", "paused"):
+    best = to_ship(record)
+    parts = None if best is None else parts_of(record, best, store)
+    if best is None or parts is None:
         return None, None
-    parts = parts_of(record, best, store)
-    if parts is None:
-        return None, None
-    candidate, number = best.trial.candidate.id, best.trial.number
-    for row in record.ships:
-        same = row["candidate"] == candidate and row["rows"] == parts.rows
-        if same and row["folder"] == run.model_path.name and run.model_path.exists():
-            return Shipped(run.model_path, candidate, number, ROWS[parts.rows]), None
-    name = record.settings["name"]
-    ruling = policy.rule(Action("ship", {"candidate": candidate}), record.view)
-    if ruling.word != "allow":
-        body = {"action": "ship", "candidate": candidate, **asdict(ruling)}
-        append(ledger, name, record, [("ruling", body)])
+    if shipped_before(record, best, parts.rows, run.model_path):
+        known = (best.trial.candidate.id, best.trial.number, ROWS[parts.rows])
+        return Shipped(run.model_path, *known), None
+    if not allowed("ship", record, ledger, policy, best):
         return None, None
     offsets = _offsets(run, best, store)
     _look(run, record, ledger, policy, best, store, offsets)
@@ -92,13 +90,7 @@ def ship_candidate(
     candidate = outcome.trial.candidate.id
     if parts is None:
         raise InputError(f"the fitted model of candidate {candidate} was not kept; choose another.")
-    ruling = policy.rule(Action("ship", {"candidate": candidate, "by": "person"}), record.view)
-    if ruling.word == "refuse":
-        raise RefusedError(f"not shipped: {ruling.reason}.")
-    if ruling.word == "ask":
-        raise WaitingError(f"not shipped: {ruling.reason}.")
-    if out.exists() and any(out.iterdir()):
-        raise InputError(f"the folder {str(out)!r} is not empty; name another with --out.")
+    check_chosen(policy, record, outcome, out)
     return _write(run, record, ledger, outcome, parts, _offsets(run, outcome, store), out)
 
 
@@ -128,20 +120,12 @@ def _look(
     The models of the newest windows answer: they were fitted on nothing of the sealed end, and
     forecast from all that came before it.
     """
-    candidate, view = outcome.trial.candidate.id, record.view
-    looked = any(look["candidate"] == candidate for look in record.looks)
     members = _window_models(record, outcome, store)
-    if members is None or looked or not (run.path / "data" / "sealed").exists():
+    sealed = run.path / "data" / "sealed"
+    if members is None or looked_at(record, outcome) or not sealed.exists():
         return
-    name = record.settings["name"]
-    ruling = policy.rule(Action("look", {"candidate": candidate}), view)
-    if ruling.word != "allow":
-        body = {"action": "look", "candidate": candidate, **asdict(ruling)}
-        append(ledger, name, record, [("ruling", body)])
-        return
-    facts = _measure(run, record, members, offsets)
-    number = len(record.looks) + 1
-    append(ledger, name, record, [("look", {"candidate": candidate, "number": number, **facts})])
+    if allowed("look", record, ledger, policy, outcome):
+        note_look(record, ledger, outcome, _measure(run, record, members, offsets))
 
 
 def _window_models(
@@ -218,63 +202,27 @@ def _write(
     offsets: FloatArray,
     out: Path,
 ) -> Shipped:
-    """Writes the bundle beside its place and moves it there, so that no half model is ever seen."""
+    """Writes the bundle beside its place and hands it over."""
     from modelwright.data.panel import load_panel
-    from modelwright.models import seal_bundle
     from modelwright.models.series import save_series
 
     data = run.path / "data"
     history = load_panel(data / "sealed" if (data / "sealed").exists() else data / "dev")
     families = [str(m["facts"].get("family", "")) for m in members_of(outcome)]
     members = [(p, f, w) for (p, w), f in zip(parts.members, families, strict=True)]
-    candidate, name = outcome.trial.candidate.id, record.settings["name"]
     with tempfile.TemporaryDirectory(dir=run.path) as folder:
         draft = Path(folder) / "model"
         save_series(draft, members, offsets, history, card_of(record, outcome, parts))
-        key = load_or_make_key(run.key_path)
-        head = sign_head(ledger.head(name), key).to_json()
-        (draft / "head.json").write_text(json.dumps(head, indent=1) + "\n", "utf-8")
-        body = {
-            "candidate": candidate, "trial": outcome.trial.number, "rows": parts.rows,
-            "bundle": seal_bundle(draft), "folder": out.name,
-        }  # fmt: skip
-        append(ledger, name, record, [("ship", body)])
-        shutil.rmtree(out, ignore_errors=True)
-        shutil.move(draft, out)
-    return Shipped(out, candidate, outcome.trial.number, ROWS[parts.rows])
+        hand_over(run, record, ledger, outcome, draft, out, parts.rows)
+    return Shipped(out, outcome.trial.candidate.id, outcome.trial.number, ROWS[parts.rows])
 
 
 def card_of(record: Record, outcome: Outcome, parts: Parts) -> Mapping[str, Any]:
     """Plain data about the forecaster: what for, how made, what it scored, of which fit that is."""
-    view, about = record.view, record.settings["problem"]["about"]
-    goal, document = view.goals[0], outcome.trial.candidate.document
-    bounds = fold_bounds(outcome, goal.metric)
-    base = trivial_outcome(view)
-    candidate = outcome.trial.candidate.id
-    look = next((x for x in reversed(record.looks) if x["candidate"] == candidate), None)
-    return {
-        "made_by": f"modelwright {VERSION}",
-        "run": record.settings["name"],
-        "question": about["question"],
-        "data": about["source"],
-        "candidate": candidate,
+    return card_basics(record, outcome, MEASURED) | {
         "family": described(outcome),
-        "design": json.loads(document),
-        "reason": outcome.trial.reason,
         "fitted_on": ROWS[parts.rows],
-        "metric": goal.metric,
-        "score": outcome.evidence.scores[goal.metric],
         "score_is_of": SCORED_ON,
-        "interval": None if bounds is None else list(bounds),
-        "sealed": "not measured" if look is None else look["sentence"],
-        "trivial_baseline": None if base is None else base.evidence.scores[goal.metric],
-        "measured": {
-            k: outcome.evidence.scores[k]
-            for k in ("latency_ms", "size_kb", "fit_seconds", "wql", "smape", "rmse", "mae")
-            if k in outcome.evidence.scores
-        },
         "coverage": outcome.evidence.facts.get("coverage"),
         "contains_training_rows": True,
-        "policy": digest(record.settings["policy"])[:16],
-        "seed": record.settings["problem"]["seed"],
     }

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from modelwright.core.canonical import digest
-from modelwright.core.errors import InputError, RefusedError, WaitingError
+from modelwright.core.errors import InputError
 from modelwright.core.record import Record
 from modelwright.core.roles import Policy
-from modelwright.core.trial import Action, Candidate
-from modelwright.core.version import VERSION
+from modelwright.core.trial import Candidate
 from modelwright.core.view import Outcome
-from modelwright.ledger import Ledger, load_or_make_key, sign_head
-from modelwright.readers.leaderboard import family_of, fold_bounds, trivial_outcome
+from modelwright.ledger import Ledger
+from modelwright.readers.leaderboard import family_of
 from modelwright.readers.runs import RunFolder
-from modelwright.recipes.closing import members_of, refit_of, winner
+from modelwright.recipes.closing import members_of, refit_of
 from modelwright.recipes.finishing import Finished, finished
+from modelwright.recipes.handing_over import (
+    allowed,
+    card_basics,
+    check_chosen,
+    hand_over,
+    shipped_before,
+    to_ship,
+)
 from modelwright.recipes.look import look_at_sealed
 from modelwright.recipes.outcome import Shipped
 
@@ -64,24 +69,18 @@ def ship_winner(
     What the policy refuses or asks about is a row, and None. A run that ended without rows since
     its last shipping keeps the model it has.
     """
-    best = winner(record.view)
-    if best is None or best.violation > 0 or record.status in ("refused", "waiting", "paused"):
+    best = to_ship(record)
+    parts = None if best is None else parts_of(record, best, store)
+    if best is None or parts is None:
         return None
-    parts = parts_of(record, best, store)
-    if parts is None:
-        return None
-    known = _already(run, record, best, parts)
-    if known is not None:
-        return known
-    name = record.settings["name"]
-    ruling = policy.rule(Action("ship", {"candidate": best.trial.candidate.id}), record.view)
-    if ruling.word != "allow":
-        body = {"action": "ship", "candidate": best.trial.candidate.id, **asdict(ruling)}
-        append(ledger, name, record, [("ruling", body)])
+    out, trial = run.model_path, best.trial
+    if shipped_before(record, best, parts.rows, out):
+        return Shipped(out, trial.candidate.id, trial.number, ROWS[parts.rows])
+    if not allowed("ship", record, ledger, policy, best):
         return None
     end = finished(run, record, best)
     look_at_sealed(run, record, ledger, policy, best, store, end.finish, until)
-    return write_model(run, record, ledger, best, parts, end, run.model_path, until)
+    return write_model(run, record, ledger, best, parts, end, out, until)
 
 
 def ship_candidate(
@@ -106,18 +105,6 @@ def ship_candidate(
     check_chosen(policy, record, outcome, out)
     end = finished(run, record, outcome)
     return write_model(run, record, ledger, outcome, parts, end, out)
-
-
-def check_chosen(policy: Policy, record: Record, outcome: Outcome, out: Path) -> None:
-    """Raises what the policy says of shipping a candidate, and InputError when `out` is taken."""
-    about = {"candidate": outcome.trial.candidate.id, "by": "person"}
-    ruling = policy.rule(Action("ship", about), record.view)
-    if ruling.word == "refuse":
-        raise RefusedError(f"not shipped: {ruling.reason}.")
-    if ruling.word == "ask":
-        raise WaitingError(f"not shipped: {ruling.reason}.")
-    if out.exists() and any(out.iterdir()):
-        raise InputError(f"the folder {str(out)!r} is not empty; name another with --out.")
 
 
 def parts_of(record: Record, outcome: Outcome, store: FileStore) -> Parts | None:
@@ -178,27 +165,6 @@ def _origin(record: Record, outcome: Outcome, member: Mapping[str, Any]) -> Outc
     return None if number is None else record.view.outcome(number)
 
 
-def _already(run: RunFolder, record: Record, best: Outcome, parts: Parts) -> Shipped | None:
-    """The model that an earlier session shipped, when nothing better came since."""
-    ships = [row for row in record.ships if row["folder"] == run.model_path.name]
-    last = ships[-1] if ships else None
-    same = last is not None and last["candidate"] == best.trial.candidate.id
-    if last is None or not same or last["rows"] != parts.rows or not run.model_path.exists():
-        return None
-    return Shipped(run.model_path, last["candidate"], best.trial.number, ROWS[parts.rows])
-
-
-def append(
-    ledger: Ledger, study: str, record: Record, rows: list[tuple[str, dict[str, Any]]]
-) -> None:
-    """Appends rows when no loop runs, synced to the disk, under the study's lock."""
-    stamped = [(kind, {**body, "at": round(record.view.elapsed, 4)}) for kind, body in rows]
-    with ledger.writer(study) as writer:
-        writer.append(stamped, durable=True)
-    for kind, body in stamped:
-        record.absorb(kind, body)
-
-
 def write_model(
     run: RunFolder,
     record: Record,
@@ -209,18 +175,15 @@ def write_model(
     out: Path,
     until: float | None = None,
 ) -> Shipped:
-    """Writes the bundle beside its place and moves it there, so that no half model is ever seen.
+    """Writes the bundle beside its place and hands it over.
 
-    The bundle's `head.json` is the signed head of the ledger, which proves where the record ended
-    when the model was made; the `ship` row after it names the bundle's hash. An ONNX file goes
-    with it where that can be written `until` then.
+    An ONNX file goes with it where that can be written `until` then.
     """
     from modelwright.data import load_part
-    from modelwright.models import save_bundle, seal_bundle
+    from modelwright.models import save_bundle
     from modelwright.models.background import background_of
     from modelwright.models.portable import add_portable
 
-    name = record.settings["name"]
     draft = out.with_name(out.name + ".partial")
     shutil.rmtree(draft, ignore_errors=True)
     part = load_part(run.path / "data" / "dev")
@@ -229,17 +192,7 @@ def write_model(
     save_bundle(draft, parts.members, part.schema, end.finish, card, all_folds=parts.rows != "fold")
     left = None if until is None else max(ONNX_SECONDS, until - time.monotonic())
     add_portable(draft, part.features, left)
-    key = load_or_make_key(run.key_path)
-    head = sign_head(ledger.head(name), key).to_json()
-    (draft / "head.json").write_text(json.dumps(head, indent=1) + "\n", "utf-8")
-    sealed = seal_bundle(draft)
-    body = {
-        "candidate": outcome.trial.candidate.id, "trial": outcome.trial.number, "rows": parts.rows,
-        "bundle": sealed, "folder": out.name, "sure": end.facts,
-    }  # fmt: skip
-    append(ledger, name, record, [("ship", body)])
-    shutil.rmtree(out, ignore_errors=True)
-    draft.rename(out)
+    hand_over(run, record, ledger, outcome, draft, out, parts.rows, {"sure": end.facts})
     return Shipped(out, outcome.trial.candidate.id, outcome.trial.number, ROWS[parts.rows])
 
 
@@ -247,36 +200,10 @@ def card_of(record: Record, outcome: Outcome, parts: Parts) -> dict[str, Any]:
     """Plain data about the model: what for, how made, what it scored, and of which fit that is."""
     from modelwright.families import licences_of
 
-    view, about = record.view, record.settings["problem"]["about"]
-    goal = view.goals[0]
-    bounds = fold_bounds(outcome, goal.metric)
-    base = trivial_outcome(view)
-    look = next(
-        (x for x in reversed(record.looks) if x["candidate"] == outcome.trial.candidate.id), None
-    )
-    return {
-        "made_by": f"modelwright {VERSION}",
-        "run": record.settings["name"],
-        "question": about["question"],
-        "data": about["source"],
-        "candidate": outcome.trial.candidate.id,
+    return card_basics(record, outcome, ("latency_ms", "size_kb", "fit_seconds")) | {
         "family": family_of(outcome.trial.candidate.document),
-        "design": json.loads(outcome.trial.candidate.document),
-        "reason": outcome.trial.reason,
         "fitted_on": ROWS[parts.rows],
-        "metric": goal.metric,
-        "score": outcome.evidence.scores[goal.metric],
         "score_is_of": "models of this design fitted on the folds of the development rows",
-        "interval": None if bounds is None else list(bounds),
-        "sealed": "not measured" if look is None else look["sentence"],
-        "trivial_baseline": None if base is None else base.evidence.scores[goal.metric],
-        "measured": {
-            k: outcome.evidence.scores[k]
-            for k in ("latency_ms", "size_kb", "fit_seconds")
-            if k in outcome.evidence.scores
-        },
         "licences": licences_of(family_of(m["document"]) for m in members_of(outcome)),
         "contains_training_rows": bool(outcome.evidence.facts.get("contains_rows", False)),
-        "policy": digest(record.settings["policy"])[:16],
-        "seed": record.settings["problem"]["seed"],
     }
