@@ -81,12 +81,10 @@ def trained(
     from modelwright.evaluators.network_evidence import as_shipped
     from modelwright.evaluators.train_network import (
         MOST_EPOCHS,
-        _ops,
-        _trainer,
+        new_trainer,
         weights_of,
     )
-    from modelwright.families.network_design import NetworkDesign
-    from modelwright.families.text_net import TextDesign
+    from modelwright.families.network_design import default_design, ops_for
     from modelwright.recipes.automl import plan_build
     from modelwright.recipes.question import Question
 
@@ -94,10 +92,10 @@ def trained(
     plan = plan_build(Question(**fields), budget="10s", workspace=folder, began=began)
     part = load_arrays(plan.dev)
     part = replace(part, train=np.sort(np.concatenate([part.train, part.valid])))
-    design = TextDesign() if part.kind == "texts" else NetworkDesign()
-    ops = _ops(design, part)
-    trainer = _trainer(design, ops, part, MOST_EPOCHS, request["seed"], 1)
-    tried = _trainer(design, ops, part, MOST_EPOCHS, request["seed"], 1)
+    design = default_design(part.kind)
+    ops = ops_for(design, part)
+    trainer = new_trainer(design, ops, part, MOST_EPOCHS, request["seed"], 1)
+    tried = new_trainer(design, ops, part, MOST_EPOCHS, request["seed"], 1)
     threads = min(THREADS, key=lambda n: _seconds(tried, n))
     torch.set_num_threads(threads)
     setup = time.monotonic() - began

@@ -14,6 +14,7 @@ from modelwright.data.array_part import ArrayPart
 
 if TYPE_CHECKING:
     from modelwright.training.coach_rules import Coach
+    from modelwright.training.replay import Numbers
     from modelwright.training.trainer import Trainer
 
 SEGMENTS = 8  # of a training, after each of which the validation examples are looked at
@@ -39,19 +40,17 @@ class Lesson:
     ) -> None:
         from modelwright.training.coach import Guided
         from modelwright.training.coach_rules import Guard
-        from modelwright.training.replay import looker
 
         self.trainer, self.part, self.timed = trainer, part, timed
         self.length, self.began = length, began
-        self.look = part.valid[:: max(1, len(part.valid) // LOOK)][:LOOK]
-        inputs, y = part.inputs[self.look], np.asarray(part.y[self.look])
+        looked_at = part.valid[:: max(1, len(part.valid) // LOOK)][:LOOK]
+        self._inputs, self._y = part.inputs[looked_at], np.asarray(part.y[looked_at])
         # Comparisons are paid in steps, or where a clock decides by what they take.
-        seen = looker(trainer, inputs, y)
-        self.guided = Guided(trainer, seen, coach or Guard(), charge=not timed)
+        self.guided = Guided(trainer, self._look, coach or Guard(), charge=not timed)
         self.curve: list[tuple[float, float]] = []
         self.losses: list[float] = []
         self.bad = 0
-        self.seconds = 0.0
+        self.right, self.seconds = 0.0, 0.0  # accuracy of the last look
         self._most = trainer.total
         self._after = SHIPPED_SECONDS  # what follows the last step, of the length
 
@@ -63,25 +62,28 @@ class Lesson:
         for watch in self.guided.train(SEGMENTS):
             self.losses.append(watch.loss)
             self.bad += watch.bad
-            right = self._right()
             epochs = trainer.step / trainer.per_epoch
-            self.curve.append((epochs, right))
+            self.curve.append((epochs, self.right))
             if self.timed:
                 self._fit_into(time.perf_counter() - start)
             done = min(0.999, max(trainer.step / trainer.total, self._share_of_time()))
-            yield Progress(number, epochs, {"accuracy": right}, done=done)
+            yield Progress(number, epochs, {"accuracy": self.right}, done=done)
         self.seconds = time.perf_counter() - start
 
-    def _right(self) -> float:
+    def _look(self) -> Numbers:
+        """What the coach compares; the accuracy and what a look takes are kept."""
+        from modelwright.training.replay import merits
+
         began = time.perf_counter()
-        answers = self.trainer.answers(self.part.inputs[self.look])[0]
-        each = (time.perf_counter() - began) / len(self.look)
+        answers = self.trainer.answers(self._inputs)[0]
+        each = (time.perf_counter() - began) / len(self._y)
         self._after = SHIPPED_SECONDS + each * len(self.part.valid)
-        return float(np.mean(answers.argmax(axis=1) == self.part.y[self.look]))
+        self.right = float(np.mean(answers.argmax(axis=1) == self._y))
+        return merits(answers, self._y, self.trainer.lessons.n_classes)
 
     def _measure_speed(self) -> None:
         """A first total of steps, from a few of them; the schedule is slow at its beginning."""
-        self._right()
+        self._look()
         self.trainer.run(WARM)
         warm, step = time.perf_counter(), self.trainer.step
         self.trainer.run(TIMED)

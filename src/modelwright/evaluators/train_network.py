@@ -31,16 +31,13 @@ from modelwright.evaluators.network_student import (
     taught_shares,
 )
 from modelwright.families.net_ops import Ops, side_by_side, side_by_side_weights
-from modelwright.families.network_design import NetworkDesign
-from modelwright.families.text_net import TextDesign
+from modelwright.families.network_design import Design, network_space, ops_for
 from modelwright.models.metrics import Metric, find_metric
-from modelwright.spaces import Space
 
 if TYPE_CHECKING:
     from modelwright.training.coach_rules import Coach
     from modelwright.training.trainer import Lessons, Trainer
 
-Design = NetworkDesign | TextDesign
 CODE = 1  # raise it when scores of equal designs change
 FIRST_LOOK = 1000  # validation examples, at most, below the last rung
 MOST_EPOCHS = 200.0  # of a training whose length is given in seconds: small sets are soon learnt
@@ -107,7 +104,7 @@ class TrainNetwork:
         inner = json.dumps(ordered["design"]) if ordered else trial.candidate.document
         length = float(ordered.get("length", trial.fidelity))
         design = design_of(inner, part)
-        ops = _ops(design, part)
+        ops = ops_for(design, part)
         for name, most in self.bounds.items():
             has = {"params": ops.weights, "macs": ops.macs}[name]
             if has > most:
@@ -116,9 +113,7 @@ class TrainNetwork:
                 return
         epochs = MOST_EPOCHS if self.unit == "seconds" else length
         threads = int(ordered.get("threads", tools.threads))
-        trainer = _trainer(design, ops, part, epochs, trial.seed, threads)
-        if ordered.get("start"):
-            _start_from(trainer, read_weights(tools.store.path(ordered["start"])))
+        trainer = new_trainer(design, ops, part, epochs, trial.seed, threads)
         if ordered.get("teach"):
             trainer.lessons = self._taught(trainer, ordered["teacher"], part, length, tools)
         # Loading a library is no training, but it is time: what is left of the length is used.
@@ -192,9 +187,10 @@ class TrainNetwork:
                         artefacts=artefacts, facts=facts)  # fmt: skip
 
 
-def _trainer(
+def new_trainer(
     design: Design, ops: Ops, part: ArrayPart, epochs: float, seed: int, threads: int
 ) -> Trainer:
+    """A trainer of one network with drawn weights, for `epochs` of the part's training examples."""
     import torch
 
     from modelwright.training.speed import narrow_pays
@@ -217,32 +213,19 @@ def _coach() -> Coach:
     return Rules()
 
 
-def _start_from(trainer: Trainer, state: Mapping[str, Any]) -> None:
-    """Weights that the design already has, instead of drawn ones."""
-    import torch
-
-    trainer.net.load_state_dict({name: torch.from_numpy(v.copy()) for name, v in state.items()})
-
-
 def ops_of(document: str, part: ArrayPart) -> Ops:
     """The operations of a design, of what a `Final` or `Student` trains, or of a `Blend`."""
     found = json.loads(document)
     if found.get("type") == "Blend":
         return side_by_side([ops_of(m["document"], part) for m in found["members"]])
     inner = json.dumps(found["design"]) if found.get("type") in ("Final", "Student") else document
-    return _ops(design_of(inner, part), part)
+    return ops_for(design_of(inner, part), part)
 
 
 def design_of(document: str, part: ArrayPart) -> Design:
     """The design of a document, of the space that goes with the kind of examples."""
-    found: Design = Space(TextDesign if part.kind == "texts" else NetworkDesign).load(document)
+    found: Design = network_space(part.kind).load(document)
     return found
-
-
-def _ops(design: Design, part: ArrayPart) -> Ops:
-    if isinstance(design, TextDesign):
-        return design.network.ops(part.shape, len(part.classes), part.ids)
-    return design.network.ops(part.shape, len(part.classes))
 
 
 def weights_of(trainer: Trainer) -> dict[str, Any]:

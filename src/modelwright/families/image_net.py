@@ -208,10 +208,7 @@ class ImageNet:
             x = unit(ops, -1, self.stem, 3, self.style, "stem")
         for i, stage in enumerate(self.stages):
             x = stage.write(ops, x, self.style, f"stage{i}")
-        pooled = [ops.mean(x)] if self.pooling != "max" else []
-        pooled += [ops.largest(x)] if self.pooling != "mean" else []
-        x = pooled[0] if len(pooled) == 1 else ops.join(*pooled)
-        ops.linear(ops.dropout(x, round(self.dropout, 6)), n_classes, name="head")
+        ops.head(x, self.pooling, self.dropout, n_classes)
         return ops
 
     def words(self) -> str:

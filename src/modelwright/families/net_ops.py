@@ -155,6 +155,13 @@ class Ops:
             return x
         return self._add("dropout", name, (x,), self.shape_of(x), about={"rate": rate})
 
+    def head(self, x: int, pooling: str, dropout: float, n_classes: int) -> int:
+        """Mean, largest value or both over all positions, and the classes from them."""
+        pooled = [self.mean(x)] if pooling != "max" else []
+        pooled += [self.largest(x)] if pooling != "mean" else []
+        x = pooled[0] if len(pooled) == 1 else self.join(*pooled)
+        return self.linear(self.dropout(x, round(dropout, 6)), n_classes, name="head")
+
     def attention(self, x: int, heads: int, name: str = "attention") -> int:
         """Self-attention over positions with learned projections of width `channels`."""
         channels, *places = self.shape_of(x)

@@ -21,7 +21,7 @@ SERIES: Mapping[str, tuple[str, str, str]] = {
     "LagLinear": ("modelwright.families.series_linear", "numpy", "numpy"),
     "Harmonic": ("modelwright.families.series_harmonic", "numpy", "numpy"),
     "BoostedLags": ("modelwright.families.series_boosted", "lightgbm", "lightgbm"),
-    "LagNet": ("modelwright.families.series_net", "torch", "'modelwright[nets]'"),
+    "LagNet": ("modelwright.families.series_net", "torch", "'modelwright[networks]'"),
 }
 ONLY_TO_FIT = ("torch",)  # libraries that a fitted forecaster does without
 SEARCHED = ("LagLinear", "Theta", "Ets", "Harmonic", "BoostedLags", "LagNet", "Drift")

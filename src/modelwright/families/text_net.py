@@ -82,10 +82,7 @@ class TextNet:
         x = ops.hide(x, round(self.forget, 6), name="forget")
         for i, block in enumerate(self.blocks):
             x = block.write(ops, x, self.style, f"block{i}")
-        pooled = [ops.mean(x)] if self.pooling != "max" else []
-        pooled += [ops.largest(x)] if self.pooling != "mean" else []
-        x = pooled[0] if len(pooled) == 1 else ops.join(*pooled)
-        ops.linear(ops.dropout(x, round(self.dropout, 6)), n_classes, name="head")
+        ops.head(x, self.pooling, self.dropout, n_classes)
         return ops
 
     def words(self) -> str:

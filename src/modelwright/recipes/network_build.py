@@ -26,7 +26,6 @@ from modelwright.study import Study
 if TYPE_CHECKING:
     from modelwright.data.array_part import ArrayPart, PreparedArrays
     from modelwright.data.collection import Collection
-    from modelwright.spaces import Space
 
 EVALUATOR = "modelwright.evaluators.train_network:load"
 TRIVIAL = '{"type":"Majority"}'
@@ -112,6 +111,7 @@ def _study_plan(
     from modelwright.data.array_part import load_arrays
     from modelwright.designers import designer_json, make_designer
     from modelwright.designers.portfolio import Portfolio
+    from modelwright.families.network_design import network_space
     from modelwright.gates import Paired
     from modelwright.models.limits import NETWORK_LIMITED
     from modelwright.models.metrics import find_metric
@@ -151,21 +151,6 @@ def _study_plan(
         run, study, description, EVALUATOR, arguments, prepared.dev, prepared.notes, began,
         ship_network, tidied,
     )  # fmt: skip
-
-
-def network_space(kind: str) -> Space:
-    """The space of networks for that kind of collection.
-
-    Pictures of sounds are not mirrored, and texts not changed as pictures are.
-    """
-    from modelwright.families.network_design import NetworkDesign
-    from modelwright.families.text_net import TextDesign
-    from modelwright.spaces import Space
-    from modelwright.training.recipe import Augment
-
-    if kind == "texts":
-        return Space(TextDesign, settled={Augment: {"flip", "shift", "cut", "mix"}})
-    return Space(NetworkDesign, settled={Augment: {"flip"}} if kind == "sounds" else None)
 
 
 def _passes(part: ArrayPart, budget: Budget, slots: int) -> float:

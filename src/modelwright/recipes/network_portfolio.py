@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from modelwright.data.array_part import ArrayPart
-    from modelwright.families.net_ops import Ops
     from modelwright.families.network_design import NetworkDesign
     from modelwright.spaces import Space
 
@@ -31,17 +30,18 @@ def portfolio(space: Space, part: ArrayPart, bounds: Mapping[str, float]) -> tup
 
 def narrow_documents(space: Space, part: ArrayPart) -> tuple[tuple[str, float], ...]:
     """The small designs with their weights, the largest first."""
+    from modelwright.families.network_design import ops_for
+
     small: list[Any] = narrow_text_designs() if part.kind == "texts" else narrow()
-    found = [(space.dump(space.check(d)), float(_ops(d, part).weights)) for d in small]
+    found = [(space.dump(space.check(d)), float(ops_for(d, part).weights)) for d in small]
     return tuple(sorted(found, key=lambda pair: -pair[1]))
 
 
 def default_macs(part: ArrayPart) -> float:
     """Multiplications of the default design for one example."""
-    from modelwright.families.network_design import NetworkDesign
-    from modelwright.families.text_net import TextDesign
+    from modelwright.families.network_design import default_design, ops_for
 
-    return float(_ops(TextDesign() if part.kind == "texts" else NetworkDesign(), part).macs)
+    return float(ops_for(default_design(part.kind), part).macs)
 
 
 def designs() -> list[NetworkDesign]:
@@ -134,12 +134,8 @@ def narrow_text_designs() -> list[Any]:
 
 
 def _fits(design: Any, part: ArrayPart, bounds: Mapping[str, float]) -> bool:
-    ops = _ops(design, part)
+    from modelwright.families.network_design import ops_for
+
+    ops = ops_for(design, part)
     has = {"params": ops.weights, "macs": ops.macs}
     return all(has[name] <= most for name, most in bounds.items())
-
-
-def _ops(design: Any, part: ArrayPart) -> Ops:
-    more = {"ids": part.ids} if part.kind == "texts" else {}
-    ops: Ops = design.network.ops(part.shape, len(part.classes), **more)
-    return ops

@@ -25,20 +25,23 @@ SURE = 1.96  # standard errors of a paired difference
 
 
 def looker(trainer: Trainer, x: npt.NDArray[Any], y: npt.NDArray[Any]) -> Look:
-    """Looks at validation examples: one number for each, larger is better, `[n]`.
+    """Looks at validation examples with the one network of `trainer`; see `merits`."""
+    return lambda: merits(trainer.answers(x)[0], y, trainer.lessons.n_classes)
+
+
+def merits(out: npt.NDArray[Any], y: npt.NDArray[Any], n_classes: int) -> Numbers:
+    """One number for each example, larger is better, `[n]`, from what a network answers.
 
     It is the share given to the right class, which tells two states apart sooner than accuracy
     does, and under labels wrong at random ranks them as right labels would (Ghosh et al. 2017); for
-    values the negative squared error. `trainer` has one network.
+    values (no classes) the negative squared error.
+
+    >>> merits(np.array([[0.25, 0.75], [0.5, 0.5]]), np.array([1, 0]), 2)
+    array([0.75, 0.5 ])
     """
-
-    def look() -> Numbers:
-        out = trainer.answers(x)[0]
-        if trainer.lessons.n_classes:
-            return np.asarray(out[np.arange(len(y)), y])
-        return np.asarray(-((out - y) ** 2))
-
-    return look
+    if n_classes:
+        return np.asarray(out[np.arange(len(y)), y])
+    return np.asarray(-((out - y) ** 2))
 
 
 @dataclass(frozen=True)
