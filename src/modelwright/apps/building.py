@@ -17,6 +17,7 @@ from modelwright.core.errors import InputError
 from modelwright.core.problem import Budget
 from modelwright.data.collection import is_collection
 from modelwright.policy import LAPTOP, RulePolicy, read_policy
+from modelwright.readers.energy import energy_words
 from modelwright.readers.runs import DEFAULT_WORKSPACE, ROWS, find_run
 from modelwright.recipes.question import Question, read_question
 
@@ -141,6 +142,7 @@ def _tell(result: Any, as_json: bool) -> int:
     for look in result.record.looks[-1:]:
         say(look["sentence"])
     say(f"why it ended: {facts['reason']} ({facts['trials']} trials, {facts['seconds']:.1f} s)")
+    say(f"energy: {energy_words(facts['energy'])}")
     if result.shipped is not None:
         say(f"model:    {facts['model']} (fitted on {facts['model_rows']})")
     if result.student is not None:

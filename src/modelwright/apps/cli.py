@@ -84,6 +84,12 @@ def build(
     kind: Annotated[
         str | None, typer.Option(help="table, network or series; else told by the data.")
     ] = None,
+    device: Annotated[
+        str | None, typer.Option(help="What a network is for: raspberry_pi_4, or a profile.json.")
+    ] = None,
+    power_watts: Annotated[
+        float | None, typer.Option(help="Of one busy core, where energy is not counted (10).")
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="The seed of everything random (0).")] = None,
     policy: Annotated[str | None, typer.Option(help="A policy.toml.")] = None,
     name: Annotated[str | None, typer.Option(help="The run's name.")] = None,
@@ -105,6 +111,7 @@ def build(
         "monotone": monotone, "sealed": sealed, "group": group, "time": time, "weight": weight,
         "drop": drop, "baseline": baseline, "teacher": teacher, "student": student,
         "memory": memory, "kind": kind, "seed": seed, "horizon": horizon, "series": series,
+        "device": device, "power_watts": power_watts,
     }  # fmt: skip
     wanted = {"budget": budget, "policy": policy, "name": name, "workspace": workspace}
     question, settings = building.question_from(file, asked, wanted)

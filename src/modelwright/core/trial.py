@@ -10,11 +10,15 @@ from typing import Any, Literal
 
 from modelwright.core.canonical import digest_text
 
+# Watts of one busy core, where nothing counts energy and nobody says better: assumed. Processors of
+# desktops and servers are sold for 65 to 350 W with 8 to 56 cores, laptops for 15 to 28 W with 4.
+WATTS_PER_CORE = 10.0
+
 # search: proposed by the designer. rival: a baseline or the user's own model. blend, refit,
 # student, final: the closing steps of a run (an ensemble of earlier trials; the chosen candidate on
 # more rows; a small design that learns from a teacher, or its control that does not; one of the
-# best designs, trained for longer).
-Role = Literal["search", "rival", "blend", "refit", "student", "final"]
+# best designs, trained for longer). zero_cost: a design is measured as it is, without training.
+Role = Literal["search", "rival", "blend", "refit", "student", "final", "zero_cost"]
 
 
 @dataclass(frozen=True)
@@ -37,13 +41,17 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """A candidate that a designer wants to see tried at a rung, and its computed reason."""
+    """A candidate that a designer wants to see tried at a rung, and its computed reason.
+
+    `checkpoint` names an artefact of an earlier trial that it begins from, where there is one.
+    """
 
     candidate: Candidate
     reason: str
     rung: int = 0
     role: Role = "search"
     by: str = ""
+    checkpoint: str | None = None
 
 
 @dataclass(frozen=True)
@@ -66,6 +74,11 @@ class Trial:
     def brought(self) -> bool:
         """True for a model that the person brought: it is measured, and never shipped."""
         return self.by in ("yours", "teacher")
+
+    @property
+    def scored(self) -> bool:
+        """False where no goal is measured: the winner fitted again, a design not trained."""
+        return self.role not in ("refit", "zero_cost")
 
     def to_json(self) -> dict[str, Any]:
         """Plain data; the design travels as its document."""

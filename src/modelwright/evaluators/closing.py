@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from modelwright.evaluators.fit_and_score import FitAndScore
 
 
-_SUMMED = ("latency_ms", "size_kb", "fit_seconds", "predict_seconds")
+_SUMMED = ("latency_ms", "size_kb", "fit_seconds", "predict_seconds", "energy_joules")
 
 
 def blend_members(

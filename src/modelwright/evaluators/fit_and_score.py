@@ -23,8 +23,10 @@ from modelwright.core.roles import Tools
 from modelwright.core.trial import Evidence, Progress, Trial
 from modelwright.evaluators import closing, rival, student
 from modelwright.evaluators.behave import asked_of, measure, predict_of_fitted
+from modelwright.evaluators.energy import energy_joules
 from modelwright.evaluators.keep import keep_array, keep_folds
-from modelwright.evaluators.latency import latency_ms
+from modelwright.evaluators.latency import measure as timed
+from modelwright.evaluators.latency import one_prediction
 from modelwright.evaluators.table import Monotone, TableData, load_table
 from modelwright.families import FAMILIES, SEARCHED, family, table_model
 from modelwright.families.base import Family, Fitted, FloatArray, Task
@@ -47,13 +49,15 @@ def load(
     path: str | None = None,
     behaviour: Mapping[str, Any] | None = None,
     monotone: Sequence[tuple[str, int]] = (),
+    watts: float | None = None,
 ) -> FitAndScore:
     """The evaluator from plain data: a worker's entry point.
 
     `sealed` is the folder of the sealed part, read only by a `Refit` on all rows. `path` is put on
     the path of imports, for a metric or model of the user's own. `behaviour` has the `names` to
     measure and the columns declared `monotone` and `invariant` (see `behave.asked_of`). `monotone`
-    has the columns with +1 or -1 that every model is to keep to.
+    has the columns with +1 or -1 that every model is to keep to. With `watts`, the power of one busy
+    core, `energy_joules` is measured too.
     """
     if path is not None and path not in sys.path:
         sys.path.append(path)
@@ -65,6 +69,7 @@ def load(
         None if sealed is None else Path(sealed),
         asked_of(behaviour),
         tuple((str(name), int(sign)) for name, sign in monotone),
+        watts,
     )
 
 
@@ -91,6 +96,7 @@ class FitAndScore:
     sealed: Path | None = None
     asked: Asked = Asked()
     monotone: Monotone = ()
+    watts: float | None = None
 
     def protocol(self) -> Mapping[str, Any]:
         """Metric, constraint and version of this code; the data is named by who prepared it."""
@@ -157,7 +163,8 @@ class FitAndScore:
         scored = score_oof(fits.validation, oof, self.metric, self.extra, self.constraint)
         full = trial.cost >= 1  # the top rung, whatever share of the rows it is
         kept, size = keep_folds(models if full else models[:1], tools.store)
-        median, noise = latency_ms(first, fits.table.part)
+        call = one_prediction(first, fits.table.part)
+        median, noise = timed(call)
         predicts = [predict_of_fitted(fitted, fits.table) for fitted in models]
         behaves, noises = measure(
             self.asked, self.metric, fits.table, fits.validation, predicts, scored.finish
@@ -184,11 +191,15 @@ class FitAndScore:
         }
         if first.rounds is not None:
             facts["rounds"] = first.rounds
+        noises = {**noises, "latency_ms": noise}
+        if self.watts is not None:
+            joules, noises["energy_joules"], how = energy_joules(call, self.watts)
+            scores["energy_joules"], facts["how"] = joules, {"energy_joules": how}
         return Evidence(
             trial.number,
             scores,
             scored.folds,
-            {**noises, "latency_ms": noise},
+            noises,
             artefacts=artefacts,
             facts=facts,
         )

@@ -16,13 +16,8 @@ BATCHES, CALLS = 7, 5
 _LONGEST = 0.5
 
 
-def latency_ms(fitted: Fitted, part: Part) -> tuple[float, float]:
-    """Median milliseconds of predicting one raw row, preparing it included, and the noise.
-
-    The noise is half the distance between the quartiles of the medians of batches. Measured on
-    this machine with one thread after a warm-up; slow models get fewer calls.
-    A model that takes over half a second is asked once, and its noise is half of that.
-    """
+def one_prediction(fitted: Fitted, part: Part) -> Callable[[], None]:
+    """What is measured of a model: predicting one raw row of the part, preparing it included."""
     reader, schema = RowReader(part.schema), part.schema
     rows = (row_of(schema, part.features, i) for i in range(min(20, len(part))))
     row = next((r for r in rows if reader.read(r) is not None), None)
@@ -34,11 +29,15 @@ def latency_ms(fitted: Fitted, part: Part) -> tuple[float, float]:
             features = encode_rows(schema, [row]).features
         fitted.predict(inputs_of(features, schema))
 
-    return measure(predict)
+    return predict
 
 
 def measure(call: Callable[[], object]) -> tuple[float, float]:
-    """Median milliseconds of a call, and half the distance between the batches' quartiles."""
+    """Median milliseconds of a call after a warm-up, and the noise, on this machine.
+
+    The noise is half the distance between the quartiles of the medians of batches. Slow calls are
+    made less often: one of over half a second once, and its noise is half of that.
+    """
     first = time.perf_counter()
     call()
     began = time.perf_counter()

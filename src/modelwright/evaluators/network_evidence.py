@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from modelwright.core.trial import Evidence, Trial
+from modelwright.core.trial import WATTS_PER_CORE, Evidence, Trial
 from modelwright.data.array_part import ArrayPart
+from modelwright.evaluators.energy import energy_joules
 from modelwright.evaluators.latency import measure
+from modelwright.families.device import Device, known_costs
 from modelwright.families.net_onnx_ops import onnx_of
 from modelwright.families.net_ops import Ops
 from modelwright.models.metrics import Metric, find_metric, score_predictions
@@ -51,29 +54,60 @@ def _finite(metric: Metric, y: npt.NDArray[np.int64], shares: Floats) -> float |
 
 
 def as_shipped(
-    ops: Ops, state: Mapping[str, Any], part: ArrayPart, shares: Floats
-) -> tuple[dict[str, float], float, float]:
-    """Scores `latency_ms`, `size_kb`, `params`, `macs` of the network's ONNX file; the noise of the
-    latency; and the largest difference of its answers to `shares` on some validation examples.
+    ops: Ops,
+    state: Mapping[str, Any],
+    part: ArrayPart,
+    shares: Floats,
+    device: Device | None = None,
+    watts: float = WATTS_PER_CORE,
+) -> tuple[dict[str, float], dict[str, float], dict[str, Any]]:
+    """Scores of the network's ONNX file, the noise of some of them, and facts (docs/limits.md).
 
-    Latency is the median for one example with one thread (docs/limits.md).
+    Scores are `latency_ms` (the median for one example), `energy_joules` (of 1,000), `size_kb`,
+    `params`, `macs`, `peak_memory_kb`, and what a `device` adds; measured on this machine with the
+    device's threads, one without a device, or estimated where the device's speed or power is known:
+    then `latency_here_ms` is what was measured. Facts are `parity`, the largest difference of its
+    answers to `shares` on some validation examples, and `how` latency and energy are known.
     """
-    import onnxruntime
-
-    packed = onnx_of(ops, state, part.shift.tolist(), part.scale.tolist())
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    session = onnxruntime.InferenceSession(packed, options, providers=["CPUExecutionProvider"])
+    packed, session, threads = opened(ops, state, part, device)
     some = np.ascontiguousarray(part.inputs[part.valid[:CHECKED]])
     (found,) = session.run(None, {"examples": some})
     apart = float(np.abs(found - shares[:CHECKED]).max())
     one = some[:1]
     latency, noise = measure(lambda: session.run(None, {"examples": one}))
-    about = {
-        "latency_ms": latency, "size_kb": len(packed) / 1000, "params": float(ops.weights),
-        "macs": float(ops.macs),
-    }  # fmt: skip
-    return about, noise, apart
+    known = known_costs(ops, device)
+    scores = {"latency_ms": latency, "size_kb": len(packed) / 1000, **known}
+    noises = {"latency_ms": noise}
+    many = "1 thread" if threads == 1 else f"{threads} threads"
+    how = {"latency_ms": f"measured on this machine with {many}"}
+    if "latency_ms" in known and device is not None:
+        scores["latency_here_ms"], noises = latency, {"latency_here_ms": noise}
+        how["latency_ms"] = (
+            f"estimated for {device.name}: multiplications at {device.macs_per_second:.3g} a second"
+        )
+    if device is not None and device.watts is not None:
+        scores["energy_joules"] = scores["latency_ms"] * device.watts
+        noises["energy_joules"] = noises.get("latency_ms", 0.0) * device.watts
+        how["energy_joules"] = f"estimated for {device.name}: latency times {device.watts:g} W"
+    else:
+        scores["energy_joules"], noises["energy_joules"], how["energy_joules"] = energy_joules(
+            lambda: session.run(None, {"examples": one}), watts
+        )
+    return scores, noises, {"parity": apart, "how": how}
+
+
+def opened(
+    ops: Ops, state: Mapping[str, Any], part: ArrayPart, device: Device | None
+) -> tuple[bytes, Any, int]:
+    """The network's ONNX file, a session of onnxruntime with it, and the threads of that."""
+    import onnxruntime
+
+    packed = onnx_of(ops, state, part.shift.tolist(), part.scale.tolist())
+    options = onnxruntime.SessionOptions()
+    threads = min(1 if device is None else device.threads, os.cpu_count() or 1)
+    options.intra_op_num_threads = threads
+    session = onnxruntime.InferenceSession(packed, options, providers=["CPUExecutionProvider"])
+    return packed, session, threads
 
 
 def majority(part: ArrayPart, metric: Metric, trial: Trial) -> Evidence:

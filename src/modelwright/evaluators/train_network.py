@@ -2,7 +2,7 @@
 
 The documents it knows: a design of the space; `Final`, a design to be trained for longer; `Blend`,
 trained networks that answer together; `Student`, a small design that learns from one of these, or
-its control that does not; and `Majority`, the trivial baseline.
+its control that does not; `Rival`, a model of the person's; and `Majority`, the trivial baseline.
 """
 
 from __future__ import annotations
@@ -17,24 +17,26 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from modelwright.core.keys import Key
+from modelwright.core.problem import ZERO_COST
 from modelwright.core.roles import Tools
-from modelwright.core.trial import Evidence, Progress, Trial
+from modelwright.core.trial import WATTS_PER_CORE, Evidence, Progress, Trial
+from modelwright.core.version import VERSION
 from modelwright.data.array_part import ArrayPart, load_arrays
+from modelwright.evaluators.begin import begin, keep_weights
 from modelwright.evaluators.keep import keep_array, read_array
 from modelwright.evaluators.lesson import Lesson
 from modelwright.evaluators.network_evidence import as_shipped, drawing, majority, scored
-from modelwright.evaluators.network_student import (
-    SHARE,
-    TEMPERATURE,
-    TRUST,
-    student_facts,
-    taught_shares,
-)
+from modelwright.evaluators.network_rival import score_network_rival
+from modelwright.evaluators.network_student import student_facts, teach
+from modelwright.evaluators.zero_cost import measure_untrained
+from modelwright.families.device import Device, beyond
 from modelwright.families.net_ops import Ops, side_by_side, side_by_side_weights
+from modelwright.families.net_thin import thinned
 from modelwright.families.network_design import Design, network_space, ops_for
 from modelwright.models.metrics import Metric, find_metric
 
 if TYPE_CHECKING:
+    from modelwright.training.checkpoint import Checkpoint
     from modelwright.training.coach_rules import Coach
     from modelwright.training.trainer import Lessons, Trainer
 
@@ -44,15 +46,23 @@ MOST_EPOCHS = 200.0  # of a training whose length is given in seconds: small set
 
 
 def load(
-    metric: Any = None, unit: str = "epochs", bounds: Mapping[str, float] | None = None
+    metric: Any = None,
+    unit: str = "epochs",
+    bounds: Mapping[str, float] | None = None,
+    device: Mapping[str, Any] | None = None,
+    watts: float = WATTS_PER_CORE,
+    inherit: bool = False,
 ) -> TrainNetwork:
     """The evaluator from plain data: a worker's entry point.
 
     A trial's fidelity, and the length of a `Final`, is in `unit`: `seconds` of training and looking
-    at validation examples, or `epochs`. `bounds` are limits on `params`, `macs`: a design beyond
-    them fails at once, with what it has and what it may have.
+    at validation examples, or `epochs`. `bounds` are limits on what is known before training
+    (`families.device.known_costs`): a design beyond them fails at once, with what it has and what
+    it may have. `device` is the profile of what the network is for, `watts` one busy core's power.
+    With `inherit` trials at the first of several rungs leave their weights for others.
     """
-    return TrainNetwork(metric, unit, dict(bounds or {}))
+    profile = None if device is None else Device.from_json(device)
+    return TrainNetwork(metric, unit, dict(bounds or {}), profile, watts, inherit)
 
 
 @dataclass(frozen=True)
@@ -61,15 +71,19 @@ class TrainNetwork:
 
     Evidence has the metric, `accuracy` and `log_loss` on the validation examples (below the last
     rung on up to 1,000 of them; and by tenths of them, in `folds`), `fit_seconds`, and of the
-    network as it would be shipped `params`, `macs` (of one example), `latency_ms`, `size_kb`. The
+    network as it would be shipped what `as_shipped` tells: `params`, `macs`, `latency_ms`... The
     curve is the accuracy on up to 500 of the validation examples by epochs. Artefacts of full runs
-    are `shares` (float32 `[n_valid, k]`) and `model` (safetensors). With lengths in seconds results
+    are `shares` (float32 `[n_valid, k]`) and `model` (safetensors). At the zero-cost rung nothing
+    is trained, see `measure_untrained`. With lengths in seconds results
     depend on the machine's speed; else equal trials on equal machines give equal numbers.
     """
 
     metric: Any
     unit: str
     bounds: Mapping[str, float]
+    device: Device | None = None
+    watts: float = WATTS_PER_CORE
+    inherit: bool = False
 
     def protocol(self) -> Mapping[str, Any]:
         """Version of this code; the data is named by who prepared it."""
@@ -83,6 +97,8 @@ class TrainNetwork:
         kind = document.get("type")
         if kind == "Majority":
             yield majority(part, metric, trial)
+        elif kind == "Rival":
+            yield score_network_rival(document, part, metric, trial, tools)
         elif kind == "Blend":
             yield self._blend(document["members"], part, metric, trial, tools)
         else:
@@ -104,21 +120,27 @@ class TrainNetwork:
         inner = json.dumps(ordered["design"]) if ordered else trial.candidate.document
         length = float(ordered.get("length", trial.fidelity))
         design = design_of(inner, part)
-        ops = ops_for(design, part)
-        for name, most in self.bounds.items():
-            has = {"params": ops.weights, "macs": ops.macs}[name]
-            if has > most:
-                message = f"it has {has:,} {name}, {most:,g} are allowed"
-                yield Evidence(trial.number).failed("limit", message)
-                return
+        ops = ops_of(trial.candidate.document, part)
+        bound, told = beyond(ops, self.bounds, self.device)
+        if bound:
+            yield Evidence(trial.number).failed("limit", told, bound)
+            return
+        if trial.rung == ZERO_COST:
+            yield measure_untrained(ops, part, trial, tools.threads, self.device)
+            return
         epochs = MOST_EPOCHS if self.unit == "seconds" else length
         threads = int(ordered.get("threads", tools.threads))
         trainer = new_trainer(design, ops, part, epochs, trial.seed, threads)
-        if ordered.get("teach"):
-            trainer.lessons = self._taught(trainer, ordered["teacher"], part, length, tools)
+        if "teacher" in ordered:
+            seconds = length if self.unit == "seconds" else None
+            teach(trainer, ordered, lambda told: _opened(told, part, tools), part, seconds, tools)
+        begun = begin(trainer, ops, trial, tools.store) if trial.checkpoint else None
         # Loading a library is no training, but it is time: what is left of the length is used.
         coach = _coach() if ordered else None  # a search compares recipes, not what saves them
-        lesson = Lesson(trainer, part, self.unit == "seconds", length, began, coach)
+        kept = _checkpoint(trial, trainer, part, tools)
+        lesson = Lesson(
+            trainer, part, self.unit == "seconds", length, began, coach, kept, tools.deadline
+        )
         yield from lesson.run(trial.number)
         shares = trainer.answers(part.inputs[part.valid])[0]
         evidence = self._evidence(ops, weights_of(trainer), shares, part, metric, trial, tools)
@@ -126,25 +148,20 @@ class TrainNetwork:
             **evidence.facts, **lesson.facts(), "words": f"{design.network.words()}, "
             f"{ops.weights:,} weights", "family": type(design).__name__,
         }  # fmt: skip
+        if begun is not None:
+            facts["begun"] = begun
         artefacts = dict(evidence.artefacts)
+        if self.inherit and trial.rung == 0 and trial.cost < 1:
+            weights = keep_weights(ops, weights_of(trainer), trial, tools.store)
+            artefacts |= {} if weights is None else {"weights": weights}
         if "teacher" in ordered:
             folds = evidence.folds.get(metric.name, ())
             facts["student"] = student_facts(ordered, shares, folds, part, metric, tools)
             artefacts["oof"] = artefacts["shares"]  # by which readers find a student's control
         scores = {**evidence.scores, "fit_seconds": lesson.seconds}
+        kept.remove()
         yield Evidence(trial.number, scores, evidence.folds, evidence.noise, tuple(lesson.curve),
                        artefacts, facts)  # fmt: skip
-
-    def _taught(
-        self, trainer: Trainer, teacher: Mapping[str, Any], part: ArrayPart, length: float,
-        tools: Tools,
-    ) -> Lessons:  # fmt: skip
-        """The lessons with the teacher's answers in them."""
-        ops = ops_of(teacher["document"], part)
-        state = read_weights(tools.store.path(teacher["model"]))
-        seconds = SHARE * length if self.unit == "seconds" else None
-        told = taught_shares(ops, state, part, seconds)
-        return replace(trainer.lessons, taught=told, trust=TRUST, temperature=TEMPERATURE)
 
     def _blend(
         self, members: Sequence[Mapping[str, Any]], part: ArrayPart, metric: Metric, trial: Trial,
@@ -164,16 +181,15 @@ class TrainNetwork:
         return Evidence(trial.number, scores, evidence.folds, evidence.noise,
                         artefacts=evidence.artefacts, facts=facts)  # fmt: skip
 
-    @staticmethod
     def _evidence(
-        ops: Ops, state: Mapping[str, Any], shares: Any, part: ArrayPart, metric: Metric,
+        self, ops: Ops, state: Mapping[str, Any], shares: Any, part: ArrayPart, metric: Metric,
         trial: Trial, tools: Tools,
     ) -> Evidence:  # fmt: skip
         """What training and blending have in common."""
         from safetensors.numpy import save
 
         scores, folds = scored(metric, np.asarray(part.y[part.valid]), shares)
-        shipped, noise, apart = as_shipped(ops, state, part, shares)
+        shipped, noise, known = as_shipped(ops, state, part, shares, self.device, self.watts)
         artefacts = {}
         if trial.cost >= 1:
             artefacts["shares"] = keep_array(shares.astype(np.float32), tools.store)
@@ -181,9 +197,9 @@ class TrainNetwork:
         facts = {
             "overlap": 0.0, "tie_break": "log_loss", "range": metric.range,
             "n_train": len(part.train), "input_shape": list(part.shape),
-            "drawing": drawing(ops), "parity": apart,
+            "drawing": drawing(ops), **known,
         }  # fmt: skip
-        return Evidence(trial.number, {**scores, **shipped}, folds, {"latency_ms": noise},
+        return Evidence(trial.number, {**scores, **shipped}, folds, noise,
                         artefacts=artefacts, facts=facts)  # fmt: skip
 
 
@@ -207,15 +223,36 @@ def new_trainer(
     return Trainer(TorchNet(ops), [design.recipe], lessons, total, seed, narrow=narrow_pays())
 
 
+def _checkpoint(trial: Trial, trainer: Trainer, part: ArrayPart, tools: Tools) -> Checkpoint:
+    """Where the training of a trial is kept; equal numbers need all that is named here equal."""
+    import torch
+
+    from modelwright.training.checkpoint import Checkpoint
+
+    about = {
+        "version": f"{VERSION}, {CODE}, PyTorch {torch.__version__}", "data": part.hash,
+        "trial": trial.number, "design": trial.candidate.id, "seed": trial.seed,
+        "length": trial.fidelity, "device": str(trainer.device), "narrow": trainer.narrow,
+        "threads": torch.get_num_threads(),
+    }  # fmt: skip
+    return Checkpoint(tools.scratch / f"{trial.number}.safetensors", about)
+
+
 def _coach() -> Coach:
     from modelwright.training.coach_rules import Rules
 
     return Rules()
 
 
+def _opened(told: Mapping[str, Any], part: ArrayPart, tools: Tools) -> tuple[Ops, dict[str, Any]]:
+    return ops_of(told["document"], part), read_weights(tools.store.path(told["model"]))
+
+
 def ops_of(document: str, part: ArrayPart) -> Ops:
     """The operations of a design, of what a `Final` or `Student` trains, or of a `Blend`."""
     found = json.loads(document)
+    if "thin" in found:
+        return thinned(ops_of(found["thin"]["document"], part), found["thin"]["keep"])
     if found.get("type") == "Blend":
         return side_by_side([ops_of(m["document"], part) for m in found["members"]])
     inner = json.dumps(found["design"]) if found.get("type") in ("Final", "Student") else document

@@ -1,4 +1,4 @@
-"""Measures what a trial used: wall time, processor time, and its peak of memory where it can."""
+"""Measures what a trial used: wall time, processor time; peak memory and energy where it can."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import time
 from dataclasses import replace
 
 from modelwright.core.trial import Evidence
+from modelwright.executors.energy import MEASURED, EnergyMeter
 
 try:
     import resource
@@ -49,13 +50,15 @@ class Meter:
 
     `seconds` is wall time; `cpu_seconds` is user and system time of this process and of its
     finished children; `peak_bytes` is the gauge's, or stays not measured without one: only a
-    process of the trial's own can tell.
+    process of the trial's own can tell. `joules` stay not measured where no counter can be read:
+    readers estimate them from the processor time, and say so.
     """
 
     def __init__(self, gauge: Gauge | None = None) -> None:
         self._gauge = gauge
         if gauge is not None:
             gauge.reset()
+        self._energy = EnergyMeter()
         self._cpu, self._start = _cpu_seconds(), time.perf_counter()
 
     def fill(self, evidence: Evidence) -> Evidence:
@@ -67,7 +70,9 @@ class Meter:
             cpu = _cpu_seconds() - self._cpu
         if peak is None and self._gauge is not None:
             peak = self._gauge.peak_bytes()
-        return replace(evidence, seconds=seconds, cpu_seconds=cpu, peak_bytes=peak)
+        out = replace(evidence, seconds=seconds, cpu_seconds=cpu, peak_bytes=peak)
+        joules = self._energy.joules(cpu) if evidence.joules is None else None
+        return out if joules is None else replace(out, joules=joules, joules_method=MEASURED)
 
 
 def _cpu_seconds() -> float:

@@ -17,6 +17,7 @@ LIMITED: Mapping[str, str] = {
     "latency_ms": "median time of one prediction for one row, in milliseconds",
     "size_kb": "size of the exported model, in units of 1,000 bytes",
     "fit_seconds": "time to fit the model once on its training folds, in seconds",
+    "energy_joules": "energy of 1,000 predictions of one row each, in joules",
     **BEHAVIOUR,
 }
 NETWORK_LIMITED: Mapping[str, str] = {
@@ -25,4 +26,7 @@ NETWORK_LIMITED: Mapping[str, str] = {
     "latency_ms": "median time of one answer by the ONNX file with one thread, in milliseconds",
     "size_kb": "size of the ONNX file, in units of 1,000 bytes",
     "fit_seconds": "time to train the network once, in seconds",
+    "energy_joules": "energy of 1,000 answers for one example each, in joules",
+    "peak_memory_kb": "memory for results and weights while answering, in units of 1,000 bytes",
+    "foreign_operations": "kinds of operations that the device does not have",
 }

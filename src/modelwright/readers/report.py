@@ -9,6 +9,7 @@ from typing import Any
 
 from modelwright.core.record import Record
 from modelwright.core.view import Outcome
+from modelwright.readers.energy import energy_account, energy_words
 from modelwright.readers.explain import explain_run
 from modelwright.readers.explained import explained_sections, present_explanation
 from modelwright.readers.leaderboard import (
@@ -88,8 +89,9 @@ def _head(target: str, about: Mapping[str, Any]) -> str:
     elif "n_rows" in about:
         parts.append(f"{about['n_rows']} rows, {len(about.get('columns', ()))} columns")
     told = " · ".join(str(part) for part in parts if part)
+    verb = "Forecasting" if about.get("task") == "forecast" else "Predicting"
     return (
-        f'<header><p class="soft over">modelwright report</p><h1>Predicting {escape(target)}</h1>'
+        f'<header><p class="soft over">modelwright report</p><h1>{verb} {escape(target)}</h1>'
         f"{paragraph(told, 'soft')}</header>"
     )
 
@@ -128,10 +130,13 @@ def _numbers(record: Record) -> str:
         facts.append((f"{metric}, {how}", f"{best.evidence.scores[metric]:.4g}"))
     if record.looks:
         look = record.looks[-1]
-        facts.append((f"{metric}, {look['n_rows']} sealed rows", f"{look['score']:.4g}"))
+        what = "values" if record.settings["problem"]["kind"] == "series" else "rows"
+        facts.append((f"{metric}, {look['n_rows']} sealed {what}", f"{look['score']:.4g}"))
     facts.append(("trivial baseline", "not measured" if base is None else f"{base:.4g}"))
-    failed = sum(o.failed for o in view.finished)
-    facts.append((f"trials, {failed} failed", str(len(view.finished))))
+    finished, failed = view.done
+    facts.append((f"trials, {failed} failed", str(finished)))
+    if view.measured:
+        facts.append(("designs measured without training", str(len(view.measured))))
     facts.append((f"time, budget {view.budget}", f"{view.elapsed:.0f} s"))
     return cards(facts)
 
@@ -213,12 +218,22 @@ def _limits(record: Record) -> str:
         noise = best.evidence.noise.get(limit.metric, 0.0)
         met = score is not None and limit.violation(score, noise) == 0
         value = "not measured" if score is None else f"{score:.4g} ± {noise:.2g}"
-        rows.append({"limit": str(limit), "measured": value, "met": met})
-    return section("Limits", table(rows, {"limit": "limit", "measured": "measured", "met": "met"}))
+        how = best.evidence.facts.get("how", {}).get(limit.metric)
+        rows.append({"limit": str(limit), "measured": value, "met": met, "how": how})
+    columns = {"limit": "limit", "measured": "value", "met": "met"}
+    if any(row["how"] for row in rows):
+        columns["how"] = "how it is known"
+    device = record.settings.get("settings", {}).get("arguments", {}).get("device")
+    body = table(rows, columns)
+    if device:
+        source = device.get("source") or "a profile of your own"
+        body += paragraph(f"For the device {device['name']}: {source}.", "soft")
+    return section("Limits", body)
 
 
 def _leaderboard(record: Record) -> str:
-    rows = leaderboard(record.view)
+    # The model that won stands first, also an ensemble that beat its members on other folds only.
+    rows = sorted(leaderboard(record.view), key=lambda r: r["trial"] != record.view.champion)
     metric = record.view.goals[0].metric
     columns = {"place": "#", "family": "family", "score": metric, "interval": "95 % interval"}
     if record.view.rungs.top > 0:
@@ -270,6 +285,7 @@ def _lineage(run: RunFolder, record: Record) -> str:
     settings, best = record.settings, _champion(record)
     facts = [
         f"run {run.name}, {record.view.n_rows} rows in its ledger, {len(record.sessions)} sessions",
+        f"energy: {energy_words(energy_account(record))}",
         f"seed {settings['problem']['seed']}, policy {settings['policy'].get('name', '')}",
         f"data hash {settings['problem']['about'].get('data_hash', 'unknown')}",
         f"'modelwright verify {run.path}' checks the chain of its rows",

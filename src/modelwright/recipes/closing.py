@@ -165,6 +165,7 @@ def _member(outcome: Outcome) -> dict[str, Any]:
         "size_kb": outcome.evidence.scores.get("size_kb"),
         "fit_seconds": outcome.evidence.scores.get("fit_seconds"),
         "predict_seconds": outcome.evidence.scores.get("predict_seconds"),
+        "energy_joules": outcome.evidence.scores.get("energy_joules"),
     }
 
 

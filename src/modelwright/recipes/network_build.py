@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from modelwright.core.errors import InputError, MissingLibraryError
 from modelwright.core.problem import Budget, Limit, Problem, Rungs
 from modelwright.core.record import Record
-from modelwright.core.trial import Candidate
+from modelwright.core.trial import WATTS_PER_CORE, Candidate
 from modelwright.policy import RulePolicy
 from modelwright.readers.runs import RunFolder
 from modelwright.recipes.network_closing import TrainLonger
@@ -21,15 +21,16 @@ from modelwright.recipes.network_ship import ship_network
 from modelwright.recipes.plan import BuildPlan, of_tables
 from modelwright.recipes.question import Question
 from modelwright.recipes.tidy import tidied
+from modelwright.stats.proxies import CLOCKED, PROXIES
 from modelwright.study import Study
 
 if TYPE_CHECKING:
     from modelwright.data.array_part import ArrayPart, PreparedArrays
     from modelwright.data.collection import Collection
+    from modelwright.families.device import Device
 
 EVALUATOR = "modelwright.evaluators.train_network:load"
 TRIVIAL = '{"type":"Majority"}'
-BOUNDED = ("params", "macs")  # limits that are known before anything is trained
 FINAL_SHARE = 0.5  # of a budget in seconds, for training the best for longer
 TOP_SHARE = 0.12  # of it, for one full run of the search
 # Both where the whole budget shows every example fewer than so many times: there is little to
@@ -49,6 +50,7 @@ def check(question: Question) -> None:
         raise InputError(f"--{name} goes with tables; networks learn from examples and classes.")
     if question.task == "regression":
         raise InputError("networks tell examples apart by class; a number is not learnt yet.")
+    _device(question, None)
 
 
 def plan(
@@ -66,7 +68,11 @@ def plan(
     _check_torch()
     found, test = _read(question)
     folder = run.path / "data"
+    question = replace(
+        question, baseline=_absolute(question.baseline), teacher=_absolute(question.teacher)
+    )
     prepared = prepare_arrays(found, folder, question.seed, question.sealed, test)
+    _check_yours(question, found, prepared)
     source = {"name": Path(question.data).name, "kind": found.kind}
     return _study_plan(run, question, source, prepared, budget, policy, slots, began)
 
@@ -111,6 +117,8 @@ def _study_plan(
     from modelwright.data.array_part import load_arrays
     from modelwright.designers import designer_json, make_designer
     from modelwright.designers.portfolio import Portfolio
+    from modelwright.designers.zero_cost import ZeroCost
+    from modelwright.families.device import bounds_of
     from modelwright.families.network_design import network_space
     from modelwright.gates import Paired
     from modelwright.models.limits import NETWORK_LIMITED
@@ -118,14 +126,19 @@ def _study_plan(
 
     part = load_arrays(prepared.dev)
     metric = find_metric(question.metric or "accuracy", part.task)  # type: ignore[arg-type]
+    device = _device(question, before)
     limits = tuple(Limit.parse(text, NETWORK_LIMITED) for text in question.limits)
+    limits += () if device is None else device.limits
     space = network_space(part.kind)
     at_once = slots or max(1, min(4, os.cpu_count() or 1))
     timed = budget.seconds is not None
-    bounds = {x.metric: x.value for x in limits if x.metric in BOUNDED and x.op == "<="}
+    bounds = bounds_of(limits, device)
     arguments = {
         "metric": question.metric, "unit": "seconds" if timed else "epochs", "bounds": bounds,
+        "watts": question.power_watts or WATTS_PER_CORE,
     }  # fmt: skip
+    if device is not None:
+        arguments["device"] = device.to_json()
     passes = _passes(part, budget, at_once)
     setup = time.monotonic() - began
     rungs, kept, final, lesson = _lengths(budget, setup, question, passes, before)
@@ -133,14 +146,17 @@ def _study_plan(
     if before is not None:
         alone = bool(before["settings"].get("alone", False))
     small = narrow_documents(space, part) if lesson else ()
-    documents = portfolio(space, part, bounds)
+    yours = _yours(question, prepared.dev)
+    documents = portfolio(space, part, bounds, device)
+    measures = tuple(name for name in PROXIES if timed or name not in CLOCKED)
     study = Study(
         name=run.name,
         problem=Problem("network", (metric.goal,), limits, _about(question, source, prepared, part),
                         question.seed),
-        space=space, designer=Portfolio(documents, then=make_designer("evolution")),
+        space=space, designer=Portfolio(documents, ZeroCost(make_designer("evolution"), measures)),
         gate=Paired(), policy=policy, budget=budget, rungs=rungs, slots=at_once, kept_seconds=kept,
-        rivals=(Candidate(TRIVIAL),), rival_names=("trivial",),
+        rivals=(Candidate(TRIVIAL), *(c for _, c in yours)),
+        rival_names=("trivial", *(by for by, _ in yours)),
         closing=TrainLonger(final, timed, at_once, kept, prepared.n_sealed, lesson, small, alone),
         protocol={"data": prepared.hash, "metric": metric.identity(), "evaluator": EVALUATOR},
         settings={"budget": asdict(budget), "arguments": arguments, "kept_seconds": kept,
@@ -151,6 +167,16 @@ def _study_plan(
         run, study, description, EVALUATOR, arguments, prepared.dev, prepared.notes, began,
         ship_network, tidied,
     )  # fmt: skip
+
+
+def _device(question: Question, before: Mapping[str, Any] | None) -> Device | None:
+    """The device asked for; of a run that goes on the one of its first row."""
+    from modelwright.families.device import Device, read_device
+
+    if before is None:
+        return None if question.device is None else read_device(question.device)
+    told = before["settings"]["arguments"].get("device")
+    return None if told is None else Device.from_json(told)
 
 
 def _passes(part: ArrayPart, budget: Budget, slots: int) -> float:
@@ -191,6 +217,42 @@ def _lengths(
     lesson = round(LESSON_SHARE * seconds, 3) if taught else 0.0
     rungs = Rungs(tuple(round(x, 3) for x in found), eta=ETA)
     return rungs, kept, final_share * (seconds - setup) - lesson, lesson
+
+
+def _given(question: Question) -> list[tuple[str, str]]:
+    """The person's own models, as a rival and as a teacher."""
+    both = (("yours", question.baseline), ("teacher", question.teacher))
+    return [(by, source) for by, source in both if source is not None]
+
+
+def _absolute(source: str | None) -> str | None:
+    """A file by its whole path: a run that goes on may be started from elsewhere."""
+    return str(Path(source).absolute()) if source is not None and Path(source).exists() else source
+
+
+def _check_yours(question: Question, found: Collection, prepared: PreparedArrays) -> None:
+    """Refuses what cannot be read or run; what a file of predictions says is kept with the data."""
+    import numpy as np
+
+    from modelwright.evaluators.network_rival import given_shares, predict_of
+
+    for by, source in _given(question):
+        if not source.lower().endswith(".csv"):
+            predict_of(source)
+            continue
+        classes = [str(c) for c in np.unique(found.labels)]
+        given = given_shares(Path(source), classes, found.names, len(found))
+        np.save(prepared.dev / f"{by}.npy", given[prepared.known])
+
+
+def _yours(question: Question, dev: Path) -> list[tuple[str, Candidate]]:
+    from modelwright.core.canonical import canonical
+
+    out = []
+    for by, source in _given(question):
+        kept = {"shares": f"{by}.npy"} if (dev / f"{by}.npy").exists() else {}
+        out.append((by, Candidate(canonical({"type": "Rival", "source": source, **kept}))))
+    return out
 
 
 def _about(

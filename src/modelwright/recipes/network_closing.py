@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from modelwright.core.canonical import canonical
 from modelwright.core.trial import Candidate, Proposal
 from modelwright.core.view import Outcome, View
-from modelwright.recipes.closing import winner
+from modelwright.recipes.network_students import lessons, n_lessons
 
 MARGIN = 0.03  # of the time for the final training, kept: a clock's length is not exact
 START_SECONDS = 2.0  # of a final training or a blend, beside training itself
-SMALLER = 10.0  # times fewer weights than the winner a student has, at least
 SHARE = 0.8  # the closing steps never hold back more of the budget than this
 LOOK_SHARE = 0.1  # of the budget, at most, for answering the sealed examples
 
@@ -27,9 +26,9 @@ class TrainLonger:
 
     `length` is in seconds where `timed`, and stretched to what is left of the budget; else in
     epochs. What they are together as one network, their answers' mean, is tried after it. With a
-    `lesson` (its length) a small design then learns from the best of these, beside its control,
-    which does not; `narrow` are documents of small designs, the largest first. Of a budget in
-    seconds `kept_seconds` are for what follows the last trial.
+    `lesson` (a length) small designs then learn from the best of these, each beside its control,
+    which does not (`network_students`); `narrow` are documents of small designs, the largest first.
+    Of a budget in seconds `kept_seconds` are for what follows the last trial.
     """
 
     length: float
@@ -54,15 +53,17 @@ class TrainLonger:
         return min(needed, SHARE * (view.budget.seconds or needed))
 
     def _lessons(self) -> float:
-        """Seconds for a student and its control."""
+        """Seconds for students and their controls."""
         if not self.lesson or not self.timed:
             return 0.0
-        return (self.lesson + START_SECONDS) * (1 if self.slots > 1 else 2)
+        starts = START_SECONDS * n_lessons(self.lesson, self.timed)
+        return (self.lesson + starts) * (1 if self.slots > 1 else 2)
 
     def after(self, view: View) -> float:
         """Seconds for the winner's answers on the sealed examples, by its measured latency."""
         best = None if view.champion is None else view.outcome(view.champion)
-        each = 0.0 if best is None else best.evidence.scores.get("latency_ms", 0.0) / 1000
+        scores = {} if best is None else best.evidence.scores  # latency_ms may be another device's
+        each = scores.get("latency_here_ms", scores.get("latency_ms", 0.0)) / 1000
         return min(each * self.n_sealed, LOOK_SHARE * (view.budget.seconds or 0.0))
 
     def propose(self, view: View) -> Sequence[Proposal]:
@@ -82,45 +83,8 @@ class TrainLonger:
                 return [blend]
             if view.outcome(known) is None:
                 return []
-        return self._students(view)
-
-    def _students(self, view: View) -> list[Proposal]:
-        """A small design with the winner as its teacher, and the same without."""
-        best = winner(view)
-        learnt = best is not None and "model" in best.evidence.artefacts
-        if not self.lesson or best is None or not learnt or best.trial.role == "student":
-            return []
-        design = self._small(view, best)
-        if design is None:
-            return []
-        evidence, metric = best.evidence, view.goals[0].metric
-        teacher = {
-            "trial": best.trial.number, "candidate": best.trial.candidate.id,
-            "document": best.trial.candidate.document, "model": evidence.artefacts["model"],
-            "shares": evidence.artefacts["shares"], "folds": list(evidence.folds.get(metric, ())),
-        }  # fmt: skip
-        found = []
-        for teach in (True, False):
-            document = canonical(
-                {"type": "Student", "design": json.loads(design), "length": self.lesson,
-                 "teach": teach, "teacher": teacher}
-            )  # fmt: skip
-            candidate = Candidate(document, (best.trial.candidate.id,))
-            reason = f"learns from trial {best.trial.number}, with a tenth of its weights at most"
-            if not teach:
-                reason = "the same design without a teacher: what the teacher is worth"
-            new = view.tried(candidate.id, view.rungs.top) is None
-            if new and candidate.id not in view.refused:
-                found.append(Proposal(candidate, reason, view.rungs.top, "student", "closing"))
-        return found
-
-    def _small(self, view: View, best: Outcome) -> str | None:
-        """The best design of the search with a tenth of the winner's weights, or a known one."""
-        most = best.evidence.scores["params"] / SMALLER
-        for outcome in _best_designs(view):
-            if outcome.evidence.scores["params"] <= most:
-                return outcome.trial.candidate.document
-        return next((text for text, params in self.narrow if params <= most), None)
+        more = lessons(view, self.lesson, self.timed, self.narrow, _best_designs(view))
+        return list(more)
 
     def _finals(self, view: View, begun: Sequence[str]) -> list[Proposal]:
         """One for each of the best designs, as many as there are slots."""
@@ -153,11 +117,11 @@ class TrainLonger:
         return round(max(1.0, left * (1 - MARGIN)), 3)
 
     def _blend(self, view: View, ended: Sequence[Outcome]) -> Proposal | None:
-        """The finals together, where a limit on size or time does not rule it out beforehand."""
+        """The finals together; where a limit on size rules that out, only as a teacher."""
         if len(ended) < 2:
             return None
         for limit in view.limits:
-            if limit.metric in ("params", "macs", "size_kb"):
+            if limit.metric in ("params", "macs", "size_kb") and not self.lesson:
                 total = sum(o.evidence.scores.get(limit.metric, 0.0) for o in ended)
                 if limit.violation(total) > 0:
                     return None

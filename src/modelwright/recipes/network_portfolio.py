@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from modelwright.data.array_part import ArrayPart
+    from modelwright.families.device import Device
     from modelwright.families.network_design import NetworkDesign
     from modelwright.spaces import Space
 
 
-def portfolio(space: Space, part: ArrayPart, bounds: Mapping[str, float]) -> tuple[str, ...]:
-    """Documents of the space in the order to try, without those beyond `bounds` (params, macs).
+def portfolio(
+    space: Space, part: ArrayPart, bounds: Mapping[str, float], device: Device | None = None
+) -> tuple[str, ...]:
+    """Documents of the space in the order to try, without those beyond `bounds`, on the `device`.
 
     Where all are beyond them, narrowed ones come; where these are too, the narrowest of the space.
     """
@@ -22,9 +25,9 @@ def portfolio(space: Space, part: ArrayPart, bounds: Mapping[str, float]) -> tup
         known, small = designs(), narrow()
         if part.kind == "sounds":
             known = [d for d in known if not d.recipe.augment.flip]
-    fitting = [d for d in known if _fits(d, part, bounds)]
+    fitting = [d for d in known if _fits(d, part, bounds, device)]
     if not fitting:
-        fitting = [d for d in small if _fits(d, part, bounds)] or small[-1:]
+        fitting = [d for d in small if _fits(d, part, bounds, device)] or small[-1:]
     return tuple(dict.fromkeys(space.dump(space.check(design)) for design in fitting))
 
 
@@ -133,9 +136,8 @@ def narrow_text_designs() -> list[Any]:
     return [TextDesign(TextNet((), width)) for width in (32, 16, 8)]
 
 
-def _fits(design: Any, part: ArrayPart, bounds: Mapping[str, float]) -> bool:
+def _fits(design: Any, part: ArrayPart, bounds: Mapping[str, float], device: Device | None) -> bool:
+    from modelwright.families.device import beyond
     from modelwright.families.network_design import ops_for
 
-    ops = ops_for(design, part)
-    has = {"params": ops.weights, "macs": ops.macs}
-    return all(has[name] <= most for name, most in bounds.items())
+    return not beyond(ops_for(design, part), bounds, device)[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,6 +13,7 @@ from typing import Any
 from modelwright.core.errors import NoModelError
 from modelwright.core.record import Record
 from modelwright.core.view import Outcome
+from modelwright.readers.energy import energy_account
 from modelwright.readers.leaderboard import (
     described,
     family_of,
@@ -112,7 +114,10 @@ class BuildResult:
         if not failed:
             return ""
         last = f"the last by {failed[-1].cause}: {failed[-1].message.rstrip('.')}"
-        return f"; {len(failed)} of {len(finished)} trials failed, {last}"
+        binding = Counter(f.kind for f in failed if f.cause == "limit").most_common()
+        bound = ", ".join(f"{n} by {name}" for name, n in binding)
+        bound = f"; limits that ruled designs out: {bound}" if bound else ""
+        return f"; {len(failed)} of {len(finished)} trials failed, {last}{bound}"
 
     def _over(self, outcome: Outcome, metric: str) -> bool:
         evidence = outcome.evidence
@@ -164,9 +169,11 @@ class BuildResult:
             "limits": [str(limit) for limit in view.limits],
             "within_limits": best is not None and best.violation == 0,
             "keep_yours": self.keep_yours,
-            "trials": len(view.finished),
-            "failed": sum(o.failed for o in view.finished),
+            "trials": view.done[0],
+            "failed": view.done[1],
+            "measured_untrained": len(view.measured),
             "seconds": round(self.seconds, 3),
+            "energy": energy_account(self.record),
             "report": str(self.run.report_path),
             "student": None if self.student is None else str(self.student.path),
             "students": student_facts(self.record),

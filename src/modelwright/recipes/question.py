@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
@@ -38,7 +39,9 @@ class Question:
     teaches none. `memory` is a ceiling for all processes of the build together, `"4GB"`.
     `horizon` asks for a forecast of so many steps along `time`; `series` is the column that names
     the series where there are several, and `known` are columns whose future is known.
-    `kind` is `table`, `network` or `series`, or None (inferred).
+    `kind` is `table`, `network` or `series`, or None (inferred). `device` is the name or the
+    `.json` profile of what a network is for (docs/limits.md). `power_watts` is the power of one
+    busy core of this machine, for energy where nothing counts it (10 is assumed).
     """
 
     data: str
@@ -65,6 +68,8 @@ class Question:
     series: str | None = None
     known: tuple[str, ...] = ()
     kind: str | None = None
+    device: str | None = None
+    power_watts: float | None = None
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -88,6 +93,8 @@ class Question:
         self._check_limits()
         if self.memory is not None:
             parse_memory(self.memory)
+        if self.power_watts is not None and not 0 < self.power_watts < math.inf:
+            raise InputError(f"the power of a core is a number over 0; got {self.power_watts!r}.")
         self._check_teacher()
         if self.costs and self.metric is not None:
             raise InputError("costs are the metric; leave the metric out, or the costs.")
@@ -198,7 +205,7 @@ def read_question(path: str | Path) -> tuple[Question, dict[str, Any]]:
     for key in settings:
         if key not in known:
             raise InputError(f"unknown key {key!r} in [run].{did_you_mean(key, known)}")
-    for key in ("data", "test", "baseline", "teacher"):
+    for key in ("data", "test", "baseline", "teacher", "device"):
         given = data.get(key)
         # The two models may be module:function, which is no path.
         if isinstance(given, str) and (key in ("data", "test") or (where.parent / given).exists()):

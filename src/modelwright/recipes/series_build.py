@@ -33,7 +33,7 @@ SHIP_SECONDS, SHIP_SHARE = 2.0, 0.2  # of a budget in seconds, kept for the mode
 GROWTH = 1.3  # times the rows of one window's fit that a fit on all rows has
 TAKEN = frozenset(
     {"data", "target", "time", "metric", "limits", "sealed", "drop", "seed", "horizon", "series",
-     "known", "student"}
+     "known", "student", "power_watts"}
 )  # fmt: skip
 LIMITED = {
     "latency_ms": "median time of one forecast of one series, in milliseconds",

@@ -20,6 +20,8 @@ from modelwright.recipes.table_study import check_metric, study_plan
 def check(question: Question) -> None:
     """Refuses what can be refused before a file is opened."""
     check_metric(question)
+    if question.device is not None:
+        raise InputError("--device goes with networks; a table's model is measured where it is.")
 
 
 def plan(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from modelwright.core.errors import InputError, did_you_mean
 from modelwright.core.problem import Budget, Problem, Rungs
-from modelwright.core.trial import Candidate
+from modelwright.core.trial import WATTS_PER_CORE, Candidate
 from modelwright.policy import RulePolicy
 from modelwright.readers.runs import RunFolder
 from modelwright.recipes.beside import ship_both
@@ -82,6 +82,9 @@ def study_plan(
     notes = (*info.notes, *prepared.notes, *left_out, *dealt.notes)
     about = _about(question, info, prepared, notes)
     problem = Problem("table", (metric.goal,), question.bounds, about, question.seed)
+    watts = None  # measured where a limit asks for it: it takes a while
+    if any(limit.metric == "energy_joules" for limit in question.bounds):
+        watts = question.power_watts or WATTS_PER_CORE
     arguments = {
         "task": prepared.schema.task,
         "metric": asked,
@@ -90,6 +93,7 @@ def study_plan(
         "sealed": None if prepared.sealed is None else str(prepared.sealed.absolute()),
         "path": str(Path.cwd()) if before is None else before["settings"]["arguments"]["path"],
         "behaviour": question.behaviour(),
+        "watts": watts,
         "monotone": [list(pair) for pair in question.directions],
     }
     rungs, kept = _settled(part, budget, time.monotonic() - began, before)

@@ -12,7 +12,9 @@ from modelwright.core.trial import Candidate, Proposal
 from modelwright.core.view import Brief, View
 
 # Limits on these are decided by a clock or a machine: such a study cannot promise to repeat.
-MEASURED_METRICS = frozenset({"latency_ms", "fit_seconds", "predict_seconds", "peak_mb"})
+MEASURED_METRICS = frozenset(
+    {"latency_ms", "fit_seconds", "predict_seconds", "peak_mb", "energy_joules"}
+)
 
 
 class Closing(Protocol):

@@ -24,7 +24,9 @@ from modelwright.core.trial import Candidate, Evidence, Progress, Trial
 Make = Callable[[], Evaluator]
 
 # Scores that a clock gives; two runs of one trial differ in them.
-MEASURED = frozenset({"latency_ms", "fit_seconds", "predict_seconds", "peak_mb"})
+MEASURED = frozenset(
+    {"latency_ms", "latency_here_ms", "fit_seconds", "predict_seconds", "peak_mb", "energy_joules"}
+)
 
 
 def check_evaluator(
