@@ -135,10 +135,19 @@ def test_a_person_may_ship_another_candidate(built: mw.BuildResult, tmp_path: Pa
 def test_the_report_shows_forecasts_and_nothing_of_tables(built: mw.BuildResult) -> None:
     html = report_html(built.run, built.record)
     assert "Error by step ahead" in html
-    assert html.count("forecast of s") >= 2
+    assert html.count("forecast of s") >= 4  # the next steps, and the sealed ones beside what came
+    assert "it is lower in" in html
+    assert "95 % intervals held" in html
     assert "What the model looks at" not in html
     facts = json.loads((built.run.path / "forecasts.json").read_text("utf-8"))
     assert len(facts["by_step"]) == HORIZON
+    assert facts["sealed"]
+    want = built.model.predict()
+    first = want[want["series"] == facts["ahead"][0]["series"]]
+    assert np.allclose(facts["ahead"][0]["low"], first["low"])
+    assert facts["past"][0]["came"] == frame().query("shop == @facts['past'][0]['series']")[
+        "sales"
+    ].round(6).tolist()[-HORIZON:]  # fmt: skip
 
 
 def test_equal_seeds_give_equal_rows(built: mw.BuildResult, tmp_path: Path) -> None:

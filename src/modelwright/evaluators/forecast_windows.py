@@ -40,7 +40,7 @@ from modelwright.models.series_scores import (
 )
 from modelwright.spaces import Space
 
-CODE = 1  # raise it when scores of equal designs change
+CODE = 2  # raise it when scores of equal designs change
 _HUGE = 1 << 40
 
 

@@ -65,7 +65,7 @@ class SeriesModel:
         return self.table_of(panel, self.quantiles(panel))
 
     def quantiles(self, panel: Panel) -> FloatArray:
-        """Quantile forecasts `[s, horizon, 11]` of the steps after each series of a panel."""
+        """Quantile forecasts `[s, horizon, 13]` of the steps after each series of a panel."""
         paths = self.paths(panel)
         return quantiles_from(paths.centre, paths.width, self.offsets)
 
@@ -163,9 +163,15 @@ def load_series(folder: Path, facts: Mapping[str, Any]) -> SeriesModel:
     )
     return SeriesModel(
         SeriesSchema.from_json(facts["schema"]), members,
-        tuple(m["family"] for m in facts["members"]), np.array(facts["offsets"], float),
+        tuple(m["family"] for m in facts["members"]), _offsets(facts),
         load_panel(folder / "history"), facts["card"],
     )  # fmt: skip
+
+
+def _offsets(facts: Mapping[str, Any]) -> FloatArray:
+    """The offsets at today's levels: older bundles have fewer of them."""
+    rows = [np.interp(LEVELS, facts["levels"], row) for row in facts["offsets"]]
+    return np.array(rows, float)
 
 
 def packed_paths(members: Sequence[tuple[Path, float]], panel: Panel) -> Paths:

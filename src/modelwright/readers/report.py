@@ -56,17 +56,18 @@ def report_html(run: RunFolder, record: Record) -> str:
     """The whole page as text, computed from the run's rows."""
     about = settings_of(record)
     target = str(about.get("question", {}).get("target", "")) or run.name
+    kind = record.settings["problem"]["kind"]
     own = {
         "network": lambda: network_sections(record),
         "series": lambda: series_sections(run, record),
-    }.get(record.settings["problem"]["kind"])
+    }.get(kind)
+    parts = [_progress(record), _best(record) if own is None else own()]
     body = [
         _head(target, about),
         _verdict(record),
         _numbers(record),
         _commands(run, record),
-        _progress(record),
-        _best(record) if own is None else own(),
+        *(parts[::-1] if kind == "series" else parts),  # of a forecast the forecast stands first
         _look(record, run),
         "" if own else explained_sections(run, record),
         "" if own else sure_sections(run, record),

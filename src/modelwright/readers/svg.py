@@ -7,7 +7,7 @@ readable on a light and on a dark page.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 
 WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 640, 260, 64, 34, 14
@@ -219,44 +219,79 @@ def matrix_picture(labels: Sequence[str], counts: Sequence[Sequence[int]]) -> st
 def forecast_picture(
     history: Sequence[float],
     came: Sequence[float],
-    prediction: Sequence[float],
-    low: Sequence[float],
-    high: Sequence[float],
+    lines: Mapping[str, Sequence[float]],
+    times: Sequence[tuple[int, str]],
     title: str,
 ) -> str:
-    """What was known, then the forecast with its band and what came; gaps (NaN) are left open."""
-    every = [v for v in (*history, *came, *prediction, *low, *high) if math.isfinite(v)]
+    """What was known, then the forecast with its bands and what came; gaps (NaN) are left open.
+
+    `lines` are `prediction`, `low` and `high` (80 %), `lowest` and `highest` (95 %); `times` are
+    places from the first value of the history on, with the words under them.
+    """
+    prediction = lines["prediction"]
+    every = [v for v in (*history, *came, *prediction, *lines["low"], *lines["high"]) if v == v]
     if not every or not prediction:
         return ""
-    pad = (max(every) - min(every)) * 0.05 or 1.0
-    n = len(history)
+    # The outer band may leave the picture: a forecast is not to be a flat line below it.
+    reach = max(every) - min(every)
+    every += [max(v, min(every) - reach / 2) for v in lines["lowest"]]
+    every += [min(v, max(every) + reach / 2) for v in lines["highest"]]
+    low, high = min(every), max(every)
+    pad = (high - low) * 0.05 or 1.0
+    n, top = len(history), TOP + 18
     kx, ox = _scale(0, max(1, n + len(prediction) - 1), LEFT + 4, WIDTH - 14)
-    ky, oy = _scale(min(every) - pad, max(every) + pad, HEIGHT - BOTTOM, TOP)
-    body = _grid(min(every) - pad, max(every) + pad, ky, oy)
-    edge = [*enumerate(high, n), *reversed(list(enumerate(low, n)))]
-    points = "L".join(f"{i * kx + ox:.1f} {v * ky + oy:.1f}" for i, v in edge)
-    body.append(f'<path class="band" d="M{points}Z"/>')
+    ky, oy = _scale(low - pad, high + pad, HEIGHT - BOTTOM, top)
+    body = _grid(low - pad, high + pad, ky, oy)
+    for place, words in times:
+        body.append(_text(place * kx + ox, HEIGHT - BOTTOM + 16, words, "middle"))
+    start = (n - 0.5) * kx + ox
+    body.append(f'<path class="faint dashed" d="M{start:.1f} {top}V{HEIGHT - BOTTOM}"/>')
+    for below, above in (("lowest", "highest"), ("low", "high")):
+        floor = [max(v, low - pad) for v in lines[below]]
+        ceiling = [min(v, high + pad) for v in lines[above]]
+        edge = [*enumerate(ceiling, n), *reversed(list(enumerate(floor, n)))]
+        points = "L".join(f"{i * kx + ox:.1f} {v * ky + oy:.1f}" for i, v in edge)
+        body.append(f'<path class="band" d="M{points}Z"/>')
     body.append(_path([*history, *came], 0, kx, ox, ky, oy, "quiet thin"))
     body.append(_path(prediction, n, kx, ox, ky, oy, "accent line"))
-    return _frame(WIDTH, HEIGHT, title, body)
+    known = "history, and what came" if came else "history"
+    kinds = [("quiet", known), ("accent", "forecast"), ("band wide", "80 % and 95 % of the values")]
+    return _frame(WIDTH, HEIGHT, title, [*body, *_legend(kinds)])
 
 
-def steps_picture(mine: Sequence[float], other: Sequence[float] | None, across: str) -> str:
-    """A line of one value per step from the left, and a dashed one beside it."""
+def _legend(kinds: Sequence[tuple[str, str]]) -> list[str]:
+    """Short pieces of lines with their names, one after the other along the top."""
+    body, x = [], LEFT + 4.0
+    for kind, words in kinds:
+        if kind == "band wide":
+            body.append(f'<rect class="band" x="{x:.0f}" y="6" width="20" height="10"/>')
+        else:
+            body.append(f'<path class="{kind}" d="M{x:.0f} 11H{x + 20:.0f}"/>')
+        body.append(_text(x + 26, 15, words))
+        x += 44 + 6.6 * len(words)
+    return body
+
+
+def steps_picture(
+    mine: Sequence[float], other: Sequence[float] | None, across: str, names: tuple[str, str]
+) -> str:
+    """A line of one value per step from the left, and a dashed one beside it; both are named."""
     every = [v for v in (*mine, *(other or ())) if math.isfinite(v)]
     if len(mine) < 2 or not every:
         return ""
     high = max(every) * 1.08
     kx, ox = _scale(1, len(mine), LEFT + 4, WIDTH - 14)
-    ky, oy = _scale(0.0, high, HEIGHT - BOTTOM, TOP)
+    ky, oy = _scale(0.0, high, HEIGHT - BOTTOM, TOP + 18)
     body = _grid(0.0, high, ky, oy)
     for tick in ticks(1, len(mine)):
         body.append(_text(tick * kx + ox, HEIGHT - BOTTOM + 14, f"{tick:g}", "middle"))
+    kinds = [("accent", names[0])]
     if other is not None:
         body.append(_path(other, 1, kx, ox, ky, oy, "warn dashed"))
+        kinds.append(("warn dashed", names[1]))
     body.append(_path(mine, 1, kx, ox, ky, oy, "accent line"))
     body.append(_text((LEFT + WIDTH) / 2, HEIGHT - 4, across, "middle"))
-    return _frame(WIDTH, HEIGHT, across, body)
+    return _frame(WIDTH, HEIGHT, across, [*body, *_legend(kinds)])
 
 
 def _path(

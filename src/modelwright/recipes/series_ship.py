@@ -28,7 +28,7 @@ from modelwright.recipes.handing_over import (
     to_ship,
 )
 from modelwright.recipes.outcome import Shipped
-from modelwright.recipes.series_shown import write_shown
+from modelwright.recipes.series_shown import Shown, write_shown
 from modelwright.recipes.ship import Parts, parts_of
 from modelwright.stats import bootstrap_interval
 
@@ -69,10 +69,21 @@ def ship_series(
     if not allowed("ship", record, ledger, policy, best):
         return None, None
     offsets = _offsets(run, best, store)
-    _look(run, record, ledger, policy, best, store, offsets)
+    sealed = _look(run, record, ledger, policy, best, store, offsets)
     shipped = _write(run, record, ledger, best, parts, offsets, run.model_path)
-    write_shown(run, record, best)
+    write_shown(run, record, best, _ahead(run.model_path), sealed)
     return shipped, None
+
+
+def _ahead(path: Path) -> Shown | None:
+    """What the shipped model forecasts; None where known columns of the future are missing."""
+    from modelwright.models.bundle import load_model
+
+    model = load_model(path)
+    try:
+        return Shown(model.history, model.quantiles(model.history), None)
+    except InputError:
+        return None
 
 
 def ship_candidate(
@@ -114,18 +125,22 @@ def _look(
     outcome: Outcome,
     store: FileStore,
     offsets: FloatArray,
-) -> None:
-    """Scores the winner on the sealed end, once, and appends a `look` row.
+) -> Shown | None:
+    """Scores the winner on the sealed end, once, and appends a `look` row; gives what was seen.
 
     The models of the newest windows answer: they were fitted on nothing of the sealed end, and
     forecast from all that came before it.
     """
     members = _window_models(record, outcome, store)
-    sealed = run.path / "data" / "sealed"
-    if members is None or looked_at(record, outcome) or not sealed.exists():
-        return
-    if allowed("look", record, ledger, policy, outcome):
-        note_look(record, ledger, outcome, _measure(run, record, members, offsets))
+    if members is None or not (run.path / "data" / "sealed").exists():
+        return None
+    if not looked_at(record, outcome):
+        if not allowed("look", record, ledger, policy, outcome):
+            return None
+        shown = _sealed(run, members, offsets)
+        note_look(record, ledger, outcome, _measure(record, shown))
+        return shown
+    return _sealed(run, members, offsets)
 
 
 def _window_models(
@@ -146,28 +161,37 @@ def _window_models(
     return found
 
 
-def _measure(
-    run: RunFolder, record: Record, members: list[tuple[Path, float]], offsets: FloatArray
-) -> dict[str, Any]:
+def _sealed(run: RunFolder, members: list[tuple[Path, float]], offsets: FloatArray) -> Shown:
+    """Forecasts of the sealed last horizon of each series that has one, and what came."""
     import numpy as np
 
     from modelwright.data.panel import load_panel
     from modelwright.models.series import packed_paths
-    from modelwright.models.series_scores import Truth, coverage_of, quantiles_from, scores_of
+    from modelwright.models.series_scores import quantiles_from
 
     dev = load_panel(run.path / "data" / "dev")
     whole = load_panel(run.path / "data" / "sealed")
     place = {name: s for s, name in enumerate(whole.names)}
     held = [s for s, name in enumerate(dev.names) if len(whole.y[place[name]]) > len(dev.y[s])]
-    horizon, series = dev.schema.horizon, [place[dev.names[s]] for s in held]
+    series = [place[dev.names[s]] for s in held]
     past = whole.cells(series, [len(dev.y[s]) for s in held])
     y = np.stack([
-        np.where(whole.seen[s], whole.y[s], np.nan)[-horizon:] for s in series
+        np.where(whole.seen[s], whole.y[s], np.nan)[-dev.schema.horizon :] for s in series
     ])  # fmt: skip
     paths = packed_paths(members, past)
-    quantiles = quantiles_from(paths.centre, paths.width, offsets)
-    counted = np.arange(len(series))
-    truth = Truth(y, past.scales(), np.zeros(len(series), int), np.zeros(len(series), int))
+    return Shown(past, quantiles_from(paths.centre, paths.width, offsets), y)
+
+
+def _measure(record: Record, shown: Shown) -> dict[str, Any]:
+    """The score on the sealed end, with what the intervals held, as a `look` row tells it."""
+    import numpy as np
+
+    from modelwright.models.series_scores import HIGHEST, LOWEST, Truth, coverage_of, scores_of
+
+    past, quantiles, y = shown
+    assert y is not None, "what came is known"
+    counted = np.arange(len(y))
+    truth = Truth(y, past.scales(), np.zeros(len(y), int), np.zeros(len(y), int))
     metric = record.view.goals[0].metric
 
     def score(rows: Any) -> float:
@@ -175,17 +199,17 @@ def _measure(
         return scores_of(part, quantiles[rows])[0][metric]
 
     whole_score, interval = score(counted), None
-    if len(series) >= 5:
+    if len(y) >= 5:
         key = Key.of(record.settings["problem"]["seed"]).child("look")
-        found = bootstrap_interval(score, len(series), key, rounds=300)
+        found = bootstrap_interval(score, len(y), key, rounds=300)
         interval = [found.low, found.high]
     told = f", 95 % interval {interval[0]:.4g} to {interval[1]:.4g}" if interval else ""
-    one = "one series" if len(series) == 1 else f"{len(series)} series"
-    inside = coverage_of(truth, quantiles)
+    one = "one series" if len(y) == 1 else f"{len(y)} series"
+    inside, wide = coverage_of(truth, quantiles), coverage_of(truth, quantiles, LOWEST, HIGHEST)
     sentence = (
-        f"On the sealed last {horizon} steps of {one}, look {len(record.looks) + 1}: {metric} "
-        f"{whole_score:.5g}{told}; the 80 % intervals held {inside:.1%} of the values (by the "
-        "models of the newest windows, which saw none of them)."
+        f"On the sealed last {y.shape[1]} steps of {one}, look {len(record.looks) + 1}: {metric} "
+        f"{whole_score:.4g}{told}; the 80 % intervals held {inside:.0%} of the values, the 95 % "
+        f"intervals {wide:.0%} (by the models of the newest windows, which saw none of them)."
     )
     return {
         "metric": metric, "score": whole_score, "interval": interval, "n_rows": int(y.size),
