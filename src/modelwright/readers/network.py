@@ -50,13 +50,17 @@ def shown_network(view: View) -> Outcome | None:
 
 def _network(record: Record, best: Outcome) -> str:
     facts, scores = best.evidence.facts, best.evidence.scores
-    noise = best.evidence.noise.get("latency_ms")
+    noise, how = best.evidence.noise.get("latency_ms"), facts.get("how", {})
     within = "" if noise is None else f", ± {noise:.2g}"
+    within = ", estimated" if how.get("latency_ms", "").startswith("estimated") else within
+    energy = how.get("energy_joules", "").partition(" ")[0].strip(":")  # measured, estimated
     told: list[tuple[str, str, Callable[[float], str]]] = [
         ("parameters", "params", lambda v: f"{v:,.0f}"),
         ("multiplications for one", "macs", short),
         (f"ms for one{within}", "latency_ms", lambda v: f"{v:.3g}"),
         ("kB, the file", "size_kb", lambda v: f"{v:,.0f}"),
+        ("kB of memory to answer", "peak_memory_kb", lambda v: f"{v:,.0f}"),
+        (f"J for 1,000 answers, {energy}", "energy_joules", lambda v: f"{v:.3g}"),
     ]
     known = [(name, write(scores[key])) for name, key, write in told if key in scores]
     lines = [f"Trial {best.trial.number}: {facts['words']}."] if "words" in facts else []
@@ -266,7 +270,7 @@ def _coach(view: View, best: Outcome) -> str:
     bad = best.evidence.facts.get("bad_batches")
     if bad:
         body += paragraph(f"{bad} batches had no finite loss and were left out.")
-    return section("What the coach did", body + _coach_summary(every, len(view.finished)))
+    return section("What the coach did", body + _coach_summary(every, view.done[0]))
 
 
 def _plain(value: Any) -> Any:

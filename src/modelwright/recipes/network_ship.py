@@ -25,6 +25,7 @@ from modelwright.recipes.handing_over import (
 )
 from modelwright.recipes.outcome import Shipped
 from modelwright.recipes.students import best_student
+from modelwright.recipes.tidy import drop_weights
 from modelwright.stats import bootstrap_interval
 
 if TYPE_CHECKING:
@@ -32,7 +33,9 @@ if TYPE_CHECKING:
 
 CHECKED = 32  # examples on which PyTorch's and ONNX's answers were compared
 TRAINED = "train"  # what a ship row calls the rows that a network learnt from
-MEASURED = ("latency_ms", "size_kb", "params", "macs", "fit_seconds")
+MEASURED = (
+    "latency_ms", "size_kb", "params", "macs", "fit_seconds", "energy_joules", "peak_memory_kb",
+)  # fmt: skip
 ROWS = "the training examples; those that validated chose it"
 
 
@@ -49,6 +52,7 @@ def ship_network(
     What the policy refuses or asks about is a row, and None. A run that ended without a better
     network since its last shipping keeps the model it has.
     """
+    drop_weights(record, store)
     best = to_ship(record)
     if best is None or "model" not in best.evidence.artefacts:  # the trivial one learnt nothing
         return None, None
