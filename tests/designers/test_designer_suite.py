@@ -23,6 +23,7 @@ from modelwright.designers.portfolio import Portfolio
 from modelwright.designers.random_search import Random
 from modelwright.designers.team import Team
 from modelwright.designers.tpe import Tpe
+from modelwright.designers.zero_cost import ZeroCost
 from modelwright.testing import designer as suite
 from modelwright.testing.zoo import zoo
 
@@ -37,6 +38,7 @@ ROWS: dict[str, Callable[[], Designer]] = {
     "team": lambda: Team((Random(), Evolution(initial=3), LocalSearch(), Random())),
     "controller": lambda: Controller(initial=5, hidden=8),
     "generator": lambda: Generator(initial=5, hidden=8, steps=1),
+    "zero_cost": lambda: ZeroCost(Evolution(population=8, sample=4, initial=5)),
 }
 ELSEWHERE = {"bayesian"}  # slow enough for a file of its own
 SPACES = zoo()

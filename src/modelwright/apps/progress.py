@@ -119,7 +119,7 @@ def status_line(record: Record) -> str:
     """One line on where the run is: trials, what runs, the best, what is left of the budget."""
     view = record.view
     running = ", ".join(family_of(trial.candidate.document) or trial.role for trial in view.pending)
-    parts = [f"{view.elapsed:.0f} s", f"{len(view.finished)} trials done"]
+    parts = [f"{view.elapsed:.0f} s", f"{view.done[0]} trials done"]
     if running:
         parts.append(f"running {running}")
     if view.champion is not None:

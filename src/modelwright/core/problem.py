@@ -163,6 +163,9 @@ def _bound(part: str, whole: str) -> dict[str, float | int]:
     )
 
 
+ZERO_COST = -1  # the rung below the first: a design is measured without being trained
+
+
 @dataclass(frozen=True, slots=True)
 class Rungs:
     """The fidelities of a study, cheapest first, and what one trial costs at each.
@@ -191,6 +194,12 @@ class Rungs:
     def top(self) -> int:
         """Index of the last rung: the full run."""
         return len(self.fidelities) - 1
+
+    def at(self, rung: int) -> tuple[float, float]:
+        """Fidelity and cost of a trial at a rung; both are 0 at the zero-cost rung."""
+        if rung == ZERO_COST:
+            return 0.0, 0.0
+        return self.fidelities[rung], self.costs[rung]
 
 
 ONE_RUNG = Rungs((1.0,))

@@ -31,7 +31,7 @@ class Outcome:
 
     @property
     def ok(self) -> bool:
-        """True when the trial has scores for all goals (a refit has none, and has not failed)."""
+        """True when the trial has scores for all goals (where none is due, it is False)."""
         return bool(self.losses)
 
     @property
@@ -101,6 +101,7 @@ class View:
         self._outcomes: dict[int, Outcome] = {}
         self._finished: list[Outcome] = []
         self._searched: list[Outcome] = []
+        self._measured: list[Outcome] = []
         self._pending: dict[int, Trial] = {}
         self._ranked: dict[int, list[tuple[tuple[float, float, int], int]]] = {}
         self._front: list[Outcome] = []
@@ -139,6 +140,17 @@ class View:
     def searched(self) -> Sequence[Outcome]:
         """Outcomes of the designer's own trials (role `search`), in the order they are seen."""
         return self._searched
+
+    @property
+    def measured(self) -> Sequence[Outcome]:
+        """Outcomes of the zero-cost rung, where nothing is trained, in the order they are seen."""
+        return self._measured
+
+    @property
+    def done(self) -> tuple[int, int]:
+        """How many trials finished and how many of them failed, the zero-cost rung left out."""
+        failed = sum(o.failed for o in self._finished if o.trial.role != "zero_cost")
+        return len(self._finished) - len(self._measured), failed
 
     @property
     def pending(self) -> Sequence[Trial]:
@@ -277,7 +289,9 @@ class ViewBuilder:
         v._bytes += int(evidence.facts.get("artefact_bytes", 0) or 0)
         if trial.role == "search":
             v._searched.append(outcome)
-        if outcome.ok and trial.role != "refit":
+        if trial.role == "zero_cost":
+            v._measured.append(outcome)
+        if outcome.ok and trial.scored:
             ranked = v._ranked.setdefault(trial.rung, [])
             entry = (outcome.rank, trial.number)
             bisect.insort(ranked, entry)

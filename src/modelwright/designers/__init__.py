@@ -26,11 +26,15 @@ DESIGNERS: Mapping[str, str] = {
     "bayesian": "bayesian:Bayesian",
     "controller": "controller:Controller",
     "generator": "generator:Generator",
+    "inherit": "inherit:Inherit",
+    "zero_cost": "zero_cost:ZeroCost",
 }
 
 # What a wrapper gets when only its name is given.
 WITH: Mapping[str, Mapping[str, Any]] = {
-    "team": {"members": [{"name": "bayesian"}, {"name": "evolution"}, {"name": "local_search"}]}
+    "team": {"members": [{"name": "bayesian"}, {"name": "evolution"}, {"name": "local_search"}]},
+    "inherit": {"then": {"name": "evolution"}},
+    "zero_cost": {"then": {"name": "evolution"}},
 }
 
 

@@ -24,16 +24,18 @@ Floats = npt.NDArray[np.floating[Any]]
 
 
 def scored(
-    metric: Metric, y: npt.NDArray[np.int64], shares: Floats
+    metric: Metric, y: npt.NDArray[Any], shares: Floats
 ) -> tuple[dict[str, float], dict[str, tuple[float, ...]]]:
     """The metric, accuracy and log loss; and each by tenths of the examples, classes alike.
 
-    A metric that a tenth does not have (it lacks a class) has no parts.
+    Of values `[n]` it is RMSE and R² beside the metric. A metric that a tenth does not have (it
+    lacks a class) has no parts.
     """
     tenth = np.empty(len(y), np.int64)
     tenth[np.argsort(y, kind="stable")] = np.arange(len(y)) % PARTS
-    task = metric.tasks[-1] if shares.shape[1] > 2 else "binary"
-    always = (find_metric("accuracy", task), find_metric("log_loss", task))
+    task = metric.tasks[-1] if shares.ndim == 1 or shares.shape[1] > 2 else "binary"
+    names = ("rmse", "r2") if shares.ndim == 1 else ("accuracy", "log_loss")
+    always = [find_metric(name, task) for name in names]
     wanted = {m.name: m for m in (metric, *always)}
     scores, folds = {}, {}
     for name, one in wanted.items():
@@ -45,7 +47,7 @@ def scored(
     return scores, folds
 
 
-def _finite(metric: Metric, y: npt.NDArray[np.int64], shares: Floats) -> float | None:
+def _finite(metric: Metric, y: npt.NDArray[Any], shares: Floats) -> float | None:
     try:
         found = score_predictions(metric, y, shares)
     except ValueError:

@@ -15,7 +15,9 @@ def first_checks(challenger: Outcome, champion: Outcome | None, view: View) -> V
     never replaces one within them.
     """
     number = challenger.trial.number
-    if challenger.trial.role == "refit" and not challenger.failed:
+    if not challenger.trial.scored and not challenger.failed:
+        if challenger.trial.role == "zero_cost":
+            return Verdict(number, "hold", "measured without training, which is no result")
         return Verdict(number, "hold", "a fit of a candidate that was judged already")
     if not challenger.ok:
         failure = challenger.evidence.failure

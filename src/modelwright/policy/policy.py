@@ -27,6 +27,7 @@ from modelwright.core.errors import InputError, did_you_mean
 from modelwright.core.trial import Action, Ruling
 from modelwright.core.view import View
 
+DESIGNED = ("search", "zero_cost")  # roles whose documents are designs of the space
 ACTIONS = ("run", "evaluate", "blend", "refit", "student", "final", "look", "ship")
 
 
@@ -60,7 +61,7 @@ class RulePolicy:
             return Ruling("refuse", f"no rule of policy {self.name!r} allows {action.kind!r}")
         if action.kind == "run":
             return self._rule_budget(action.about)
-        if action.kind == "evaluate" and self.families and action.about.get("role") == "search":
+        if action.kind == "evaluate" and self.families and action.about.get("role") in DESIGNED:
             return self._rule_families(str(action.about.get("document", "null")))
         return Ruling("allow", f"policy {self.name!r} allows {action.kind!r}")
 

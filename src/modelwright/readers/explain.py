@@ -17,7 +17,7 @@ def find_outcome(view: View, candidate: str) -> Outcome:
 
     Raises InputError when there is none or more than one.
     """
-    full = [o for o in view.finished if o.trial.role != "refit"]
+    full = [o for o in view.finished if o.trial.scored]
     if candidate.isdecimal() and int(candidate) in view.trials and len(candidate) < 8:
         found = view.outcome(int(candidate))
         if found is None:
@@ -48,6 +48,9 @@ def explain_candidate(record: Record, outcome: Outcome) -> list[str]:
     if evidence.failure is not None:
         lines.append(f"It failed ({evidence.failure.cause}): {evidence.failure.message}.")
         return lines
+    if goal.metric not in evidence.scores:
+        told = ", ".join(f"{name} {value:.5g}" for name, value in evidence.scores.items())
+        return [*lines, f"Not scored, but measured: {told or 'nothing'}."]
     bounds = fold_bounds(outcome, goal.metric)
     interval = f", 95 % interval {bounds[0]:.4g} to {bounds[1]:.4g}" if bounds else ""
     lines.append(f"Score: {goal.metric} {evidence.scores[goal.metric]:.5g}{interval}.")
@@ -128,17 +131,20 @@ def against(view: View, one: Outcome, other: Outcome, name: str, looks: int) -> 
 def explain_run(record: Record) -> list[str]:
     """The run in words: what was chosen against what, what was tried, what failed, why it ended."""
     view = record.view
-    searched, failed = len(view.searched), sum(o.failed for o in view.finished)
+    searched, (finished, failed) = len(view.searched), view.done
     lines = chosen_lines(view)
     price = price_of_glass(view)
     lines += [f"  {price}"] if price else []
-    lines.append(
-        f"{len(view.finished)} trials finished, {searched} of them proposed by the search."
-    )
+    lines.append(f"{finished} trials finished, {searched} of them proposed by the search.")
+    if view.measured:
+        seconds = sum(o.evidence.seconds or 0.0 for o in view.measured)
+        lines.append(
+            f"{len(view.measured)} designs were also measured without training, in {seconds:.1f} s."
+        )
     if failed:
         causes: dict[str, int] = {}
         for failed_one in view.finished:
-            if failed_one.evidence.failure is not None:
+            if failed_one.evidence.failure is not None and failed_one.trial.role != "zero_cost":
                 cause = failed_one.evidence.failure.cause
                 causes[cause] = causes.get(cause, 0) + 1
         told = ", ".join(f"{n} by {cause}" for cause, n in sorted(causes.items()))

@@ -22,7 +22,7 @@ def leaderboard(view: View, top: int | None = None) -> list[dict[str, Any]]:
         left = view.n_ranked(rung) if top is None else max(0, top - len(rows))
         rows += [_row(outcome, view) for outcome in view.best(left, rung)]
     if top is None:
-        rows += [_row(o, view) for o in view.finished if o.failed and o.trial.role != "refit"]
+        rows += [_row(o, view) for o in view.finished if o.failed and o.trial.scored]
     for place, row in enumerate(rows, 1):
         row["place"] = place
     return rows

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from modelwright.core.errors import InputError, MissingLibraryError
 from modelwright.core.problem import Budget, Limit, Problem, Rungs
 from modelwright.core.record import Record
+from modelwright.core.roles import Designer
 from modelwright.core.trial import WATTS_PER_CORE, Candidate
 from modelwright.policy import RulePolicy
 from modelwright.readers.runs import RunFolder
@@ -116,6 +117,7 @@ def _study_plan(
     """The study; of a run that goes on, `before` is the first row."""
     from modelwright.data.array_part import load_arrays
     from modelwright.designers import designer_json, make_designer
+    from modelwright.designers.inherit import Inherit
     from modelwright.designers.portfolio import Portfolio
     from modelwright.designers.zero_cost import ZeroCost
     from modelwright.families.device import bounds_of
@@ -135,7 +137,7 @@ def _study_plan(
     bounds = bounds_of(limits, device)
     arguments = {
         "metric": question.metric, "unit": "seconds" if timed else "epochs", "bounds": bounds,
-        "watts": question.power_watts or WATTS_PER_CORE,
+        "watts": question.power_watts or WATTS_PER_CORE, "inherit": question.inherit,
     }  # fmt: skip
     if device is not None:
         arguments["device"] = device.to_json()
@@ -149,11 +151,13 @@ def _study_plan(
     yours = _yours(question, prepared.dev)
     documents = portfolio(space, part, bounds, device)
     measures = tuple(name for name in PROXIES if timed or name not in CLOCKED)
+    search: Designer = ZeroCost(make_designer("evolution"), measures)
+    search = Inherit(search) if question.inherit else search
     study = Study(
         name=run.name,
         problem=Problem("network", (metric.goal,), limits, _about(question, source, prepared, part),
                         question.seed),
-        space=space, designer=Portfolio(documents, ZeroCost(make_designer("evolution"), measures)),
+        space=space, designer=Portfolio(documents, search),
         gate=Paired(), policy=policy, budget=budget, rungs=rungs, slots=at_once, kept_seconds=kept,
         rivals=(Candidate(TRIVIAL), *(c for _, c in yours)),
         rival_names=("trivial", *(by for by, _ in yours)),

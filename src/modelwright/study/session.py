@@ -183,8 +183,8 @@ class Session:
             return
         message = self._pace.explain(message)
         goals = tuple(goal.metric for goal in self.study.problem.goals)
-        refit = self.record.view.trials[message.trial].role == "refit"  # fitted, not scored
-        checked = message.checked(() if refit else goals)
+        scored = self.record.view.trials[message.trial].scored
+        checked = message.checked(goals if scored else ())
         if not checked.protocol:
             checked = replace(checked, protocol=self.protocol)
         body = checked.to_json()
@@ -349,14 +349,13 @@ class Session:
 
     def _order(self, number: int, found: tuple[Proposal, int | None] | Proposal) -> Trial:
         proposal, base = found if isinstance(found, tuple) else (found, None)
-        rungs = self.study.rungs
+        fidelity, cost = self.study.rungs.at(proposal.rung)
         seed = self.key.child("trial", number).seed(31)
         if base is not None:  # a promoted trial goes on with the seed it had
             seed = self.record.view.trial(base).seed
         trial = Trial(
-            number, proposal.candidate, proposal.rung, rungs.fidelities[proposal.rung],
-            rungs.costs[proposal.rung], seed, proposal.role, proposal.by, proposal.reason,
-            promoted_from=base,
+            number, proposal.candidate, proposal.rung, fidelity, cost, seed, proposal.role,
+            proposal.by, proposal.reason, proposal.checkpoint, promoted_from=base,
         )  # fmt: skip
         at = round(self.at, 4)
         self._entries.append(("order", {**trial.to_json(), "at": at}))

@@ -94,13 +94,14 @@ class Simulation:
 
     def order(self, proposal: Proposal, promoted_from: int | None = None) -> Trial:
         """The proposal as the next trial."""
-        number, rungs = self.view.n_trials, self.brief.rungs
+        number = self.view.n_trials
+        fidelity, cost = self.brief.rungs.at(proposal.rung)
         trial = Trial(
             number=number,
             candidate=proposal.candidate,
             rung=proposal.rung,
-            fidelity=rungs.fidelities[proposal.rung],
-            cost=rungs.costs[proposal.rung],
+            fidelity=fidelity,
+            cost=cost,
             seed=self.key.child("trial", number).seed(),
             role=proposal.role,
             by=proposal.by,
