@@ -61,7 +61,10 @@ class ArrayPart:
 
 @dataclass(frozen=True)
 class PreparedArrays:
-    """Where the parts lie. Workers are given `dev` and never `sealed`."""
+    """Where the parts lie. Workers are given `dev` and never `sealed`.
+
+    `known` are the positions in the collection of what `dev` holds; None when it was split before.
+    """
 
     dev: Path
     sealed: Path | None
@@ -69,6 +72,7 @@ class PreparedArrays:
     n_sealed: int
     notes: tuple[str, ...]
     hash: str
+    known: Rows | None = None
 
 
 def prepare_arrays(
@@ -120,7 +124,7 @@ def prepare_arrays(
     if len(sealed_y):
         notes.append(f"{len(sealed_y)} are sealed: looked at once, at the end")
     return PreparedArrays(folder / "dev", folder / "sealed" if len(sealed_y) else None,
-                          len(known), len(sealed_y), tuple(notes), digest(hashes))  # fmt: skip
+                          len(known), len(sealed_y), tuple(notes), digest(hashes), known)  # fmt: skip
 
 
 def load_arrays(folder: Path) -> ArrayPart:

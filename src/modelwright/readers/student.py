@@ -29,7 +29,8 @@ def _control(found: list[Outcome], student: Outcome) -> Outcome | None:
     for outcome in found:
         if "control" not in own and not outcome.evidence.facts["student"]["teach"]:
             other = json.loads(outcome.trial.candidate.document)
-            if (other["design"], other["teacher"]) == (own["design"], own["teacher"]):
+            alike = ("design", "teacher", "thin")
+            if all(other.get(name) == own.get(name) for name in alike):
                 return outcome
             continue
         if outcome.evidence.artefacts.get("oof") == told.get("oof"):
@@ -47,6 +48,7 @@ def _facts(view: View, outcome: Outcome, control: Outcome | None) -> dict[str, A
         "candidate": outcome.trial.candidate.id,
         "trial": outcome.trial.number,
         "family": str(evidence.facts.get("words") or document["design"]["type"]),
+        "way": told.get("way"),
         "teacher": document["teacher"]["candidate"],
         "score": evidence.scores[metric],
         "teacher_score": scores.get(metric),

@@ -70,8 +70,8 @@ class Optimiser:
 
     def state(self) -> dict[str, Any]:
         """Tensors and numbers that make a resumed run go on exactly."""
-        named = {f"first.{i}": t for i, t in enumerate(self.first)}
-        named |= {f"second.{i}": t for i, t in enumerate(self.second)}
+        named = {f"first.{i}": t.clone() for i, t in enumerate(self.first)}
+        named |= {f"second.{i}": t.clone() for i, t in enumerate(self.second)}
         return {"tensors": named, "steps": self.steps}
 
     def load(self, state: Mapping[str, Any]) -> None:

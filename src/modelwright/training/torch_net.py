@@ -67,13 +67,20 @@ class TorchNet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Answers `[batch, copies, *shape]`."""
+        return self.watch(x)[0]
+
+    def watch(self, x: Tensor, numbers: Sequence[int] = ()) -> tuple[Tensor, list[Tensor]]:
+        """Answers, and the results of the operations `numbers`, `[batch, channels, *places]`."""
         results: dict[int, Tensor] = {-1: x}
+        kept: dict[int, Tensor] = {}
         for number, (op, layer) in enumerate(zip(self.ops.steps, self.layers, strict=True)):
             results[number] = layer(*(results[i] for i in op.inputs))
+            if number in numbers:
+                kept[number] = results[number]
             for i in self._drop[number]:
                 results.pop(i, None)
         out = results[len(self.ops.steps) - 1]
-        return out.view(len(x), self.copies, -1)
+        return out.view(len(x), self.copies, -1), [kept[i] for i in numbers]
 
 
 def take_copy(state: Mapping[str, Tensor], number: int, copies: int) -> dict[str, Tensor]:
@@ -265,6 +272,10 @@ class _Plain(nn.Module):
     def _join(self, x: Tensor, *others: Tensor) -> Tensor:
         parts = [p.view(len(p), self.copies, -1, *p.shape[2:]) for p in (x, *others)]
         return torch.cat(parts, dim=2).flatten(1, 2)
+
+    def _vote(self, *answers: Tensor) -> Tensor:
+        shares = [a.view(len(a), self.copies, -1).softmax(dim=2) for a in answers]
+        return torch.stack(shares).mean(dim=0).log().flatten(1)
 
     def _dropout(self, x: Tensor) -> Tensor:
         return F.dropout(x, self.about["rate"], self.training)
