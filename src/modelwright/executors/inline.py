@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Sequence
-from typing import Literal
+from dataclasses import replace
 
 from modelwright.core.errors import InputError, ModelwrightError
 from modelwright.core.roles import Evaluator
@@ -56,7 +56,7 @@ class Inline:
             raise InputError(f"trial {trial.number} is submitted already.")
         self._queue.append((trial, deadline))
 
-    def send(self, number: int, word: Literal["continue", "stop"]) -> None:
+    def send(self, number: int, word: str) -> None:
         """Leaves a word for a queued trial, which finds it at its first progress."""
         if any(t.number == number for t, _ in self._queue):
             self._words[number] = word
@@ -97,8 +97,9 @@ class Inline:
         if late():
             self._fail(trial.number, "timeout", "its deadline passed before it started")
             return
+        tools = replace(self._tools, deadline=deadline)
         messages = conduct(
-            self._evaluator, trial, self._tools, meter, lambda: words.pop(trial.number, None)
+            self._evaluator, trial, tools, meter, lambda: words.pop(trial.number, None)
         )
         try:
             for message, _ in messages:

@@ -6,7 +6,6 @@ import os
 import sys
 import weakref
 from collections.abc import Sequence
-from typing import Literal
 
 from modelwright.core.errors import InputError, ModelwrightError
 from modelwright.core.trial import Evidence, Progress, Trial
@@ -114,13 +113,13 @@ class Processes:
             raise self._crew.error
         if trial.number in self._flying:
             raise InputError(f"trial {trial.number} is submitted already.")
-        text = encode("trial", trial.to_json())
+        text = encode("trial", {**trial.to_json(), "deadline": deadline})
         if len(text) > MAX_MESSAGE:
             raise InputError(f"trial {trial.number} has {len(text)} bytes, over {MAX_MESSAGE}.")
         self._flying.add(trial.number)
         self._crew.submit(Order(trial.number, text, deadline))
 
-    def send(self, number: int, word: Literal["continue", "stop"]) -> None:
+    def send(self, number: int, word: str) -> None:
         """Sends a word to a trial: the value of its evaluator's next `yield`. Never waits."""
         self._crew.send(number, word)
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ _ENTRY = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 class ToolBox:
     """What a trial may use: a folder of data, a store for what it leaves, a number of threads.
 
+    `deadline` is a time of `time.monotonic()` past which the trial is stopped.
+
     Data reaches workers without copies: arrays lie in `data` as `.npy` and are opened with
     `np.load(path, mmap_mode="r", allow_pickle=False)`, so that all workers read the same pages.
     """
@@ -29,10 +32,24 @@ class ToolBox:
     data: Path
     store: FileStore
     threads: int = 1
+    deadline: float | None = None
 
     def __post_init__(self) -> None:
         if self.threads < 1:
             raise InputError(f"threads is 1 or more; got {self.threads}.")
+
+    @property
+    def scratch(self) -> Path:
+        """Where trials leave what they can go on from, in files `NUMBER.*`; it may not exist."""
+        return self.store.root / "unfinished"
+
+    def sweep(self, running: Collection[int]) -> None:
+        """Deletes from `scratch` what belongs to none of the trials `running`."""
+        for path in self.scratch.glob("*.*"):
+            if path.name.partition(".")[0] not in map(str, running):
+                path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # not there, or not empty
+            self.scratch.rmdir()
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ import socket
 import sys
 from collections import deque
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -87,13 +88,14 @@ class Worker:
         while True:
             kind, body = self._channel.receive()
             if kind == "trial":  # a word for a trial that is over is dropped
-                self._play(Trial.from_json(body))
+                self._play(Trial.from_json(body), body["deadline"])
 
-    def _play(self, trial: Trial) -> None:
+    def _play(self, trial: Trial, deadline: float | None) -> None:
         _seed(trial.seed)
         number, meter = trial.number, Meter(self._gauge)
+        tools = replace(self._tools, deadline=deadline)
         for message, text in conduct(
-            self._evaluator, trial, self._tools, meter, lambda: self._channel.word(number)
+            self._evaluator, trial, tools, meter, lambda: self._channel.word(number)
         ):
             if os.getpid() != self._pid:  # the trial forked, and this is the copy
                 os._exit(0)

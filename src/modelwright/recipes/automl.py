@@ -120,6 +120,7 @@ def play(plan: BuildPlan) -> BuildResult:
             record = run(plan.study, ledger, executor, plan.description, plan.began)
         finally:
             workers.close()
+        tools.sweep({trial.number for trial in record.view.pending})
         seconds = record.view.budget.seconds
         until = None if seconds is None else time.monotonic() + seconds - record.view.elapsed
         shipped, student = plan.ship(plan.run, record, ledger, plan.study.policy, store, until)
