@@ -17,7 +17,9 @@ from modelwright.designers import DESIGNERS
 from modelwright.designers.controller import Controller
 from modelwright.designers.evolution import Evolution
 from modelwright.designers.generator import Generator
+from modelwright.designers.inherit import Inherit
 from modelwright.designers.local_search import LocalSearch
+from modelwright.designers.map_elites import MapElites
 from modelwright.designers.nsga2 import Nsga2
 from modelwright.designers.portfolio import Portfolio
 from modelwright.designers.random_search import Random
@@ -34,10 +36,12 @@ ROWS: dict[str, Callable[[], Designer]] = {
     "local_search": lambda: LocalSearch(neighbours=20),
     "tpe": lambda: Tpe(initial=5, draws=8),
     "nsga2": lambda: Nsga2(population=5, initial=5),
+    "map_elites": lambda: MapElites(("value",), initial=5),
     "portfolio": lambda: Portfolio((), Evolution(initial=3)),
     "team": lambda: Team((Random(), Evolution(initial=3), LocalSearch(), Random())),
     "controller": lambda: Controller(initial=5, hidden=8),
     "generator": lambda: Generator(initial=5, hidden=8, steps=1),
+    "inherit": lambda: Inherit(Random()),
     "zero_cost": lambda: ZeroCost(Evolution(population=8, sample=4, initial=5)),
 }
 ELSEWHERE = {"bayesian"}  # slow enough for a file of its own

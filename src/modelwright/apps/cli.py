@@ -15,6 +15,8 @@ from typing import Annotated, Any
 
 import typer
 
+from modelwright.apps import steering
+from modelwright.apps.options import DEFAULT, AsJson, Run, Workspace
 from modelwright.core.errors import ModelwrightError
 
 app = typer.Typer(
@@ -25,12 +27,6 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-RUN_HELP = "A run's name or folder; the newest when left out."
-Run = Annotated[str | None, typer.Argument(metavar="[RUN]", help=RUN_HELP)]
-Workspace = Annotated[str, typer.Option(help="The folder that holds the runs.")]
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
-DEFAULT = "modelwright-runs"
 
 
 @app.command()
@@ -87,8 +83,18 @@ def build(
     device: Annotated[
         str | None, typer.Option(help="What a network is for: raspberry_pi_4, or a profile.json.")
     ] = None,
+    diverse: Annotated[
+        bool | None, typer.Option("--diverse", help="Search for the best network of each size.")
+    ] = None,
     power_watts: Annotated[
         float | None, typer.Option(help="Of one busy core, where energy is not counted (10).")
+    ] = None,
+    inherit: Annotated[
+        bool | None,
+        typer.Option("--inherit/--no-inherit", help="Networks begin with their parent's weights."),
+    ] = None,
+    coach: Annotated[
+        str | None, typer.Option(help="Of last trainings: rules, guard, learned, population.")
     ] = None,
     seed: Annotated[int | None, typer.Option(help="The seed of everything random (0).")] = None,
     policy: Annotated[str | None, typer.Option(help="A policy.toml.")] = None,
@@ -111,7 +117,8 @@ def build(
         "monotone": monotone, "sealed": sealed, "group": group, "time": time, "weight": weight,
         "drop": drop, "baseline": baseline, "teacher": teacher, "student": student,
         "memory": memory, "kind": kind, "seed": seed, "horizon": horizon, "series": series,
-        "device": device, "power_watts": power_watts,
+        "device": device, "power_watts": power_watts, "diverse": diverse, "inherit": inherit,
+        "coach": coach,
     }  # fmt: skip
     wanted = {"budget": budget, "policy": policy, "name": name, "workspace": workspace}
     question, settings = building.question_from(file, asked, wanted)
@@ -248,20 +255,8 @@ def report(run: Run = None, workspace: Workspace = DEFAULT, as_json: AsJson = Fa
     raise typer.Exit(inspecting.report(run, workspace, as_json))
 
 
-@app.command()
-def stop(run: Run = None, workspace: Workspace = DEFAULT) -> None:
-    """Stops a running run; the best model so far is kept."""
-    from modelwright.apps import steering
-
-    raise typer.Exit(steering.post_word("stop", run, workspace))
-
-
-@app.command()
-def pause(run: Run = None, workspace: Workspace = DEFAULT) -> None:
-    """Pauses a running run; 'resume' goes on where it was."""
-    from modelwright.apps import steering
-
-    raise typer.Exit(steering.post_word("pause", run, workspace))
+for _steer in (steering.stop, steering.pause, steering.coach):
+    app.command()(_steer)
 
 
 @app.command()

@@ -11,6 +11,7 @@ from modelwright.core.record import Record
 from modelwright.readers.explain import explain_candidate, explain_run, find_outcome
 from modelwright.readers.explained import explained_lines, present_explanation
 from modelwright.readers.leaderboard import as_csv, leaderboard
+from modelwright.readers.novelty import with_novelty
 from modelwright.readers.price import price_of_glass
 from modelwright.readers.runs import RunFolder, all_runs, find_run, process_of, read_record
 
@@ -103,7 +104,7 @@ def show_leaderboard(name: str | None, top: int, workspace: str, as_json: bool) 
     record = read_record(find_run(name, workspace))
     rows = leaderboard(record.view)
     if as_json:
-        emit_json(rows)
+        emit_json(with_novelty(rows, record.settings["designer"]))
         return 0
     if not rows:
         say("no trial has finished yet")
@@ -176,5 +177,5 @@ def write_report(run: RunFolder, record: Record) -> None:
     from modelwright.readers.report import report_html
 
     run.report_path.write_text(report_html(run, record), "utf-8")
-    rows = leaderboard(record.view)
+    rows = with_novelty(leaderboard(record.view), record.settings["designer"])
     (run.path / "leaderboard.csv").write_text(as_csv(rows), "utf-8")

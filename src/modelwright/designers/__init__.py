@@ -21,6 +21,7 @@ DESIGNERS: Mapping[str, str] = {
     "local_search": "local_search:LocalSearch",
     "tpe": "tpe:Tpe",
     "nsga2": "nsga2:Nsga2",
+    "map_elites": "map_elites:MapElites",
     "portfolio": "portfolio:Portfolio",
     "team": "team:Team",
     "bayesian": "bayesian:Bayesian",

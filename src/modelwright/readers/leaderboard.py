@@ -118,7 +118,7 @@ def _types(value: Any) -> Iterator[str]:
 
 COLUMNS = (
     "place", "candidate", "trial", "family", "metric", "score", "low", "high", "within_limits",
-    "champion", "role", "by", "seconds", "failure", "reason",
+    "champion", "role", "by", "seconds", "novelty", "novelty_seen", "failure", "reason",
 )  # fmt: skip
 
 

@@ -20,6 +20,7 @@ from modelwright.readers.leaderboard import (
     trivial_outcome,
 )
 from modelwright.readers.network import network_sections
+from modelwright.readers.novelty import with_novelty
 from modelwright.readers.page import (
     bullets,
     cards,
@@ -234,7 +235,8 @@ def _limits(record: Record) -> str:
 
 def _leaderboard(record: Record) -> str:
     # The model that won stands first, also an ensemble that beat its members on other folds only.
-    rows = sorted(leaderboard(record.view), key=lambda r: r["trial"] != record.view.champion)
+    rows = with_novelty(leaderboard(record.view), record.settings["designer"])
+    rows.sort(key=lambda row: row["trial"] != record.view.champion)
     metric = record.view.goals[0].metric
     columns = {"place": "#", "family": "family", "score": metric, "interval": "95 % interval"}
     if record.view.rungs.top > 0:
@@ -243,6 +245,8 @@ def _leaderboard(record: Record) -> str:
         columns["within_limits"] = "in limits"
     if any(row["failure"] for row in rows):
         columns["failure"] = "failure"
+    if any(row["novelty"] is not None for row in rows):
+        columns["novelty"] = "novelty"
     columns |= {"seconds": "seconds", "candidate": "candidate", "reason": "why it was tried"}
     shown = [
         row | {"interval": None if row["low"] is None else f"{row['low']:.4g}–{row['high']:.4g}"}
@@ -250,6 +254,10 @@ def _leaderboard(record: Record) -> str:
     ]
     low = "Rungs below the last are first looks on fewer folds or rows. "
     more = low if record.view.rungs.top > 0 else ""
+    if "novelty" in columns:
+        more += (
+            "Novelty is the distance from the nearest design known beforehand: 0 known, 1 all new. "
+        )
     more += f"{len(shown)} of {len(rows)} rows; all of them are in leaderboard.csv."
     return section("Leaderboard", table(shown, columns, first=True) + paragraph(more, "soft"))
 

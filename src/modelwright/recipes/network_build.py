@@ -18,7 +18,7 @@ from modelwright.policy import RulePolicy
 from modelwright.readers.runs import RunFolder
 from modelwright.recipes.network_closing import TrainLonger
 from modelwright.recipes.network_portfolio import narrow_documents, portfolio
-from modelwright.recipes.network_ship import ship_network
+from modelwright.recipes.network_ship import INT8_FOR, ship_network
 from modelwright.recipes.plan import BuildPlan, of_tables
 from modelwright.recipes.question import Question
 from modelwright.recipes.tidy import tidied
@@ -43,6 +43,7 @@ LEAST_SECONDS = 3.0  # of the first rung
 ETA = 3
 EPOCHS, FINAL_EPOCHS = (2.0, 6.0), 18.0  # rungs and final training with a budget in trials
 SHIP_SECONDS, SHIP_SHARE = 2.5, 0.15  # kept for writing the model and the report
+INT8_SECONDS = 3.0  # and for trying 8 bits
 
 
 def check(question: Question) -> None:
@@ -138,6 +139,7 @@ def _study_plan(
     arguments = {
         "metric": question.metric, "unit": "seconds" if timed else "epochs", "bounds": bounds,
         "watts": question.power_watts or WATTS_PER_CORE, "inherit": question.inherit,
+        "coach": question.coach,
     }  # fmt: skip
     if device is not None:
         arguments["device"] = device.to_json()
@@ -151,7 +153,8 @@ def _study_plan(
     yours = _yours(question, prepared.dev)
     documents = portfolio(space, part, bounds, device)
     measures = tuple(name for name in PROXIES if timed or name not in CLOCKED)
-    search: Designer = ZeroCost(make_designer("evolution"), measures)
+    designer = "map_elites" if question.diverse else "evolution"
+    search: Designer = ZeroCost(make_designer(designer), measures)
     search = Inherit(search) if question.inherit else search
     study = Study(
         name=run.name,
@@ -211,7 +214,9 @@ def _lengths(
     if budget.seconds is None:
         return Rungs(EPOCHS, eta=ETA), 0.0, FINAL_EPOCHS, FINAL_EPOCHS * question.student
     seconds = budget.seconds
-    kept = min(SHIP_SECONDS + 0.3 * setup, SHIP_SHARE * seconds)
+    int8 = any(text.startswith(INT8_FOR) for text in question.limits)
+    kept = SHIP_SECONDS + 0.3 * setup + (INT8_SECONDS if int8 else 0.0)
+    kept = min(kept, SHIP_SHARE * seconds)
     final_share, top_share = SCARCE_SHARES if passes < SCARCE else (FINAL_SHARE, TOP_SHARE)
     top = max(1.0, top_share * (seconds - setup))
     found = [top]

@@ -73,7 +73,8 @@ RECIPES: Mapping[str, str] = {
 # Fields of a question that a network understands.
 OF_NETWORKS = frozenset(
     {"data", "target", "kind", "metric", "limits", "test", "sealed", "group", "student", "seed",
-     "task", "baseline", "teacher", "device", "power_watts"}
+     "task", "baseline", "teacher", "device", "power_watts", "diverse", "inherit",
+     "coach"}
 )  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from modelwright.data.collection import is_collection
 from modelwright.models.limits import BEHAVIOUR, LIMITED, NETWORK_LIMITED
 from modelwright.recipes.declared import Directions, parse_directions
 from modelwright.recipes.memory import parse_memory
+from modelwright.training.coaches import COACHES, CoachName
 
 TASKS = ("binary", "multiclass", "regression")
 KINDS = ("table", "network", "series")
@@ -41,7 +42,10 @@ class Question:
     the series where there are several, and `known` are columns whose future is known.
     `kind` is `table`, `network` or `series`, or None (inferred). `device` is the name or the
     `.json` profile of what a network is for (docs/limits.md). `power_watts` is the power of one
-    busy core of this machine, for energy where nothing counts it (10 is assumed).
+    busy core of this machine, for energy where nothing counts it (10 is assumed). `diverse`
+    searches networks of all sizes for the best of each (`designers/map_elites.py`). With `inherit`
+    networks are first looked at with the weights of the design that they come from. `coach`
+    guides the last trainings of networks: `rules`, `guard`, `learned` or `population`.
     """
 
     data: str
@@ -70,6 +74,9 @@ class Question:
     kind: str | None = None
     device: str | None = None
     power_watts: float | None = None
+    diverse: bool = False
+    inherit: bool = False
+    coach: CoachName = "rules"
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -82,6 +89,11 @@ class Question:
             raise InputError(
                 f"a kind is {', '.join(KINDS)}; got {self.kind!r}."
                 f"{did_you_mean(str(self.kind), KINDS)}"
+            )
+        if self.coach not in COACHES:
+            raise InputError(
+                f"a coach is {', '.join(COACHES)}; got {self.coach!r}."
+                f"{did_you_mean(str(self.coach), COACHES)}"
             )
         if self.test is not None and not self.sealed:
             raise InputError("a test file and --no-sealed exclude each other: give one of them.")

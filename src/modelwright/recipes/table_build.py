@@ -22,6 +22,10 @@ def check(question: Question) -> None:
     check_metric(question)
     if question.device is not None:
         raise InputError("--device goes with networks; a table's model is measured where it is.")
+    if question.diverse:
+        raise InputError("--diverse goes with networks: tables have families of their own.")
+    if question.inherit:
+        raise InputError("--inherit goes with networks; a table's model begins anew.")
 
 
 def plan(
