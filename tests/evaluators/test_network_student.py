@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -211,10 +210,10 @@ def test_files_of_predictions_are_matched_by_name_or_by_order(tmp_path: Path) ->
     path = tmp_path / "told.csv"
     path.write_text("file,a,b\ny.png,0.2,0.8\nx.png,1,0\n")
     found = given_shares(path, ("a", "b"), ("x.png", "y.png"), 2)
-    assert np.allclose(found, [[1, 0], [0.2, 0.8]])
+    assert np.allclose(found, np.array([[1, 0], [0.2, 0.8]]))
     path.write_text("answer\nb\na\n")
     assert given_shares(path, ("a", "b"), (), 2).tolist() == [[0, 1], [1, 0]]
     with pytest.raises(InputError, match="2 rows and there are 3"):
         given_shares(path, ("a", "b"), (), 3)
-    with pytest.raises(InputError, match="neither an .onnx file"):
+    with pytest.raises(InputError, match=r"neither an \.onnx file"):
         predict_of(str(path))

@@ -106,6 +106,8 @@ def student_section(record: Record) -> str:
         "teacher_score": "teacher", "kept_text": "gain kept", "latency_ms": "ms for one row",
         "size_kb": "kB", "attribution": "looks at the same columns",
     }  # fmt: skip
+    if any(row["way"] for row in rows):
+        columns["way"] = "learns by"
     shown = [{**row, "kept_text": _percent(row["kept"])} for row in rows]
     told = paragraph(
         "A student is a small model that learns from a better one, its teacher. Its control has "
@@ -113,7 +115,18 @@ def student_section(record: Record) -> str:
         "over a model that looks at no column, 'gain kept' is the student's share.",
         "soft",
     )
-    return section("Students", told + table(shown, columns) + bullets(_lines(rows[0], metric)))
+    lines = [*_lines(rows[0], metric), *_int8_lines(record)]
+    return section("Students", told + table(shown, columns) + bullets(lines))
+
+
+def _int8_lines(record: Record) -> list[str]:
+    """What whole numbers of 8 bits brought, where they were tried."""
+    found = {row["folder"]: row["int8"] for row in record.ships if "int8" in row}
+    return [
+        f"whole numbers of 8 bits for {folder}/model.onnx, {'kept' if told['kept'] else 'left'}: "
+        f"{told['why']}"
+        for folder, told in found.items()
+    ]
 
 
 def _lines(row: Mapping[str, Any], metric: str) -> list[str]:

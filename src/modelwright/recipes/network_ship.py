@@ -12,6 +12,7 @@ from modelwright.core.record import Record
 from modelwright.core.roles import Policy
 from modelwright.core.view import Outcome
 from modelwright.ledger import Ledger
+from modelwright.readers.network_begun import begun_figures
 from modelwright.readers.runs import RunFolder
 from modelwright.recipes.handing_over import (
     allowed,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from modelwright.executors import FileStore
 
 CHECKED = 32  # examples on which PyTorch's and ONNX's answers were compared
+INT8_FOR = ("latency_ms", "size_kb", "energy_joules")
 TRAINED = "train"  # what a ship row calls the rows that a network learnt from
 MEASURED = (
     "latency_ms", "size_kb", "params", "macs", "fit_seconds", "energy_joules", "peak_memory_kb",
@@ -158,9 +160,25 @@ def _hand_over(
 ) -> Shipped:
     from modelwright.models.network import add_card
 
-    add_card(draft, card_of(record, outcome))
-    hand_over(run, record, ledger, outcome, draft, out, TRAINED, {"sure": {}})
+    more = _int8(run, record, draft)
+    add_card(draft, {**card_of(record, outcome), **more})
+    hand_over(run, record, ledger, outcome, draft, out, TRAINED, {"sure": {}, **more})
     return _shipped(outcome, out)
+
+
+def _int8(run: RunFolder, record: Record, draft: Path) -> dict[str, Any]:
+    """Tries whole numbers of 8 bits where a limit is on what they are for; the figures."""
+    if not any(limit.metric in INT8_FOR for limit in record.view.limits):
+        return {}
+    import numpy as np
+
+    from modelwright.data.array_part import load_arrays
+    from modelwright.models.int8 import int8_beside
+
+    part = load_arrays(run.path / "data" / "dev")
+    teach, valid = part.train[: 10 * CHECKED], part.valid
+    facts = int8_beside(draft, part.inputs[teach], part.inputs[valid], np.asarray(part.y[valid]))
+    return {"int8": facts}
 
 
 def ship_candidate(
@@ -190,7 +208,9 @@ def ship_candidate(
 
 def card_of(record: Record, outcome: Outcome) -> dict[str, Any]:
     """Plain data about the network: what for, how made, what it scored, and on what."""
+    begun = begun_figures(record, outcome)
     return card_basics(record, outcome, MEASURED) | {
+        **({"inherited": begun} if begun else {}),
         "family": str(outcome.evidence.facts.get("family", "")),
         "fitted_on": ROWS,
         "score_is_of": "this network, on examples that it did not learn from but was chosen by",
