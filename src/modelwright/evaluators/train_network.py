@@ -29,7 +29,9 @@ from modelwright.evaluators.network_evidence import as_shipped, drawing, majorit
 from modelwright.evaluators.network_rival import score_network_rival
 from modelwright.evaluators.network_student import student_facts, teach
 from modelwright.evaluators.zero_cost import measure_untrained
+from modelwright.executors import memory_bytes
 from modelwright.families.device import Device, beyond
+from modelwright.families.net_costs import training_bytes
 from modelwright.families.net_ops import Ops, side_by_side, side_by_side_weights
 from modelwright.families.net_thin import thinned
 from modelwright.families.network_design import Design, network_space, ops_for
@@ -37,11 +39,12 @@ from modelwright.models.metrics import Metric, find_metric
 
 if TYPE_CHECKING:
     from modelwright.training.checkpoint import Checkpoint
-    from modelwright.training.coach_rules import Coach
+    from modelwright.training.coaches import CoachName
     from modelwright.training.trainer import Lessons, Trainer
 
 CODE = 1  # raise it when scores of equal designs change
 FIRST_LOOK = 1000  # validation examples, at most, below the last rung
+MEMORY_SHARE = 0.125  # of the machine's, for the results of one step: up to four train at a time
 MOST_EPOCHS = 200.0  # of a training whose length is given in seconds: small sets are soon learnt
 
 
@@ -52,6 +55,8 @@ def load(
     device: Mapping[str, Any] | None = None,
     watts: float = WATTS_PER_CORE,
     inherit: bool = False,
+    coach: CoachName = "rules",
+    keep_seconds: float | None = None,
 ) -> TrainNetwork:
     """The evaluator from plain data: a worker's entry point.
 
@@ -59,10 +64,14 @@ def load(
     at validation examples, or `epochs`. `bounds` are limits on what is known before training
     (`families.device.known_costs`): a design beyond them fails at once, with what it has and what
     it may have. `device` is the profile of what the network is for, `watts` one busy core's power.
-    With `inherit` trials at the first of several rungs leave their weights for others.
+    With `inherit` trials at the first of several rungs leave their weights for others. `coach` is
+    that of the final trainings and the students; those of the search have the guard. A checkpoint
+    follows another after `keep_seconds` (`training.checkpoint.EVERY`).
     """
     profile = None if device is None else Device.from_json(device)
-    return TrainNetwork(metric, unit, dict(bounds or {}), profile, watts, inherit)
+    return TrainNetwork(
+        metric, unit, dict(bounds or {}), profile, watts, inherit, coach, keep_seconds
+    )
 
 
 @dataclass(frozen=True)
@@ -84,6 +93,8 @@ class TrainNetwork:
     device: Device | None = None
     watts: float = WATTS_PER_CORE
     inherit: bool = False
+    coach: CoachName = "rules"
+    keep_seconds: float | None = None
 
     def protocol(self) -> Mapping[str, Any]:
         """Version of this code; the data is named by who prepared it."""
@@ -136,8 +147,9 @@ class TrainNetwork:
             teach(trainer, ordered, lambda told: _opened(told, part, tools), part, seconds, tools)
         begun = begin(trainer, ops, trial, tools.store) if trial.checkpoint else None
         # Loading a library is no training, but it is time: what is left of the length is used.
-        coach = _coach() if ordered else None  # a search compares recipes, not what saves them
-        kept = _checkpoint(trial, trainer, part, tools)
+        # A search compares recipes, not what saves them.
+        coach: CoachName = self.coach if ordered else "guard"
+        kept = _checkpoint(trial, trainer, part, tools, coach, self.keep_seconds)
         lesson = Lesson(
             trainer, part, self.unit == "seconds", length, began, coach, kept, tools.deadline
         )
@@ -209,7 +221,7 @@ def new_trainer(
     """A trainer of one network with drawn weights, for `epochs` of the part's training examples."""
     import torch
 
-    from modelwright.training.speed import narrow_pays
+    from modelwright.training.speed import best_device, narrow_pays
     from modelwright.training.torch_net import TorchNet
     from modelwright.training.trainer import Lessons, Trainer, steps_for
 
@@ -220,28 +232,30 @@ def new_trainer(
         part.inputs[rows], np.asarray(part.y[rows]), len(part.classes), part.shift, part.scale
     )
     total = steps_for(len(rows), design.recipe.batch, epochs)
-    return Trainer(TorchNet(ops), [design.recipe], lessons, total, seed, narrow=narrow_pays())
+    device = best_device()
+    at_once = max(1, int(MEMORY_SHARE * memory_bytes() / training_bytes(ops)))
+    return Trainer(
+        TorchNet(ops), [design.recipe], lessons, total, seed, device, narrow_pays(device.type),
+        at_once if device.type == "cpu" else None,
+    )  # fmt: skip
 
 
-def _checkpoint(trial: Trial, trainer: Trainer, part: ArrayPart, tools: Tools) -> Checkpoint:
+def _checkpoint(
+    trial: Trial, trainer: Trainer, part: ArrayPart, tools: Tools, coach: str, every: float | None
+) -> Checkpoint:
     """Where the training of a trial is kept; equal numbers need all that is named here equal."""
     import torch
 
-    from modelwright.training.checkpoint import Checkpoint
+    from modelwright.training.checkpoint import EVERY, Checkpoint
 
     about = {
         "version": f"{VERSION}, {CODE}, PyTorch {torch.__version__}", "data": part.hash,
         "trial": trial.number, "design": trial.candidate.id, "seed": trial.seed,
         "length": trial.fidelity, "device": str(trainer.device), "narrow": trainer.narrow,
-        "threads": torch.get_num_threads(),
+        "threads": torch.get_num_threads(), "coach": coach, "at once": trainer.at_once,
     }  # fmt: skip
-    return Checkpoint(tools.scratch / f"{trial.number}.safetensors", about)
-
-
-def _coach() -> Coach:
-    from modelwright.training.coach_rules import Rules
-
-    return Rules()
+    path = tools.scratch / f"{trial.number}.safetensors"
+    return Checkpoint(path, about, EVERY if every is None else every)
 
 
 def _opened(told: Mapping[str, Any], part: ArrayPart, tools: Tools) -> tuple[Ops, dict[str, Any]]:

@@ -12,8 +12,10 @@ from modelwright.core.canonical import canonical
 from modelwright.core.record import Record
 from modelwright.core.view import Outcome, View
 from modelwright.readers.design_words import design_difference
+from modelwright.readers.network_begun import begun_table
 from modelwright.readers.network_boxes import short
 from modelwright.readers.network_charts import Dot, curves_picture, pareto_front, size_picture
+from modelwright.readers.network_foresight import foresight_sections
 from modelwright.readers.network_picture import network_picture
 from modelwright.readers.page import bullets, cards, figure, folded, paragraph, section, table
 from modelwright.stats import paired_interval
@@ -36,6 +38,7 @@ def network_sections(record: Record) -> str:
             _coach(record.view, best),
             _sizes(record.view, best),
             _ranking(record),
+            foresight_sections(record),
         )
     )
 
@@ -74,7 +77,8 @@ def _network(record: Record, best: Outcome) -> str:
     picture = network_picture(facts["drawing"], facts.get("input_shape", ()))
     body = paragraph(" ".join(lines)) if lines else ""
     body += cards(known) if known else ""
-    return section("The network", f'{body}<div class="wide">{figure(picture, caption)}</div>')
+    picture = f'<div class="wide">{figure(picture, caption)}</div>'
+    return section("The network", body + picture + begun_table(record, best))
 
 
 def _training(best: Outcome) -> list[str]:

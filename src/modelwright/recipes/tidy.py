@@ -5,11 +5,13 @@ from __future__ import annotations
 import bisect
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
+from modelwright.core.record import Record
 from modelwright.core.roles import Executor
 from modelwright.core.trial import Evidence, Progress, Trial
 from modelwright.core.view import View
+from modelwright.designers.inherit import AMONG, WEIGHTS
 from modelwright.recipes.closing import PER_FAMILY
 from modelwright.study import Study
 
@@ -22,6 +24,8 @@ class Tidy:
     the `keep` best of each family are kept, which an ensemble may be made of, those within the
     limits first; `view` tells losses and limits. Nothing is
     decided here that a row would have to tell: which files are there follows from the scores.
+    Of weights that first looks leave for others to begin with, twice as many are kept as a designer
+    gives on: a trial may be under way with some that have fallen behind meanwhile.
     """
 
     inner: Executor
@@ -44,7 +48,7 @@ class Tidy:
         """Passes the trial on."""
         self.inner.submit(trial, deadline)
 
-    def send(self, number: int, word: Literal["continue", "stop"]) -> None:
+    def send(self, number: int, word: str) -> None:
         """Passes the word on."""
         self.inner.send(number, word)
 
@@ -60,22 +64,26 @@ class Tidy:
         """The inner executor's messages; files of trials that fell behind are gone."""
         messages = self.inner.poll(timeout)
         for message in messages:
-            if isinstance(message, Evidence) and message.ok and "model" in message.artefacts:
-                self._keep(message)
+            if isinstance(message, Evidence) and message.ok:
+                # A student is no member of an ensemble, and may not drive one out.
+                family = message.facts.get("family", "")
+                family = "Student" if "student" in message.facts else str(family)
+                self._keep(message, "model", family, self.keep)
+                self._keep(message, WEIGHTS, WEIGHTS, 2 * AMONG)
         return messages
 
-    def _keep(self, evidence: Evidence) -> None:
+    def _keep(self, evidence: Evidence, what: str, group: str, most: int) -> None:
+        if what not in evidence.artefacts:
+            return
         losses = self.view.losses_of(evidence)
         if not losses:  # a refit: not one of many, and not compared
             return
         over = self.view.violation_of(evidence)
-        # A student is no member of an ensemble, and may not drive one out.
-        family = "Student" if "student" in evidence.facts else evidence.facts.get("family", "")
-        kept = self._kept.setdefault(str(family), [])
-        bisect.insort(kept, (over, losses[0], evidence.trial, evidence.artefacts["model"]))
+        kept = self._kept.setdefault(group, [])
+        bisect.insort(kept, (over, losses[0], evidence.trial, evidence.artefacts[what]))
         # The best outside of the limits are kept too: a student within them may learn from them.
-        best = {entry[2] for entry in sorted(kept, key=lambda e: e[1:3])[: self.keep]}
-        gone = [entry for entry in kept[self.keep :] if entry[2] not in best]
+        best = {entry[2] for entry in sorted(kept, key=lambda e: e[1:3])[:most]}
+        gone = [entry for entry in kept[most:] if entry[2] not in best]
         kept[:] = [entry for entry in kept if entry not in gone]
         for *_, name in gone:
             if all(name != other for *_, other in kept):
@@ -85,3 +93,11 @@ class Tidy:
 def tidied(workers: Executor, store: Any, study: Study) -> Executor:
     """The executor of a study, keeping the files of the best trials only."""
     return Tidy(workers, store, View(study.brief))
+
+
+def drop_weights(record: Record, store: Any) -> None:
+    """Deletes what first looks left for others to begin with, once the run is finished."""
+    if record.status == "finished":
+        for outcome in record.view.finished:
+            if WEIGHTS in outcome.evidence.artefacts:
+                store.remove(outcome.evidence.artefacts[WEIGHTS])
