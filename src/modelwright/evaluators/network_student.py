@@ -79,9 +79,11 @@ def _guide(trainer: Trainer, way: str, ops: Ops, state: Mapping[str, Any]) -> No
     from modelwright.training.guide import Guide
     from modelwright.training.torch_net import TorchNet
 
-    net = TorchNet(ops)
-    trainer.guide = Guide(net, trainer.net.ops, () if way == "same pictures" else (way,))  # type: ignore[arg-type]
+    assert isinstance(trainer.net, TorchNet), "students are designs of the space"
+    net = TorchNet(ops).to(trainer.device)
     _load(net, state)
+    signals: Any = () if way == "same pictures" else (way,)
+    trainer.guide = Guide(net, trainer.net.ops, signals)
 
 
 def _load(net: Any, state: Mapping[str, Any]) -> None:

@@ -46,6 +46,18 @@ def peak_bytes(ops: Ops) -> int:
     return NUMBER * most
 
 
+def training_bytes(ops: Ops) -> int:
+    """Bytes of the results that a step of training holds for one example, about: all of them.
+
+    >>> net = Ops((1, 8, 8))
+    >>> net.linear(net.mean(net.conv(-1, 4, 3)), 10)
+    2
+    >>> training_bytes(net)  # four pictures, their means, ten answers
+    1080
+    """
+    return NUMBER * sum(math.prod(op.shape) + _inside(op) for op in ops.steps)
+
+
 def _overwritten(op: Op, has: int, size: int, done: bool) -> bool:
     return op.kind in IN_PLACE and done and has == size
 
