@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -81,3 +82,15 @@ def test_a_bad_batch_changes_nothing() -> None:
     for name, value in one.net.named_parameters():
         assert torch.isfinite(value).all(), name
         assert torch.allclose(value, before[name], atol=1e-3), name
+
+
+def test_a_batch_in_parts_teaches_what_the_whole_batch_teaches() -> None:
+    net = ImageNet(stages=SMALL, stem=8, style=replace(ImageNet().style, norm="group"))
+    mixing = Recipe(augment=Augment(flip=True, shift=0.1, mix=0.2))
+    whole, parts = trainer(net, (mixing,)), trainer(net, (mixing,))
+    parts.at_once = 24  # of 64: parts of 22, 21 and 21
+    seen = [one.run(5) for one in (whole, parts)]
+    assert np.allclose(seen[0].loss, seen[1].loss, rtol=1e-4)
+    assert torch.allclose(whole.remembered, parts.remembered, rtol=1e-3, atol=1e-4, equal_nan=True)
+    for name, value in whole.net.state_dict().items():
+        assert torch.allclose(value, parts.net.state_dict()[name], rtol=1e-3, atol=1e-4), name
