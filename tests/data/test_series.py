@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,9 @@ import pytest
 from modelwright.core.errors import InputError
 from modelwright.data import read_table
 from modelwright.data.origins import plan_origins, sealed_lengths
-from modelwright.data.panel import Panel, load_panel
+from modelwright.data.panel import Panel, SeriesSchema, load_panel
 from modelwright.data.season import find_season
-from modelwright.data.series import Asked, read_panel
+from modelwright.data.series import Asked, assemble, grouped, read_panel, rows_of
 from modelwright.data.steps import Step, find_step
 
 
@@ -165,3 +166,63 @@ def test_a_short_series_has_windows_that_overlap() -> None:
     origins = plan_origins(panel)
     assert 2 <= len(origins.folds) <= 4
     assert origins.lengths.min() >= 8
+
+
+def shops() -> pd.DataFrame:
+    parts = []
+    for i, (kind, area) in enumerate([("mall", 100.0), ("street", 300.0), ("mall", 200.0)]):
+        day = pd.date_range("2024-01-01", periods=40)
+        promo = [("none", "half", "", "double")[t % 4] for t in range(40)]
+        parts.append(pd.DataFrame({
+            "day": day, "shop": f"s{i}", "y": np.arange(40.0), "promo": promo, "kind": kind,
+            "area": area, "open": np.arange(40) % 7 > 0,
+        }))  # fmt: skip
+    return pd.concat(parts, ignore_index=True)
+
+
+def test_categories_become_indicators_and_what_never_changes_stands_once() -> None:
+    asked = Asked("day", "y", 4, "shop", ("promo",))
+    panel, notes = read_panel(read_table(shops()), asked)
+    schema = panel.schema
+    assert (schema.past, schema.known, schema.static) == (("open",), ("promo",), ("kind", "area"))
+    assert "one value per series: 'kind', 'area'" in notes
+    promo = [schema.levels["promo"][i] for i in panel.known[0].argmax(axis=1)]
+    assert promo[:5] == ["none", "half", "half", "double", "none"]  # an empty one is carried on
+    kinds = [schema.levels["kind"][i] for i in panel.static[:, :2].argmax(axis=1)]
+    assert kinds == ["mall", "street", "mall"]
+    assert panel.static[:, 2] == pytest.approx([-1.2247, 1.2247, 0.0], abs=1e-3)
+    assert schema.numbers(schema.static).tolist() == [False, False, True]
+    assert SeriesSchema.from_json(json.loads(json.dumps(schema.to_json()))) == schema
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"promo": "third"}, "'promo' has 'third' in 28 rows, which training never had; known are"),
+        ({"kind": "street"}, "'kind' had one value per series in training; the series 's0' has"),
+        ({"area": "wide"}, "'area' has to hold numbers; it has 'wide'"),
+    ],
+)
+def test_a_bad_value_of_a_covariate_is_told_in_a_sentence(
+    change: dict[str, str], words: str
+) -> None:
+    schema = read_panel(read_table(shops()), Asked("day", "y", 4, "shop", ("promo",)))[0].schema
+    table = shops().astype({"area": object})
+    for name, value in change.items():
+        table.loc[3:30, name] = value
+
+    def read() -> None:
+        rows = rows_of(read_table(table), schema)
+        assemble(rows, grouped(rows, "shop"), schema)
+
+    with pytest.raises(InputError, match=words):
+        read()
+
+
+def test_a_known_column_of_texts_is_refused() -> None:
+    rng = np.random.default_rng(0)
+    words = [" ".join(rng.choice(["a", "be", "sea", "day"], 9)) + str(i) for i in range(120)]
+    with pytest.raises(InputError, match="'promo' has to hold numbers or categories; it holds"):
+        read_panel(
+            read_table(shops().assign(promo=words)), Asked("day", "y", 4, "shop", ("promo",))
+        )

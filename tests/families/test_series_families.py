@@ -79,7 +79,7 @@ def test_each_family_answers_short_new_and_constant_histories(name: str) -> None
     cells = short.cells([0, 1, 0], [9, 30, 12])
     flat = Panel(
         cells.schema, ("new", "1", "0"), cells.starts, (np.full(9, 5.0), *cells.y[1:]),
-        cells.seen, cells.past, cells.known,
+        cells.seen, cells.past, cells.known, cells.static,
     )  # fmt: skip
     paths = one.forecast(flat)
     assert np.isfinite(paths.centre).all()
@@ -103,22 +103,57 @@ def test_what_comes_after_an_origin_changes_no_forecast(name: str) -> None:
         whole.schema, whole.names, whole.starts,
         tuple(np.concatenate([y[:150], y[150:] + 99]) for y in whole.y), whole.seen,
         tuple(np.concatenate([p[:150], p[150:] + 99]) for p in whole.past), whole.known,
+        whole.static,
     ).cells([0, 1, 2], cuts)  # fmt: skip
     assert (one.forecast(there).centre == one.forecast(changed).centre).all()
 
 
-def test_known_columns_are_used_by_those_that_can() -> None:
+@pytest.mark.parametrize(
+    ("name", "how"),
+    [
+        ("BoostedLags", {"rows": 10, "leaves": 8, "lags": 4, "learning_rate": 0.3}),
+        ("LagLinear", {}),
+        ("LagLinear", {"way": "recursive", "log": True}),
+        ("LagNet", {"steps": 200, "width": 16, "layers": 1}),
+    ],
+)
+def test_known_numbers_and_categories_are_used_by_those_that_learn(
+    name: str, how: dict[str, Any], tmp_path: Path
+) -> None:
     rng = np.random.default_rng(1)
     n = 400
-    promo = (rng.random(n + HORIZON) < 0.3).astype(float)
-    y = 10 + 5 * promo[:n] + 0.1 * rng.normal(size=n)
+    kinds, effect = np.array(["none", "half", "double"]), np.array([0.0, -4.0, 6.0])
+    which, price = rng.choice(3, n + HORIZON), rng.random(n + HORIZON)
+    every = 20 + effect[which] + 3 * price + 0.1 * rng.normal(size=n + HORIZON)
     days = pd.date_range("2024-01-01", periods=n + HORIZON)
-    frame = pd.DataFrame({"t": days, "y": [*y, *[np.nan] * HORIZON], "promo": promo})
-    known, _ = read_panel(read_table(frame), Asked("t", "y", HORIZON, None, ("promo",)))
-    want = 10 + 5 * promo[n:]
-    for name, how in (("BoostedLags", {}), ("LagLinear", {"way": "recursive"})):
-        found = series_family(name)(**how).fit(known).forecast(known).centre[0]
-        assert np.abs(found - want).mean() < 1.0, name
+    frame = pd.DataFrame({"t": days, "y": every, "promo": kinds[which], "price": price})
+    frame.loc[n:, "y"] = np.nan
+    known, _ = read_panel(read_table(frame), Asked("t", "y", HORIZON, None, ("promo", "price")))
+    one = series_family(name)(**how).fit(known, seed=1)
+    found = one.forecast(known).centre[0]
+    assert np.abs(found - every[n:]).mean() < 1.2
+    one.export(tmp_path)
+    assert (load_forecaster(tmp_path).forecast(known).centre[0] == found).all()
+
+
+@pytest.mark.parametrize("name", ["BoostedLags", "LagNet"])
+def test_a_kind_of_series_tells_what_its_past_does_not(name: str) -> None:
+    rng = np.random.default_rng(0)
+    parts, n, jump = [], 8, 6
+    for i in range(40):  # noise around 0, until the last steps
+        y = 1.5 * rng.normal(size=n + jump)
+        y[n:] += (-1) ** i * 3.0
+        kind = "shrinking" if i % 2 else "growing"
+        parts.append(pd.DataFrame({"t": range(n + jump), "id": f"s{i:02d}", "y": y, "kind": kind}))
+    panel, notes = read_panel(read_table(pd.concat(parts)), Asked("t", "y", jump, "id"))
+    assert "one value per series: 'kind'" in notes
+    how: dict[str, Any] = {"rows": 10, "lags": 4, "leaves": 8, "learning_rate": 0.3}
+    if name == "LagNet":
+        how = {"covariates": True, "steps": 200, "width": 16, "learning_rate": 0.01}
+    past = panel.cells(list(range(30)), [n + jump] * 30)
+    new = panel.cells(list(range(30, 40)), [n] * 10)
+    centre = series_family(name)(**how).fit(past, seed=0).forecast(new).centre.mean(axis=1)
+    assert centre[::2].min() > centre[1::2].max() + 0.5
 
 
 def test_the_seasonal_naive_repeats_the_last_season() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +24,10 @@ class SeriesSchema:
     """What the columns of a file of series mean; travels with the model.
 
     `time` and `target` are columns, `series` the one that names the series (None: there is one).
-    `past` are numeric columns known up to the last observation, `known` those whose future is
-    known. `season` is in steps, 1 for none; `periods` are all seasons that forecasts may use.
+    `past` are columns known up to the last observation, `known` those whose future is known,
+    `static` those with one value per series. `levels` names the categories of columns that hold
+    such, `full` the columns of which these are all, `spans` mean and deviation of static numbers.
+    `season` is in steps, 1 for none; `periods` are all seasons that forecasts may use.
     """
 
     step: Step
@@ -37,6 +39,15 @@ class SeriesSchema:
     series: str | None = None
     past: tuple[str, ...] = ()
     known: tuple[str, ...] = ()
+    static: tuple[str, ...] = ()
+    levels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    full: tuple[str, ...] = ()
+    spans: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+
+    def numbers(self, names: Sequence[str]) -> BoolArray:
+        """Which of the inputs made of these columns are numbers, and not indicators, `[d]`."""
+        found = [[n not in self.levels] * len(self.levels.get(n, " ")) for n in names]
+        return np.array([x for part in found for x in part], bool)
 
     def to_json(self) -> dict[str, Any]:
         """Plain data that `from_json` reads back."""
@@ -44,12 +55,17 @@ class SeriesSchema:
             "step": self.step.to_json(), "time": self.time, "target": self.target,
             "horizon": self.horizon, "season": self.season, "periods": list(self.periods),
             "series": self.series, "past": list(self.past), "known": list(self.known),
+            "static": list(self.static), "full": list(self.full),
+            "levels": {k: list(v) for k, v in self.levels.items()},
+            "spans": {k: list(v) for k, v in self.spans.items()},
         }  # fmt: skip
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> SeriesSchema:
         """The schema that `to_json` wrote."""
         plain: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items()}
+        for name in ("levels", "spans"):
+            plain[name] = {k: tuple(v) for k, v in data.get(name, {}).items()}
         return cls(**{**plain, "step": Step.from_json(data["step"])})
 
 
@@ -59,7 +75,8 @@ class Panel:
 
     Per series: its name; the position of its first row; `y` `[n]`; `seen` `[n]`, False where the
     target was missing and is interpolated; `past` `[n, p]`; `known` `[m, k]` with m >= n where the
-    future is known. A panel may hold a series several times, cut at different rows.
+    future is known; its row of `static` `[s, q]`. Categories are indicators. A panel may hold a
+    series several times, cut at different rows.
     """
 
     schema: SeriesSchema
@@ -69,6 +86,7 @@ class Panel:
     seen: tuple[BoolArray, ...]
     past: tuple[FloatArray, ...]
     known: tuple[FloatArray, ...]
+    static: FloatArray
 
     def __len__(self) -> int:
         return len(self.y)
@@ -100,6 +118,7 @@ class Panel:
             seen=tuple(self.seen[s][:n] for s, n in pairs),
             past=tuple(self.past[s][:n] for s, n in pairs),
             known=tuple(self.known[s][: n + ahead] for s, n in pairs),
+            static=self.static[[s for s, _ in pairs]],
         )
 
     def cut(self, lengths: Sequence[int]) -> Panel:
@@ -137,6 +156,7 @@ class Panel:
             "seen": np.concatenate(self.seen).astype(np.uint8),
             "past": np.concatenate(self.past),
             "known": np.concatenate(self.known),
+            "static": np.asarray(self.static, float),
         }
 
     def save(self, folder: Path) -> None:
@@ -166,6 +186,7 @@ def load_panel(folder: Path) -> Panel:
         tuple(np.split(arrays["seen"].astype(bool), ends)),
         tuple(np.split(arrays["past"], ends)),
         tuple(np.split(arrays["known"], ahead)),
+        arrays.get("static", np.zeros((len(facts["names"]), 0))),  # older bundles have none
     )
 
 

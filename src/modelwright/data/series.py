@@ -14,7 +14,18 @@ from modelwright.data import columns as col
 from modelwright.data.columns import counted
 from modelwright.data.panel import Panel, SeriesSchema
 from modelwright.data.season import find_season, periods_with
-from modelwright.data.steps import find_step, shown_time
+from modelwright.data.series_columns import (
+    CATEGORIES,
+    carried,
+    codes_of,
+    constant_within,
+    expanded,
+    levels_of,
+    static_block,
+    static_values,
+    with_spans,
+)
+from modelwright.data.steps import Step, find_step, shown_time
 from modelwright.data.table import Table
 
 FloatArray = npt.NDArray[np.floating[Any]]
@@ -38,7 +49,10 @@ class Asked:
 
 @dataclass(frozen=True)
 class Rows:
-    """A table as arrays: times in seconds (or numbers), names of series, target and columns."""
+    """A table as arrays: times in seconds (or numbers), names of series, target and columns.
+
+    `columns` are the past, known and static ones of a schema, categories as codes.
+    """
 
     times: FloatArray
     numbers: bool
@@ -67,13 +81,13 @@ def read_panel(table: Table, asked: Asked) -> tuple[Panel, list[str]]:
     and for columns that cannot serve.
     """
     time = time_column(table, asked)
-    past, known, notes = _covariates(table, asked, time)
-    rows = rows_of(table, time, asked.target, asked.series, (*past, *known))
+    blank, notes = _covariates(table, asked, time)
+    rows = rows_of(table, blank)
     groups = grouped(rows, asked.series)
     step = find_step([rows.times[g] for g in groups.values()], rows.numbers, time)
-    blank = SeriesSchema(
-        step, time, asked.target, asked.horizon, 1, (), asked.series, past, known
-    )  # fmt: skip
+    blank, rows = _told_apart(replace(blank, step=step), rows, groups)
+    if blank.static:
+        notes.append(f"one value per series: {', '.join(map(repr, blank.static))}")
     panel, said = assemble(rows, groups, blank)
     notes += [f"the step is one {step.words}, taken from {time!r}", *said]
     panel, said = _long_enough(panel)
@@ -84,10 +98,12 @@ def read_panel(table: Table, asked: Asked) -> tuple[Panel, list[str]]:
     return replace(panel, schema=schema), [*notes, words]
 
 
-def rows_of(
-    table: Table, time: str, target: str, series: str | None, columns: Sequence[str]
-) -> Rows:
-    """The columns of a table as arrays. Raises InputError for what is missing or no number."""
+def rows_of(table: Table, schema: SeriesSchema) -> Rows:
+    """The columns of a table as arrays: past, known and static ones, categories as codes.
+
+    Raises InputError for what is missing, is no number, or is a category that training never had.
+    """
+    time, target, series = schema.time, schema.target, schema.series
     info = table.info.column(time, "time column")
     numbers = info.kind != "date"
     if not numbers:
@@ -109,7 +125,12 @@ def rows_of(
         if (names == "").any():
             n = int((names == "").sum())
             raise InputError(f"the series column {series!r} is empty in {counted(n, 'row')}.")
-    found = [_numbers(table, name, "the column", "numbers") for name in columns]
+    found = [
+        codes_of(table, name, schema.levels[name], name in schema.full)
+        if name in schema.levels
+        else _numbers(table, name, "the column", "numbers")
+        for name in (*schema.past, *schema.known, *schema.static)
+    ]
     block = np.stack(found, axis=1) if found else np.zeros((len(y), 0))
     return Rows(seconds, numbers, names, y, block, str(table.info.source.get("name", "the table")))
 
@@ -117,9 +138,6 @@ def rows_of(
 def _numbers(table: Table, name: str, role: str, wanted: str) -> FloatArray:
     info = table.info.column(name, role.removeprefix("the "))
     column = table.frame[info.name]
-    if info.kind == "boolean" and role == "the column":
-        codes = column.cat.codes.to_numpy()
-        return np.where(codes < 0, np.nan, codes).astype(float)
     if info.kind == "date":
         raise InputError(f"{role} {name!r} has to hold {wanted}; it holds dates.")
     values, bad = col.numbers(column, replace(info, kind="numeric"))
@@ -129,22 +147,44 @@ def _numbers(table: Table, name: str, role: str, wanted: str) -> FloatArray:
     return np.asarray(values, float)
 
 
-def _covariates(
-    table: Table, asked: Asked, time: str
-) -> tuple[tuple[str, ...], tuple[str, ...], list[str]]:
-    """Columns known in the past, columns known ahead, and what is said of the others."""
+def _covariates(table: Table, asked: Asked, time: str) -> tuple[SeriesSchema, list[str]]:
+    """A schema of the columns known in the past and ahead, and what is said of the others."""
     known = tuple(table.info.column(name, "known column").name for name in asked.known)
     taken = {time, asked.target, asked.series, *known, *asked.drop}
     rest = [c for c in table.info.columns if c.name not in taken]
-    past = tuple(c.name for c in rest if c.kind in ("numeric", "boolean"))
-    left = [repr(c.name) for c in rest if c.name not in past]
+    past = tuple(c.name for c in rest if c.kind in ("numeric", *CATEGORIES))
+    found = {name: levels_of(table, name) for name in (*past, *known)}
+    levels = {name: kinds for name, kinds in found.items() if kinds is not None}
+    full = [n for n, kinds in levels.items() if table.info.column(n, "").n_unique <= len(kinds)]
     notes = []
     if past:
         told = ", ".join(map(repr, past[:8])) + (" and more" if len(past) > 8 else "")
         notes.append(f"known only up to the present: {told} (declare others as known = [...])")
-    if left:
-        notes.append(f"left out, being no numbers: {', '.join(left[:8])}")
-    return past, known, notes
+    if left := [repr(c.name) for c in rest if c.name not in past]:
+        notes.append(f"left out, being no numbers and no categories: {', '.join(left[:8])}")
+    for name in levels:
+        if name not in full:
+            notes.append(f"{name!r}: its {len(levels[name])} most frequent categories are used")
+    blank = SeriesSchema(
+        Step("number", 1.0), time, asked.target, asked.horizon, 1, (), asked.series, past, known,
+        levels=levels, full=tuple(full),
+    )  # fmt: skip
+    return blank, notes
+
+
+def _told_apart(
+    schema: SeriesSchema, rows: Rows, groups: dict[str, npt.NDArray[np.intp]]
+) -> tuple[SeriesSchema, Rows]:
+    """With the past columns that never change within a series as static ones."""
+    every = (*schema.past, *schema.known)
+    static = constant_within(rows.columns, list(groups.values()), schema.past)
+    past = tuple(n for n in schema.past if n not in static)
+    order = [every.index(n) for n in (*past, *schema.known, *static)]
+    columns = rows.columns[:, order]
+    found = replace(schema, past=past, static=static)
+    first = len(past) + len(schema.known)
+    each = [static_values(columns[g, first:], found, name) for name, g in groups.items()]
+    return with_spans(found, np.array(each)), replace(rows, columns=columns)
 
 
 def grouped(rows: Rows, series: str | None) -> dict[str, npt.NDArray[np.intp]]:
@@ -188,11 +228,13 @@ def assemble(
             continue
         part, gaps, missing = filled
         n_gaps, n_missing = n_gaps + gaps, n_missing + missing
-        parts.append((name, *part))
+        own = rows.columns[group, len(schema.past) + len(schema.known) :]
+        parts.append((name, *part, static_values(own, schema, name)))
     if not parts:
         raise InputError(f"the target {schema.target!r} has no value in any row.")
-    names, starts, y, seen, past, known = zip(*parts, strict=True)
-    panel = Panel(schema, names, np.array(starts, np.int64), y, seen, past, known)
+    names, starts, y, seen, past, known, static = zip(*parts, strict=True)
+    block = static_block(np.array(static), schema)
+    panel = Panel(schema, names, np.array(starts, np.int64), y, seen, past, known, block)
     notes = []
     if n_gaps:
         notes.append(f"{counted(n_gaps, 'step')} without a row: filled in between, never scored")
@@ -249,12 +291,21 @@ def _fill(
     n_gaps = len(y) - int(inside.sum())
     grid = np.full((last - begin, block.shape[1]), np.nan)
     grid[at] = block
-    p = len(schema.past)
-    past = np.stack([filled(c) for c in grid[: len(y), :p].T], axis=1) if p else grid[: len(y), :0]
-    ahead = grid[:, p:]
-    known = np.stack([filled(c) for c in ahead.T], axis=1) if schema.known else ahead[: len(y)]
+    p, k = len(schema.past), len(schema.known)
+    past = _block(grid[: len(y), :p], schema.past, schema)
+    known = _block(grid[: None if k else len(y), p : p + k], schema.known, schema)
     missing = int((~seen).sum()) - n_gaps
     return (begin, filled(y), seen, past, known), n_gaps, missing
+
+
+def _block(grid: FloatArray, names: Sequence[str], schema: SeriesSchema) -> FloatArray:
+    """Covariates with gaps filled: categories carried on and as indicators, numbers by lines."""
+    columns = [
+        carried(c) if name in schema.levels else filled(c)
+        for name, c in zip(names, grid.T, strict=True)
+    ]
+    whole = np.stack(columns, axis=1) if columns else grid
+    return expanded(whole, names, schema.levels)
 
 
 def filled(y: FloatArray) -> FloatArray:

@@ -22,8 +22,7 @@ from modelwright.families.series_base import (
     all_positive,
     flat_width,
 )
-from modelwright.families.series_lags import panel_scales
-from modelwright.families.series_linear import known_z
+from modelwright.families.series_lags import panel_scales, standardised
 from modelwright.spaces import Log
 
 _ROUNDS, _PATIENCE = 600, 30
@@ -226,15 +225,16 @@ def _seasons(panel: Panel) -> list[float]:
 
 
 def _beside(panel: Panel, s: int, at: IntArray, ahead: IntArray) -> list[FloatArray]:
-    """Covariates at the origin with their change, and known columns at the step ahead."""
+    """Covariates at the origin with their change, known columns at the step ahead, static ones."""
     out = []
-    past, known = panel.past[s], panel.known[s]
+    past, known, schema = panel.past[s], panel.known[s], panel.schema
     if past.shape[1]:
-        z = known_z(past)
+        z = standardised(past, schema.numbers(schema.past))
         last = np.clip(at - 1, 0, len(z) - 1)
-        day = np.maximum(0, last - max(1, min(panel.schema.season, 24)))
+        day = np.maximum(0, last - max(1, min(schema.season, 24)))
         out += [z[last], z[last] - z[day]]
     if known.shape[1]:
-        z = known_z(known)
-        out.append(z[np.minimum(at + ahead - 1, len(z) - 1)])
-    return out
+        z = standardised(known, schema.numbers(schema.known))
+        here = z[np.minimum(at + ahead - 1, len(z) - 1)]
+        out += [here, here - z[np.clip(at - 1, 0, len(z) - 1)]]
+    return [*out, np.repeat(panel.static[s : s + 1], len(at), axis=0)]

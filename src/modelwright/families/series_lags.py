@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from modelwright.families.series_base import FloatArray, IntArray, Panel, fourier
+from modelwright.families.series_base import BoolArray, FloatArray, IntArray, Panel, fourier
 
 Centre = Literal["last", "mean"]
 _LONGEST_BASE = 200  # a longer season is told by its waves, not by that many lags
@@ -109,19 +109,23 @@ class Look:
             here = panel.ends[s] - len(panel.y[s]) + at - (len(y) - len(panel.y[s]))
             parts.append(fourier(here, panel.schema.periods, self.harmonics))
         if self.covariates and panel.past[s].shape[1]:
-            parts.append(_covariates(panel.past[s], at - (len(y) - len(panel.past[s]))))
+            numbers = panel.schema.numbers(panel.schema.past)
+            back = len(y) - len(panel.past[s])
+            parts.append(_covariates(panel.past[s], at - back, numbers))
+        if self.covariates:
+            parts.append(np.repeat(panel.static[s : s + 1], len(at), axis=0))
         return np.concatenate(parts, axis=1), centre
 
 
-def _covariates(past: FloatArray, at: IntArray) -> FloatArray:
-    """Covariates at origins: the last value and its change, standardised over the history so far.
+def _covariates(past: FloatArray, at: IntArray, numbers: BoolArray) -> FloatArray:
+    """Covariates at origins: the last value and its change, `numbers` standardised so far.
 
-    Wild values are held within five deviations of the mean.
+    Wild values are held within five deviations of the mean; indicators stay as they are.
     """
     n = np.arange(1, len(past) + 1)[:, None]
-    mean = np.cumsum(past, axis=0) / n
+    mean = np.where(numbers, np.cumsum(past, axis=0) / n, 0.0)
     square = np.cumsum(past**2, axis=0) / n
-    spread = np.sqrt(np.maximum(square - mean**2, 1e-12)) + 1e-9
+    spread = np.where(numbers, np.sqrt(np.maximum(square - mean**2, 1e-12)) + 1e-9, 1.0)
     last = at - 1
     before = np.maximum(0, last - 1)
     z = (past[last] - mean[last]) / spread[last]
@@ -129,10 +133,24 @@ def _covariates(past: FloatArray, at: IntArray) -> FloatArray:
     return np.asarray(np.clip(np.concatenate([z, change], axis=1), -5, 5))
 
 
+def standardised(columns: FloatArray, numbers: BoolArray) -> FloatArray:
+    """Columns with `numbers` standardised over all rows and held within five deviations."""
+    z = (columns - columns.mean(axis=0)) / (columns.std(axis=0) + 1e-9)
+    return np.where(numbers, np.clip(z, -5, 5), columns)
+
+
 def panel_scales(panel: Panel, log: bool) -> FloatArray:
     """Per series what its values are divided by: the deviation of the (log) values, over 0."""
     found = [float(np.std(np.log(np.maximum(y, 1e-9)) if log else y)) or 1.0 for y in panel.y]
     return np.asarray(np.maximum(np.array(found), 1e-9))
+
+
+def newest_fifth(age: FloatArray) -> BoolArray:
+    """Which rows `[n]` judge a fit on the others: the newest, or every fifth where all tie."""
+    held = age > np.quantile(age, 0.8)
+    if not held.any():  # many short series have few ages
+        held = age >= age.max()
+    return held if not held.all() else np.asarray(np.arange(len(age)) % 5 == 4)
 
 
 def ridge(
@@ -143,9 +161,9 @@ def ridge(
     The strength is chosen on the newest fifth of the rows, by absolute error; `free` columns are
     hardly held back.
     """
-    held = age > np.quantile(age, 0.8) if len(X) >= 20 else np.zeros(len(X), bool)
+    held = newest_fifth(age) if len(X) >= 20 else np.zeros(len(X), bool)
     strengths = [10.0**e for e in (-3, -2, -1, 0, 1, 2, 3)]
-    if not held.any() or held.all():
+    if not held.any():
         return _solve(X, Y, [1.0], free)[0], 1.0
     train = ~held
     rows = np.flatnonzero(held)[:: max(1, int(held.sum()) // 600)]

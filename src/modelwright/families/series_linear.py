@@ -11,6 +11,7 @@ from annotated_types import Interval
 
 from modelwright.families.base import read_fitted, write_fitted
 from modelwright.families.series_base import FloatArray, Panel, Paths, all_positive, flat_width
+from modelwright.families.series_known import KnownEffects, effects_from, known_effects
 from modelwright.families.series_lags import Centre, Look, n_lags, ridge
 from modelwright.spaces import Log
 
@@ -25,9 +26,10 @@ class LagLinear:
 
     On windows that are centred and scaled; one model for `all` series, or one for `each` that has
     enough windows. `direct` has coefficients of its own for each step ahead; `recursive` forecasts
-    one step and feeds it back, which needs fewer windows, and uses known columns. `memory` counts
-    seasons of lags. Of logarithms with `log`, where all values are over 0; with `pull` the mean so
-    far draws it. The strength is chosen on the newest fifth of the windows.
+    one step and feeds it back, which needs fewer windows. Effects of columns known ahead are taken
+    off first and put back. `memory` counts seasons of lags. Of logarithms with `log`, where all
+    values are over 0; with `pull` the mean so far draws it. The strength is chosen on the newest
+    fifth of the windows.
     """
 
     way: Literal["direct", "recursive"] = "direct"
@@ -44,6 +46,8 @@ class LagLinear:
     def fit(self, panel: Panel, *, threads: int = 1, seed: int = 0) -> FittedLagLinear:
         """Solves one regression, or one for each series; nothing is random."""
         log = self.log and all_positive(panel)
+        effects = known_effects(panel, log)
+        panel = effects.removed(panel)
         lags = n_lags(panel, self.memory)
         look = Look(lags, self.centre, self.harmonics, log, self.covariates, self.pull)
         ahead = panel.schema.horizon if self.way == "direct" else 1
@@ -53,7 +57,7 @@ class LagLinear:
             found = len(look.windows(panel, ahead, 1)[0])
         if not found:
             coefficients = np.zeros((look.at_ends(panel)[0].shape[1], ahead))
-            return FittedLagLinear(look, ahead, coefficients, ())
+            return FittedLagLinear(look, ahead, coefficients, (), effects)
         whole = self._solve(panel, look, ahead)
         every = [whole.astype(np.float32)]
         names: list[str] = []
@@ -63,12 +67,10 @@ class LagLinear:
                     alone = panel.cells([s], [len(panel.y[s])])
                     names.append(panel.names[s])
                     every.append(self._solve(alone, look, ahead).astype(np.float32))
-        return FittedLagLinear(look, ahead, np.concatenate(every, axis=1), tuple(names))
+        return FittedLagLinear(look, ahead, np.concatenate(every, axis=1), tuple(names), effects)
 
     def _solve(self, panel: Panel, look: Look, ahead: int) -> FloatArray:
         X, Y, age = look.windows(panel, ahead, _MOST)
-        if self.way == "recursive" and panel.schema.known:
-            X = np.concatenate([X, _known_rows(panel, look, len(X))], axis=1)
         return ridge(X, Y, age, free=(0,))[0]  # the constant stands first
 
     @staticmethod
@@ -76,28 +78,10 @@ class LagLinear:
         """The forecaster that `export` wrote."""
         facts, arrays = read_fitted(folder)
         look = Look(**facts["look"])
-        return FittedLagLinear(look, facts["ahead"], arrays["coefficients"], tuple(facts["names"]))
-
-
-def _known_rows(panel: Panel, look: Look, n: int) -> FloatArray:
-    """The known columns at the step that each window of one step forecasts, standardised."""
-    starts = max(look.lags, min(2 * look.lags, 8))
-    counts = [max(0, len(y) - starts) for y in panel.y]
-    every = max(1, -(-sum(counts) // _MOST))
-    rows = [
-        known_z(panel.known[s])[len(panel.y[s]) - 1 - np.arange(0, count, every)[::-1]]
-        for s, count in enumerate(counts)
-        if count
-    ]
-    found = np.concatenate(rows)
-    assert len(found) == n, "one row of known columns for each window"
-    return found
-
-
-def known_z(known: FloatArray) -> FloatArray:
-    """Known columns, standardised over all rows there are and held within five deviations."""
-    z = (known - known.mean(axis=0)) / (known.std(axis=0) + 1e-9)
-    return np.asarray(np.clip(z, -5, 5))
+        return FittedLagLinear(
+            look, facts["ahead"], arrays["coefficients"], tuple(facts["names"]),
+            effects_from(arrays, look.log),
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,6 +95,7 @@ class FittedLagLinear:
     ahead: int
     coefficients: FloatArray
     names: tuple[str, ...]
+    effects: KnownEffects
 
     @property
     def needs(self) -> int:
@@ -119,12 +104,14 @@ class FittedLagLinear:
 
     def forecast(self, panel: Panel) -> Paths:
         """The steps after each series."""
+        whole, panel = panel, self.effects.removed(panel)
         if self.ahead == panel.schema.horizon and self.ahead > 1:
             X, adds, scales = self.look.at_ends(panel)
             centre = self.look.back(self._answers(panel, X), adds, scales)
         else:
             centre = self._recursive(panel)
-        return Paths(_held(centre, panel), flat_width(panel))
+        paths = Paths(_held(centre, panel), flat_width(panel))
+        return self.effects.added(paths, whole)
 
     def _answers(self, panel: Panel, X: FloatArray) -> FloatArray:
         """Scaled answers `[c, ahead]` to one row of features per series."""
@@ -140,8 +127,6 @@ class FittedLagLinear:
     def _recursive(self, panel: Panel) -> FloatArray:
         """One step at a time, each forecast a lag of the next; covariates stay as they were."""
         horizon = panel.schema.horizon
-        k = len(panel.schema.known)
-        ahead = [known_z(panel.known[s])[len(panel.y[s]) :] for s in range(len(panel))]
         out = np.zeros((len(panel), horizon))
         room = self.look.lags + 1
         at = panel
@@ -149,8 +134,6 @@ class FittedLagLinear:
             X, adds, scales = self.look.at_ends(at)
             if h == 0:
                 first = scales
-            if k:
-                X = np.concatenate([X, _next_known(panel, ahead, h)], axis=1)
             step = np.clip(self._answers(panel, X), -50, 50)
             out[:, h] = self.look.back(step, adds, first)[:, 0]
             at = _longer(at, out[:, h], max(room, 8))
@@ -159,13 +142,8 @@ class FittedLagLinear:
     def export(self, folder: Path) -> None:
         """Writes one JSON file and the coefficients."""
         facts = {"look": asdict(self.look), "ahead": self.ahead, "names": list(self.names)}
-        write_fitted(folder, "LagLinear", facts, {"coefficients": self.coefficients})
-
-
-def _next_known(panel: Panel, ahead: list[FloatArray], h: int) -> FloatArray:
-    k = len(panel.schema.known)
-    rows = [a[min(h, len(a) - 1)] if len(a) else np.zeros(k) for a in ahead]
-    return np.stack(rows)
+        arrays = {"coefficients": self.coefficients, **self.effects.arrays()}
+        write_fitted(folder, "LagLinear", facts, arrays)
 
 
 def _longer(panel: Panel, values: FloatArray, room: int) -> Panel:

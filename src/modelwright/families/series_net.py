@@ -13,7 +13,8 @@ from annotated_types import Interval
 
 from modelwright.families.base import read_fitted, write_fitted
 from modelwright.families.series_base import FloatArray, Panel, Paths, all_positive, flat_width
-from modelwright.families.series_lags import Centre, Look, n_lags
+from modelwright.families.series_known import KnownEffects, effects_from, known_effects
+from modelwright.families.series_lags import Centre, Look, n_lags, newest_fifth
 from modelwright.spaces import Log
 
 _MOST = 20_000
@@ -25,7 +26,8 @@ _LEAST_WIDTH = 0.05  # of the series' own width: a net may be too sure
 class LagNet:
     """A linear map of the lags plus a small net, trained on the quantile loss.
 
-    Inputs are those of `LagLinear`: centred lags, level, waves, covariates. The linear part is
+    Inputs are those of `LagLinear`: centred lags, level, waves, covariates, and like there effects
+    of columns known ahead are taken off first. The linear part is
     DLinear's thought (Zeng et al. 2023), the net beside it that of N-BEATS (Oreshkin et al. 2020),
     here in one block. It stops on the newest fifth of the windows.
     """
@@ -49,29 +51,31 @@ class LagNet:
         from modelwright.training.forecast import Course, train_quantiles
 
         log = self.log and all_positive(panel)
+        effects = known_effects(panel, log)
+        panel = effects.removed(panel)
         look = Look(n_lags(panel, self.memory), self.centre, self.harmonics, log, self.covariates)
         X, Y, age = look.windows(panel, panel.schema.horizon, _MOST)
         while len(X) < 20 and look.lags > 1:
             look = replace(look, lags=look.lags // 2)
             X, Y, age = look.windows(panel, panel.schema.horizon, _MOST)
         if len(X) < 20:
-            return FittedLagNet(look, {})
+            return FittedLagNet(look, {}, effects)
         mean, spread = X.mean(axis=0), X.std(axis=0) + 1e-3
         Z = np.clip((X - mean) / spread, -_REACH, _REACH)
         course = Course(
             (self.width,) * self.layers, self.steps, 128, self.learning_rate, self.weight_decay,
             self.dropout,
         )  # fmt: skip
-        held = age > np.quantile(age, 0.8)
-        weights = train_quantiles(Z, Y, held, course, threads=threads, seed=seed)
+        weights = train_quantiles(Z, Y, newest_fifth(age), course, threads=threads, seed=seed)
         arrays = {"mean": mean.astype("f4"), "spread": spread.astype("f4"), **weights}
-        return FittedLagNet(look, arrays)
+        return FittedLagNet(look, arrays, effects)
 
     @staticmethod
     def load(folder: Path) -> FittedLagNet:
         """The forecaster that `export` wrote."""
         facts, arrays = read_fitted(folder)
-        return FittedLagNet(Look(**facts["look"]), arrays)
+        look = Look(**facts["look"])
+        return FittedLagNet(look, arrays, effects_from(arrays, look.log))
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,6 +84,7 @@ class FittedLagNet:
 
     look: Look
     weights: Mapping[str, npt.NDArray[Any]]
+    effects: KnownEffects
 
     @property
     def needs(self) -> int:
@@ -88,8 +93,11 @@ class FittedLagNet:
 
     def forecast(self, panel: Panel) -> Paths:
         """The steps after each series, with the net's own widths."""
+        return self.effects.added(self._paths(self.effects.removed(panel)), panel)
+
+    def _paths(self, panel: Panel) -> Paths:
         X, adds, scales = self.look.at_ends(panel)
-        if not self.weights:
+        if "head.weight" not in self.weights:
             zeros = np.zeros((len(panel), panel.schema.horizon))
             return Paths(self.look.back(zeros, adds, scales), flat_width(panel))
         low, middle, up = quantiles_of(self.weights, X)
@@ -99,7 +107,8 @@ class FittedLagNet:
 
     def export(self, folder: Path) -> None:
         """Writes one JSON file and the weights."""
-        write_fitted(folder, "LagNet", {"look": asdict(self.look)}, dict(self.weights))
+        arrays = {**self.weights, **self.effects.arrays()}
+        write_fitted(folder, "LagNet", {"look": asdict(self.look)}, arrays)
 
 
 def quantiles_of(

@@ -85,8 +85,7 @@ class SeriesModel:
 
         table = history if isinstance(history, Table) else read_table(history)
         schema = self.schema
-        columns = (*schema.past, *schema.known)
-        rows = rows_of(table, schema.time, schema.target, schema.series, columns)
+        rows = rows_of(table, schema)
         if rows.numbers != (schema.step.unit == "number"):
             wanted = "numbers" if schema.step.unit == "number" else "dates"
             raise InputError(f"the times in {schema.time!r} were {wanted} in training.")

@@ -40,7 +40,7 @@ def portfolio(space: Any, names: Sequence[str], panel: Panel) -> tuple[str, ...]
 
     Without covariates their variants are left out, without positive values those of logarithms.
     """
-    covariates = bool(panel.schema.past)
+    covariates = bool(panel.schema.past or panel.schema.static)
     positive = all(float(y.min()) > 0 for y in panel.y)
     found: list[str] = []
     for design in DESIGNS:
