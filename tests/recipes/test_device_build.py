@@ -61,6 +61,7 @@ def test_what_binds_is_named_when_nothing_fits(tmp_path: Path) -> None:
     failures = [o.evidence.failure for o in result.record.view.finished if o.failed]
     assert {f.kind for f in failures if f} == {"peak_memory_kb"}
     assert "limits that ruled designs out: 10 by peak_memory_kb" in result.sentence
+    assert "designs ruled out untrained" in report_html(result.run, result.record)
 
 
 def test_a_device_is_for_networks(tmp_path: Path) -> None:

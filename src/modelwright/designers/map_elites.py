@@ -23,11 +23,11 @@ class MapElites:
     """Keeps the best design in each cell of an archive, and breeds from all cells alike.
 
     A cell is a place on the logarithms of the measured `behaviours`, `per_decade` steps to a factor
-    of 10. After `initial` evenly spread trials a cell is drawn, each with the same chance, and its
-    best design has a child: a small mutation, a large one with probability `large`, or with
-    probability `crossover` a mixture with the best of another drawn cell. A child that falls into
-    an empty cell, or beats who is there, stays. Failed trials are never kept; a design measured
-    again at a higher rung takes its new score and place.
+    of 10. After `initial` evenly spread trials, or once a third of them failed, a cell is drawn,
+    each with the same chance, and its best design has a child: a small mutation, a large one with
+    probability `large`, or with probability `crossover` a mixture with the best of another drawn
+    cell. A child that falls into an empty cell, or beats who is there, stays. Failed trials are
+    never kept; a design measured again at a higher rung takes its new score and place.
 
     What was not measured (another evaluator, a typing error) has one place for all: with no
     behaviour measured this is a search around the best design.
@@ -84,7 +84,7 @@ class MapElites:
         batch = Batch(view, n, self.name)
         while not batch.full:
             own = key.child(len(batch.proposals))
-            started = view.trials_spent + len(batch.proposals) >= self.initial
+            started = view.trials_spent + len(batch.proposals) >= self.initial or _lost(view)
             if not (state and started and self._child(state, batch, own)) and not batch.scatter(
                 own
             ):
@@ -127,3 +127,8 @@ class MapElites:
             else f"{name} {10 ** (at * step):.3g} to {10 ** ((at + 1) * step):.3g}"
             for name, at in zip(self.behaviours, cell, strict=True)
         )  # fmt: skip
+
+
+def _lost(view: View) -> bool:
+    """True when over a third of the first trials failed: limits leave little of an even spread."""
+    return 3 * sum(outcome.failed for outcome in view.searched) > len(view.searched)

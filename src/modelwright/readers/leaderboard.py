@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -57,6 +58,12 @@ def _row(outcome: Outcome, view: View) -> dict[str, Any]:
 def trivial_outcome(view: View) -> Outcome | None:
     """The outcome of the model that looks at no column, once it has one."""
     return next((o for o in view.finished if o.trial.by == "trivial" and o.ok), None)
+
+
+def ruled_out(view: View) -> Counter[str]:
+    """How many designs each limit refused before they were trained."""
+    failures = (outcome.evidence.failure for outcome in view.finished)
+    return Counter(f.kind for f in failures if f is not None and f.cause == "limit")
 
 
 def fold_bounds(outcome: Outcome, metric: str) -> tuple[float, float] | None:

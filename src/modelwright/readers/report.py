@@ -17,6 +17,7 @@ from modelwright.readers.leaderboard import (
     family_of,
     fold_bounds,
     leaderboard,
+    ruled_out,
     trivial_outcome,
 )
 from modelwright.readers.network import network_sections
@@ -214,17 +215,20 @@ def _limits(record: Record) -> str:
     best = _champion(record)
     if not record.view.limits or best is None:
         return ""
-    rows = []
+    rows, out = [], ruled_out(record.view)
     for limit in record.view.limits:
         score = best.evidence.scores.get(limit.metric)
         noise = best.evidence.noise.get(limit.metric, 0.0)
         met = score is not None and limit.violation(score, noise) == 0
         value = "not measured" if score is None else f"{score:.4g} ± {noise:.2g}"
         how = best.evidence.facts.get("how", {}).get(limit.metric)
-        rows.append({"limit": str(limit), "measured": value, "met": met, "how": how})
+        n = out[limit.metric]
+        rows.append({"limit": str(limit), "measured": value, "met": met, "how": how, "out": n})
     columns = {"limit": "limit", "measured": "value", "met": "met"}
     if any(row["how"] for row in rows):
         columns["how"] = "how it is known"
+    if any(row["out"] for row in rows):
+        columns["out"] = "designs ruled out untrained"
     device = record.settings.get("settings", {}).get("arguments", {}).get("device")
     body = table(rows, columns)
     if device:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,6 +18,7 @@ from modelwright.readers.leaderboard import (
     family_of,
     fold_bounds,
     leaderboard,
+    ruled_out,
     trivial_outcome,
 )
 from modelwright.readers.runs import RunFolder
@@ -114,7 +114,7 @@ class BuildResult:
         if not failed:
             return ""
         last = f"the last by {failed[-1].cause}: {failed[-1].message.rstrip('.')}"
-        binding = Counter(f.kind for f in failed if f.cause == "limit").most_common()
+        binding = ruled_out(self.record.view).most_common()
         bound = ", ".join(f"{n} by {name}" for name, n in binding)
         bound = f"; limits that ruled designs out: {bound}" if bound else ""
         return f"; {len(failed)} of {len(finished)} trials failed, {last}{bound}"
