@@ -1,26 +1,98 @@
-"""Commands that write to a run's inbox: stop, pause."""
+"""Commands that write to a run's inbox: stop, pause, and orders to the coach of its trainings."""
 
 from __future__ import annotations
 
-from modelwright.apps.inspecting import status_of
+import getpass
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
+
+import typer
+
+from modelwright.apps.options import DEFAULT, Run, Workspace
 from modelwright.apps.words import say
-from modelwright.ledger import open_ledger
-from modelwright.readers.runs import find_run, read_record, study_of
+
+
+def stop(run: Run = None, workspace: Workspace = DEFAULT) -> None:
+    """Stops a running run; the best model so far is kept."""
+    raise typer.Exit(post_word("stop", run, workspace))
+
+
+def pause(run: Run = None, workspace: Workspace = DEFAULT) -> None:
+    """Pauses a running run; 'resume' goes on where it was."""
+    raise typer.Exit(post_word("pause", run, workspace))
+
+
+def coach(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="A run's name or folder.")],
+    order: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[ORDER]", help="pause, resume, veto KIND, set rate=0.01."),
+    ] = None,
+    trial: Annotated[
+        int | None, typer.Option(help="The training it is for; all that run when left out.")
+    ] = None,
+    workspace: Workspace = DEFAULT,
+) -> None:
+    """Tells the coach of trainings that run; without an order: what was asked, and what came."""
+    raise typer.Exit(tell_coach(run, order or (), trial, workspace))
 
 
 def post_word(word: str, name: str | None, workspace: str) -> int:
     """Posts `stop` or `pause`; a run that nobody works on is left alone."""
+    run, done = _post(name, workspace, {"kind": word, "by": "command line"})
+    if done:
+        say(f"told {run} to {word}; go on with: modelwright resume {run}")
+    return 0
+
+
+def tell_coach(name: str, words: Sequence[str], trial: int | None, workspace: str) -> int:
+    """Posts an order to the coach, or without words lists the orders and their answers."""
+    from modelwright.training.coach_orders import order_of
+
+    if not words:
+        return _list_orders(name, workspace)
+    order = order_of(words)
+    body = {"kind": "coach", "by": _who(), "trial": trial, **order}
+    run, done = _post(name, workspace, body)
+    if done:
+        which = "all trainings that run" if trial is None else f"trial {trial}"
+        say(f"told the coach of {which} in {run}; what came of it: modelwright coach {run}")
+    return 0
+
+
+def _post(name: str | None, workspace: str, body: Mapping[str, Any]) -> tuple[str, bool]:
+    """Posts a message to a run that runs; its name, and whether it could be told."""
+    from modelwright.apps.inspecting import status_of
+    from modelwright.ledger import open_ledger
+    from modelwright.readers.runs import find_run, read_record, study_of
+
     run = find_run(name, workspace)
     record = read_record(run)
     state = status_of(run, record)
     if state != "running":
         why = f", {record.reason}" if record.reason else ""
         say(f"{run.name} is not running: {state}{why}")
-        return 0
+        return run.name, False
     ledger = open_ledger(run.ledger_path, create=False)
     try:
-        ledger.post(study_of(ledger), {"kind": word, "by": "command line"})
+        ledger.post(study_of(ledger), dict(body))
     finally:
         ledger.close()
-    say(f"told {run.name} to {word}; go on with: modelwright resume {run.name}")
+    return run.name, True
+
+
+def _list_orders(name: str, workspace: str) -> int:
+    from modelwright.readers.coaching import order_lines
+    from modelwright.readers.runs import find_run, read_record
+
+    for line in order_lines(read_record(find_run(name, workspace))):
+        say(line)
     return 0
+
+
+def _who() -> str:
+    """Who asks: the name of the account, where there is one."""
+    try:
+        return f"{getpass.getuser()}, command line"
+    except (KeyError, OSError):  # an account without a name, as in a container
+        return "command line"

@@ -8,7 +8,7 @@
 | `evidence` | what was measured in a trial |
 | `verdict` | the gate's word on it |
 | `ruling` | the policy refused or asks about an action |
-| `message` | a person's message taken from the inbox: stop, pause, budget, ban, enqueue |
+| `message` | a person's message taken from the inbox: stop, pause, budget, ban, enqueue, coach |
 | `phase` | the search is over, the closing steps begin, and why |
 | `dropped` | a design in line that is not tried, and why |
 | `end` | the session ended, why, and whether the study is finished |
@@ -75,6 +75,7 @@ class Record:
         self.sessions: list[Mapping[str, Any]] = []
         self.messages: list[Mapping[str, Any]] = []
         self.enqueued: list[str] = []
+        self.coach_orders: list[Mapping[str, Any]] = []
         self.rulings: list[Mapping[str, Any]] = []
         self.looks: list[Mapping[str, Any]] = []
         self.ships: list[Mapping[str, Any]] = []
@@ -173,6 +174,20 @@ class Record:
             self.seen.banned.add(said["candidate"])
         elif said.get("kind") == "enqueue":
             self.enqueued.append(said["document"])
+        elif said.get("kind") == "coach":
+            running = [trial.number for trial in self.view.pending]
+            self.coach_orders.append({**said, "n": len(self.coach_orders), "running": running})
+
+    def orders_to(self, number: int) -> list[Mapping[str, Any]]:
+        """The orders to the coach of a trial: to it by number, or to all trainings.
+
+        What is to be set is for those that ran when it was said, the rest for later ones too.
+        """
+        return [
+            order for order in self.coach_orders
+            if order["trial"] == number
+            or (order["trial"] is None and (order["do"] != "set" or number in order["running"]))
+        ]  # fmt: skip
 
 
 def verdict_json(verdict: Verdict) -> dict[str, Any]:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from modelwright.core.trial import Progress
 from modelwright.data.array_part import ArrayPart
+from modelwright.data.pairs import Pairs
 
 if TYPE_CHECKING:
-    from modelwright.training.coach_rules import Coach
+    from modelwright.training.checkpoint import Checkpoint
+    from modelwright.training.coach_orders import Order
+    from modelwright.training.coaches import CoachName
     from modelwright.training.replay import Numbers
     from modelwright.training.trainer import Trainer
 
@@ -21,54 +26,113 @@ SEGMENTS = 8  # of a training, after each of which the validation examples are l
 LOOK = 500  # of them, between segments
 WARM, TIMED = 2, 4  # steps before speed is measured, and by which it is
 SHIPPED_SECONDS = 0.5  # for the network's ONNX file, after the training
+MARGIN = 0.03  # of the time before a deadline, kept
+# What a training that goes on remembers, beside what its coach and its trainer do.
+NOTED = ("curve", "losses", "bad", "right", "looking", "resumed", "_after")
 
 
 class Lesson:
     """Trains for a `length`: in seconds since `began` where `timed`, else to the trainer's total.
 
-    Without a `coach` there is the guard, which is always on.
+    The `coach` is one of `coaches.COACHES`; the guard is in each that trains one network. What a
+    population trains side by side shares the length. With `kept` a training that was
+    interrupted goes on where its last checkpoint was; with a clock, in the time that its length
+    still has, and before `deadline` (of `time.monotonic()`).
     """
 
     def __init__(
         self,
         trainer: Trainer,
-        part: ArrayPart,
+        part: ArrayPart | Pairs,
         timed: bool,
         length: float,
         began: float,
-        coach: Coach | None = None,
+        coach: CoachName = "guard",
+        kept: Checkpoint | None = None,
+        deadline: float | None = None,
     ) -> None:
-        from modelwright.training.coach import Guided
-        from modelwright.training.coach_rules import Guard
+        from modelwright.training.coaches import guided_by
 
         self.trainer, self.part, self.timed = trainer, part, timed
         self.length, self.began = length, began
+        self.kept, self._deadline = kept, deadline
         looked_at = part.valid[:: max(1, len(part.valid) // LOOK)][:LOOK]
         self._inputs, self._y = part.inputs[looked_at], np.asarray(part.y[looked_at])
-        # Comparisons are paid in steps, or where a clock decides by what they take.
-        self.guided = Guided(trainer, self._look, coach or Guard(), charge=not timed)
+        self.orders: list[Order] = []  # of people, to the coach
+        self._told = "accuracy" if trainer.lessons.n_classes else "r2"
+        self.guided = guided_by(coach, trainer, self._look, self.orders)
+        if not timed:
+            trainer.total = max(1, trainer.total // self.guided.side)
         self.curve: list[tuple[float, float]] = []
         self.losses: list[float] = []
         self.bad = 0
-        self.right, self.seconds = 0.0, 0.0  # accuracy of the last look
+        self.right, self.seconds = 0.0, 0.0  # accuracy (or R²) of the last look
+        self.looking = 0.0  # seconds of all looks
+        self.resumed: list[int] = []  # the steps at which it went on after an interruption
         self._most = trainer.total
         self._after = SHIPPED_SECONDS  # what follows the last step, of the length
 
-    def run(self, number: int) -> Iterator[Progress]:
-        """Trains to the end, with progress of trial `number` after each segment."""
-        trainer, start = self.trainer, time.perf_counter()
-        if self.timed:
+    def run(self, number: int) -> Generator[Progress, str | None, None]:
+        """Trains to the end, with progress of trial `number`; what is sent are people's orders."""
+        self._hear((yield Progress(number, 0.0)))
+        self._start = time.perf_counter()
+        found = None if self.kept is None else self.kept.read(self.trainer.device)
+        if found is not None:
+            self.load(found)
+        elif self.timed:
             self._measure_speed()
-        for watch in self.guided.train(SEGMENTS):
-            self.losses.append(watch.loss)
-            self.bad += watch.bad
-            epochs = trainer.step / trainer.per_epoch
-            self.curve.append((epochs, self.right))
-            if self.timed:
-                self._fit_into(time.perf_counter() - start)
-            done = min(0.999, max(trainer.step / trainer.total, self._share_of_time()))
-            yield Progress(number, epochs, {"accuracy": self.right}, done=done)
-        self.seconds = time.perf_counter() - start
+        for looked in self.guided.pieces(SEGMENTS):
+            if looked:
+                self._looked()
+            if self.timed and (looked or self.guided.side == 1):  # what a coach tries takes time
+                self._fit_into(time.perf_counter() - self._start)
+            if self.kept is not None:
+                self.kept.keep(self.state)
+            self._hear((yield self._progress(number)))
+        self.seconds = time.perf_counter() - self._start
+
+    def _looked(self) -> None:
+        """Notes what the last look showed."""
+        trainer, watch = self.trainer, self.guided.history[-1]
+        self.losses.append(watch.loss)
+        self.bad += watch.bad
+        self.curve.append((trainer.step / trainer.per_epoch, self.right))
+
+    def _hear(self, word: str | None) -> None:
+        """Takes people's orders to the coach; a word holds all there are."""
+        if word is not None and word.startswith("{"):
+            self.orders.extend(json.loads(word)["coach"][len(self.orders) :])
+
+    def _progress(self, number: int) -> Progress:
+        trainer = self.trainer
+        epochs = trainer.step / trainer.per_epoch
+        done = min(0.999, max(trainer.step / trainer.total, self._share_of_time()))
+        return Progress(number, epochs, {self._told: self.right}, done=done)
+
+    def state(self) -> dict[str, Any]:
+        """All that an exact resume needs, and the seconds used so far."""
+        now = time.perf_counter()
+        return {
+            "guided": self.guided.state(), "used": now - self.began, "taken": now - self._start,
+            "loading": self.trainer.loading,
+            **{name: getattr(self, name) for name in NOTED},
+        }  # fmt: skip
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Goes on from what `state` gave; what was lost between them is not of its length."""
+        now = time.perf_counter()
+        self.guided.load(state["guided"])
+        self.began -= state["used"]
+        self._start = now - state["taken"]
+        self.trainer.loading = state["loading"]
+        for name in NOTED:
+            setattr(self, name, state[name])
+        self.curve = [(float(at), float(right)) for at, right in self.curve]
+        self.resumed.append(self.trainer.step)
+        if self.timed:
+            left = math.inf if self._deadline is None else self._deadline - time.monotonic()
+            self.length = min(self.length, now - self.began + (1 - MARGIN) * left)
+            self._fit_into(state["taken"])
 
     def _look(self) -> Numbers:
         """What the coach compares; the accuracy and what a look takes are kept."""
@@ -76,9 +140,11 @@ class Lesson:
 
         began = time.perf_counter()
         answers = self.trainer.answers(self._inputs)[0]
-        each = (time.perf_counter() - began) / len(self._y)
+        took = time.perf_counter() - began
+        self.looking += took
+        each = took / len(self._y)
         self._after = SHIPPED_SECONDS + each * len(self.part.valid)
-        self.right = float(np.mean(answers.argmax(axis=1) == self._y))
+        self.right = _right(answers, self._y)
         return merits(answers, self._y, self.trainer.lessons.n_classes)
 
     def _measure_speed(self) -> None:
@@ -93,7 +159,7 @@ class Lesson:
     def _fit_into(self, taken: float) -> None:
         """The total again, from all steps so far: looking at validation examples takes time too."""
         if self.trainer.step < self.trainer.total:
-            self._plan(taken / (self.trainer.step + self.guided.spent))
+            self._plan(self.guided.side * taken / (self.trainer.step + self.guided.spent))
 
     def _plan(self, each: float) -> None:
         """As many steps as fit into what is left, when one takes `each` seconds."""
@@ -114,6 +180,10 @@ class Lesson:
         trainer = self.trainer
         batch = min(trainer.recipes[0].batch, len(trainer.lessons.y))
         examples = (trainer.step + self.guided.spent) * batch
+        kept = {} if self.kept is None else self.kept.facts()
+        spent = {
+            "loading": trainer.loading, "looks": self.looking, "checkpoints": kept.get("seconds", 0)
+        }  # fmt: skip
         return {
             "steps": trainer.step,
             "epochs": round(trainer.step / trainer.per_epoch, 3),
@@ -122,9 +192,19 @@ class Lesson:
             "bad_batches": self.bad,
             "threads": int(torch.get_num_threads()),
             "narrow": trainer.narrow,
+            "device": str(trainer.device),
+            "time": {name: round(s / max(1e-9, self.seconds), 4) for name, s in spent.items()},
+            "checkpoints": {**kept, "resumed": self.resumed},
             "coach": [plain(row) for row in self.guided.rows],
             **({"stopped": self.guided.stopped} if self.guided.stopped else {}),
         }
+
+
+def _right(answers: npt.NDArray[Any], y: npt.NDArray[Any]) -> float:
+    """The share of right classes; of values the share of their variance that is explained (R²)."""
+    if answers.ndim == 2:
+        return float(np.mean(answers.argmax(axis=1) == y))
+    return float(1 - np.mean((answers - y) ** 2) / max(1e-12, float(np.var(y))))
 
 
 def plain(value: Any) -> Any:

@@ -14,7 +14,7 @@ from modelwright.core.trial import Action, Ruling
 from modelwright.core.view import View
 from modelwright.study.study import Study
 
-WORDS = ("stop", "pause", "budget", "ban", "enqueue")  # what people may write to the inbox
+WORDS = ("stop", "pause", "budget", "ban", "enqueue", "coach")  # what people may write to the inbox
 QUICKEST = 50  # of the best trials of a rung, among which the quickest is looked for
 HOPELESS = 10  # that many first trials, all failed, end the run: something is wrong with the task
 
@@ -37,9 +37,25 @@ def trouble_with(body: Mapping[str, Any], study: Study, record: Record) -> str:
             study.space.load(body["document"])
         elif kind == "ban":
             return "" if isinstance(body["candidate"], str) else "a candidate's id is a text"
+        elif kind == "coach":
+            return _trouble_with_order(body, record)
     except (InputError, KeyError, TypeError) as error:
         return f"it cannot be read: {error}"
     return "" if kind in WORDS else f"known words are {', '.join(WORDS)}"
+
+
+def _trouble_with_order(body: Mapping[str, Any], record: Record) -> str:
+    """Why an order to a coach cannot be passed on; what it means is for the training to judge."""
+    running = [trial.number for trial in record.view.pending]
+    if body["trial"] is not None and body["trial"] not in running:
+        return f"trial {body['trial']} does not run; {_listed(running)}"
+    if body["do"] == "set" and not running:
+        return "nothing runs that could be set"
+    return ""
+
+
+def _listed(running: list[int]) -> str:
+    return f"{', '.join(map(str, running))} do" if running else "nothing does"
 
 
 def why_over(study: Study, record: Record, at: float, told: bool) -> str:

@@ -13,6 +13,7 @@ from modelwright.core.record import Record
 from modelwright.core.roles import Executor
 from modelwright.core.trial import Evidence
 from modelwright.ledger import Ledger
+from modelwright.study.coaching import unheard
 from modelwright.study.session import Session
 from modelwright.study.study import Study
 
@@ -37,6 +38,7 @@ def run(
     """
     with ledger.writer(study.name) as writer:
         session = Session.open(study, ledger, writer, description, began)
+        heard: dict[int, int] = {}
         try:
             with _deferred_interrupts(session, executor):
                 while not session.over:
@@ -47,6 +49,8 @@ def run(
                     session.commit()  # record: an order is durable before it runs
                     for trial in session.orders():
                         executor.submit(trial, session.deadline())
+                    for number, word in unheard(session.record, heard):
+                        executor.send(number, word)
                     session.evaluating = True
                     messages = executor.poll(session.patience())  # evaluate
                     session.evaluating = False

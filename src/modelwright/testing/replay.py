@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any
 
 from modelwright.core.problem import Budget
 from modelwright.core.trial import Evidence, Progress, Trial
@@ -28,7 +28,7 @@ class Recorded:
     def submit(self, trial: Trial, deadline: float | None = None) -> None:
         """Checks nothing: `check_replay` compares the orders afterwards."""
 
-    def send(self, number: int, word: Literal["continue", "stop"]) -> None:
+    def send(self, number: int, word: str) -> None:
         """Nothing runs that could hear it."""
 
     def cancel(self, number: int) -> None:

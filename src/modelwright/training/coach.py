@@ -13,7 +13,7 @@ import numpy as np
 
 from modelwright.core.errors import InputError
 from modelwright.core.keys import Key
-from modelwright.training.coach_rules import Action, Coach, Rules, Watch
+from modelwright.training.coach_rules import PERSON, Action, Coach, Rules, Watch
 from modelwright.training.recipe import AdamW, Augment, Recipe, Sgd
 from modelwright.training.replay import (
     SHORT,
@@ -31,6 +31,7 @@ PIECES = 40  # of a training, after each of which the coach looks
 BACK = 3  # pieces that a rollback goes back, at most
 COST = 0.05  # of a training that a comparison may cost
 WORTH = 0.01  # the least gain worth a change: two trainings differ by chance beyond the interval
+NO_CHANGE = ("skip", "note", "pause", "resume", "veto")  # kinds of actions that are rows alone
 Row = dict[str, Any]
 
 
@@ -42,15 +43,15 @@ class Guided:
     plain data: `at` (epochs), `share`, `step`, `trigger`, `action` (kind, value, compared),
     `evidence`, `alternatives`, `expected`, `before` and `after` (read from the optimiser), `kept`,
     `verdict` (helped, neutral, hurt, not judged), `interval` of a comparison and `cost` in steps.
-    With `charge` what comparisons cost is taken from the steps that are left; a training whose end
-    a clock decides pays by itself. `stopped` says why it ended early. Decisions rest on no clock:
-    the same seed gives the same rows, but for the notes of slow stretches.
+    What they cost is taken from the steps that are left, at once. `stopped` says why it ended
+    early. Decisions rest on no clock: the same seed gives the same rows, but for the notes of slow
+    stretches.
     """
 
     trainer: Trainer
     look: Look
     coach: Coach = Rules()
-    charge: bool = True
+    side = 1  # trainings side by side
     clock: Callable[[], float] = time.perf_counter
     history: list[Watch] = field(default_factory=list)
     rows: list[Row] = field(default_factory=list)
@@ -66,6 +67,7 @@ class Guided:
     _unread: int | None = None  # row whose `after` is to be read
     _judged_at: tuple[int, int, float] | None = None  # row, step and loss of what was rolled back
     _seconds: list[float] = field(default_factory=list)
+    _goal: float = 0.0  # the share at which is looked next; 0 before it is known
 
     def __post_init__(self) -> None:
         if self.trainer.net.copies != 1:
@@ -86,16 +88,25 @@ class Guided:
 
     def train(self, looks: int = 8) -> Iterator[Watch]:
         """Trains to the end; what was seen, after each of `looks` parts."""
+        for looked in self.pieces(looks):
+            if looked:
+                yield self.history[-1]
+
+    def pieces(self, looks: int = 8) -> Iterator[bool]:
+        """The same, piece by piece: True after each look. `state` may be taken between them."""
         if self.first is None:
             self._begin()
-        while not self.done:
-            goal = min(1.0, (math.floor(self.share * looks + 1e-6) + 1) / looks)
-            while not self.done and self.share < goal - 1e-9:
-                self._piece(goal)
+        while not self.done or self._goal:
+            self._goal = self._goal or min(1.0, (math.floor(self.share * looks + 1e-6) + 1) / looks)
+            if not self.done and self.share < self._goal - 1e-9:
+                self._piece(self._goal)
+                yield False
+                continue
+            self._goal = 0.0
             self.score = float(np.mean(self.look()))
             if self.history:
                 self.history[-1] = replace(self.history[-1], score=self.score)
-                yield self.history[-1]
+                yield True
 
     def _begin(self) -> None:
         """The loss before the first step, and what the coach wants before it."""
@@ -131,7 +142,7 @@ class Guided:
         facts: dict[str, float] = {}
         how = trainer.recipes[0].augment
         if trainer.lessons.n_classes:
-            losses = trainer.remembered[0].double().cpu().numpy()
+            losses = trainer.remembered[0].cpu().double().numpy()
             facts = row_facts(losses, np.asarray(trainer.lessons.y), chance)
         usual = median(self._seconds[:-1] or self._seconds)
         return Watch(
@@ -172,11 +183,11 @@ class Guided:
             self._roll_back(row, float(action.value or 1.0))
         elif action.kind == "stop":
             self.stopped = f"{action.trigger}: {action.expected}"
-            if action.trigger != "patience":
+            if action.trigger not in ("patience", PERSON):  # nothing was wrong with the weights
                 self.trainer.load(self._back[0][1])
             row["after"] = self.reading()
         else:
-            if action.kind not in ("skip", "note"):
+            if action.kind not in NO_CHANGE:
                 self.weights = self._apply(action)
             self._unread = len(self.rows) - 1
 
@@ -190,7 +201,7 @@ class Guided:
             "evidence": {k: v if math.isfinite(v) else str(v) for k, v in action.evidence.items()},
             "alternatives": list(action.alternatives), "expected": action.expected,
             "before": self.reading(), "after": None, "kept": True, "verdict": "not judged",
-            "interval": None, "cost": 0,
+            "interval": None, "cost": 0, **action.about,
         }  # fmt: skip
 
     def reading(self) -> dict[str, Any]:
@@ -236,8 +247,9 @@ class Guided:
         controlled = action.kind == "select"
         tail = action.kind in ("rate", "restart", "optimiser", "batch")
         each = COST / (2 if controlled else 3 if tail else 1)
-        left = 1 - self.share
-        if round(each * self.trainer.total) < SHORT or each > left / 2:
+        n = 3 if controlled else 2
+        needed = each * (2 * n if tail else n)
+        if round(each * self.trainer.total) < SHORT or needed > 1 - self.share:
             row.update(kept=False, after=row["before"], expected="too little is left to compare")
             return
         arms: dict[str, Callable[[], Numbers | None]] = {
@@ -293,7 +305,7 @@ class Guided:
         if choice == "finite":
             weights = finite_rows(lessons.x).astype(float)
         else:
-            losses = self.trainer.remembered[0].double().cpu().numpy()
+            losses = self.trainer.remembered[0].cpu().double().numpy()
             weights = selection(choice, losses, np.asarray(lessons.y), self._chance())
         weights = weights if self.weights is None else weights * self.weights
         return weights if weights.sum() > 0 and np.ptp(weights) > 0 else self.weights
@@ -308,13 +320,12 @@ class Guided:
 
     def _pay(self, steps: int) -> None:
         self.spent += steps
-        if self.charge:
-            self.trainer.total = max(self.trainer.step + 1, self.trainer.total - steps)
+        self.trainer.total = max(self.trainer.step + 1, self.trainer.total - steps)
 
     # -- resume ------------------------------------------------------------------------------------
 
     def state(self) -> dict[str, Any]:
-        """All that an exact resume needs; between two results of `train`."""
+        """All that an exact resume needs; between two results of `pieces`."""
         plain = ("rows", "stopped", "spent", "first", "score", "restarted", "factor")
         return {
             "trainer": self.trainer.state(), "total": self.trainer.total,
@@ -322,6 +333,7 @@ class Guided:
             "start": self._start,
             "weights": None if self.weights is None else self.weights.copy(),
             "open": [self._unread, self._judged_at], "seconds": list(self._seconds),
+            "goal": self._goal,
             **{name: getattr(self, name) for name in plain},
         }  # fmt: skip
 
@@ -333,6 +345,7 @@ class Guided:
         self._back, self.weights = list(state["back"]), state["weights"]
         self._start = state["start"]
         self._unread, self._judged_at = state["open"]
+        self._goal = float(state["goal"])
         self._seconds, self.rows = list(state["seconds"]), [dict(r) for r in state["rows"]]
         for name in ("stopped", "spent", "first", "score", "restarted", "factor"):
             setattr(self, name, state[name])

@@ -17,6 +17,7 @@ MOST_ROLLBACKS = 3  # without progress between them; then it stops
 RATES = (3.0, 1 / 3)  # the first steps of the search for a rate, up and down
 MANY = 0.04  # the share of rows from which suspected label errors are worth a comparison
 GAP = 0.1  # between shares given to the right class in training and in validation
+PERSON = "a person"  # the trigger of what one asked for
 SLOW = 5.0  # times the usual seconds of a step: something is stuck
 
 
@@ -55,7 +56,7 @@ class Watch:
 
 Kind = Literal[
     "find_rate", "rollback", "again", "rate", "restart", "optimiser", "decay", "batch", "augment",
-    "select", "skip", "note", "stop",
+    "select", "exploit", "skip", "note", "stop", "pause", "resume", "veto",
 ]  # fmt: skip
 
 
@@ -67,7 +68,8 @@ class Action:
     `rate`, `decay` and `augment` are factors on what is, `batch` is a size, `optimiser` a name.
     `restart` begins the schedule anew over the steps left. `select` names a choice of rows
     (`selection.CHOICES`). `find_rate` and what is `compared` are kept only where a paired
-    comparison says that they help.
+    comparison says that they help. `note`, `skip`, `pause`, `resume` and `veto` change nothing by
+    themselves. `about` is put into the row as it is: who asked, and when.
     """
 
     kind: Kind
@@ -77,6 +79,7 @@ class Action:
     alternatives: tuple[str, ...] = ("go on unchanged",)
     expected: str = ""
     compared: bool = False
+    about: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Coach(Protocol):

@@ -64,7 +64,7 @@ def train_population(
     networks only up to that. Raises InputError for recipes that cannot share a batch.
     """
     _check(recipes)
-    states = [_drawn(ops, seed, i) for i in range(len(recipes))]
+    states = [drawn(ops, seed, i) for i in range(len(recipes))]
     probe = probe_population(ops, recipes, lessons, total, seed, states)
     if probe.stacked if stacked is None else stacked:
         trainer = _stacked(ops, recipes, lessons, total, seed, states)
@@ -111,7 +111,8 @@ def _timed(make: Callable[..., Trainer]) -> float:
     return (time.perf_counter() - began) / TIMED
 
 
-def _drawn(ops: Graph, seed: int, place: int) -> dict[str, Tensor]:
+def drawn(ops: Graph, seed: int, place: int) -> dict[str, Tensor]:
+    """First weights of a network of one copy, by the seed and its place among others."""
     torch.manual_seed(Key.of(seed).child("weights", place).seed(63))
     return {name: value.clone() for name, value in TorchNet(ops).state_dict().items()}
 

@@ -126,8 +126,13 @@ class Arm:
 
 
 def difference(a: Arm, b: Arm) -> tuple[float, float, float]:
-    """How much better `b` is: the mean of the paired differences and its 95 % interval."""
-    each = b.values - a.values
+    """How much better `b` is; see `paired`."""
+    return paired(a.values, b.values)
+
+
+def paired(a: Numbers, b: Numbers) -> tuple[float, float, float]:
+    """The mean of `b - a`, `[n]` both, and its 95 % interval."""
+    each = b - a
     middle = float(each.mean())
     half = SURE * float(each.std(ddof=1)) / len(each) ** 0.5 if len(each) > 1 else np.inf
     return middle, middle - half, middle + half
