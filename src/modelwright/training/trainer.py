@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,7 +16,9 @@ from torch.nn import functional as F  # noqa: N812
 
 from modelwright.core.keys import Key
 from modelwright.training.augment import augmented, mixed
+from modelwright.training.guide import Guide
 from modelwright.training.optimise import Optimiser, clip_
+from modelwright.training.plain_net import OwnStep, PlainNet
 from modelwright.training.recipe import Recipe, Sgd, recipe_json, recipe_of
 from modelwright.training.torch_net import TorchNet
 
@@ -30,7 +33,7 @@ class Lessons:
 
     `shift` and `scale` bring `x` to mean 0 and deviation 1, one number for each channel. `taught`
     are a teacher's shares `[n, k]`, NaN where it was not asked: `trust` is their part of the loss,
-    compared at `temperature` (Hinton et al. 2015).
+    compared at `temperature` (Hinton et al. 2015). A trainer with a `guide` asks it instead.
     """
 
     x: npt.NDArray[Any]
@@ -72,30 +75,40 @@ class Segment:
 class Trainer:
     """Trains the networks of one module, each by a recipe of its own, for `total` steps.
 
-    Recipes of one module share batch size, augmentation and kind of optimiser. All that is random
+    Recipes of one module share batch size, augmentation and kind of optimiser. A batch larger than
+    `at_once` goes through in parts: equal up to rounding where no norm looks at the batch and there
+    is no dropout. All that is random
     (order, augmentation, dropout, blends) is drawn from `seed` and the number of the step, so that
     `state` needs no generators, and a run that goes on after `load` gives the same numbers as one
     that was not interrupted, on the same machine with the same number of threads.
     """
 
-    net: TorchNet
+    net: TorchNet | PlainNet
     recipes: Sequence[Recipe]
     lessons: Lessons
     total: int
     seed: int
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     narrow: bool = False  # products in bfloat16
+    at_once: int | None = None  # examples in memory: larger batches' gradients are added up
+    own: OwnStep | None = None  # a step of the user's, in the place of loss, clipping and optimiser
+    guide: Guide | None = None  # a teacher beside a single network
     step: int = 0
+    loading: float = 0.0  # seconds in which batches were read, scaled and changed
     factor: Tensor = field(init=False)  # of the learning rates, for who steers
     mean: dict[str, Tensor] = field(init=False, default_factory=dict)
     remembered: Tensor = field(init=False)  # losses of examples in the last epochs, `[copies, n]`
 
     def __post_init__(self) -> None:
-        k = self.net.copies
         self.net.to(self.device)
-        self.factor = torch.ones(k, device=self.device)
-        self.remembered = torch.full((k, len(self.lessons.y)), torch.nan, device=self.device)
+        self.factor = torch.ones(self.net.copies, device=self.device)
+        self.learn(self.lessons)
         self._prepare()
+
+    def learn(self, lessons: Lessons) -> None:
+        """Goes on with other examples, of which nothing is remembered."""
+        shape = (self.net.copies, len(lessons.y))
+        self.lessons, self.remembered = lessons, torch.full(shape, torch.nan, device=self.device)
 
     def _prepare(self) -> None:
         """What follows from the recipes: an optimiser without memory, and numbers of each copy."""
@@ -148,13 +161,9 @@ class Trainer:
         for rows in self._batches(until, weights):
             torch.manual_seed(Key.of(self.seed).child("step", self.step).seed(63))
             kept = [b.clone() for b in self.net.buffers()]
-            losses = self._losses(rows)
-            losses.sum().backward()  # type: ignore[no-untyped-call]
-            norms = clip_(self.net.parameters(), k, self._clip)
-            fine = torch.isfinite(losses.detach()) & torch.isfinite(norms)
-            self._silence(fine, kept)
-            self.optimiser.rate = self._rates()
-            self.optimiser.step()
+            losses, norms, fine = self._learn(rows, kept)
+            if self.guide is not None:
+                self.guide.step()
             self.step += 1
             loss += torch.where(fine, losses.detach(), 0)
             norm += torch.where(fine, norms, 0)
@@ -179,9 +188,29 @@ class Trainer:
             at = self.step % self.per_epoch * self._size
             yield order[at : at + self._size]
 
+    def _learn(
+        self, rows: npt.NDArray[np.intp], kept: Sequence[Tensor]
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """A step: losses, norms of the gradients, and whether all is finite, `[copies]` each."""
+        if self.own is not None:
+            x = self.lessons.batch(rows, self.device)
+            y = torch.from_numpy(np.ascontiguousarray(self.lessons.y[rows])).to(self.device)
+            share = self.step / max(1, self.total)
+            factor = float(self.factor[0]) * self.recipes[0].rate_at(share)
+            losses, norms = self.own(x, y, factor)
+            self.optimiser.rate = self._each([self.own.rate])
+            return losses, norms, torch.isfinite(losses)
+        losses = self._losses(rows)
+        norms = clip_(self.net.parameters(), self.net.copies, self._clip)
+        fine = torch.isfinite(losses.detach()) & torch.isfinite(norms)
+        self._silence(fine, kept)
+        self.optimiser.rate = self._rates()
+        self.optimiser.step()
+        return losses, norms, fine
+
     def _losses(self, rows: npt.NDArray[np.intp]) -> Tensor:
-        """The mean loss of each network on a batch, `[copies]`."""
-        how = self.recipes[0].augment
+        """The mean loss of each network on a batch, `[copies]`; its gradients are there."""
+        how, began = self.recipes[0].augment, time.perf_counter()
         x = self.lessons.batch(rows, self.device)
         if x.ndim == 4:
             x = augmented(x, how)
@@ -189,18 +218,53 @@ class Trainer:
         if how.mix:
             x, partner, share = mixed(x, how.mix)
         y = torch.from_numpy(np.ascontiguousarray(self.lessons.y[rows])).to(self.device)
+        other = None if partner is None else y[partner]
+        told = self._told(rows, partner, share)
+        self.loading += time.perf_counter() - began
+        total = torch.zeros(self.net.copies, device=self.device)
+        parts = -(-len(rows) // (self.at_once or len(rows)))
+        for at in np.array_split(np.arange(len(rows)), parts):
+            part = slice(int(at[0]), int(at[-1]) + 1)
+            pair = None if other is None or share is None else (other[part], share[part, None])
+            asked = None if told is None else told[part]
+            own = self._part(rows[part], x[part], y[part], pair, asked)
+            mean = own.mean(dim=0) * (len(own) / len(rows))
+            mean.sum().backward()  # type: ignore[no-untyped-call]
+            total += mean.detach()
+        return total
+
+    def _part(
+        self, rows: npt.NDArray[np.intp], x: Tensor, y: Tensor,
+        blended: tuple[Tensor, Tensor] | None, told: Tensor | None,
+    ) -> Tensor:  # fmt: skip
+        """Losses `[batch, copies]` of what is in memory at a time."""
+        guide, theirs = self.guide, list[Tensor]()
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.narrow):
-            out = self.net(x)
+            out, maps = self.net.watch(x, () if guide is None else guide.watched)
+            if guide is not None:
+                told, theirs = guide.shares(x)
         out = out.float()
         own = self._loss(out, y)
         self._remember(rows, own.detach())
-        if self.lessons.taught is not None:
-            told = torch.from_numpy(self.lessons.taught[rows]).to(self.device)
+        if blended is not None:
+            other, share = blended
+            own = share * own + (1 - share) * self._loss(out, other)
+        if told is not None:
             own = self._as_taught(out, own, told)
-        if partner is None or share is None:
-            return own.mean(dim=0)
-        other = self._loss(out, y[partner])
-        return (share[:, None] * own + (1 - share[:, None]) * other).mean(dim=0)
+        if guide is not None and guide.watched:
+            own = own + guide.apart(maps, theirs)[:, None]
+        return own
+
+    def _told(
+        self, rows: npt.NDArray[np.intp], partner: Tensor | None, share: Tensor | None
+    ) -> Tensor | None:
+        """What a teacher said beforehand of a batch, `[batch, k]`; of blends the blend of it."""
+        if self.lessons.taught is None or self.guide is not None:
+            return None
+        told = torch.from_numpy(self.lessons.taught[rows]).to(self.device)
+        if partner is not None and share is not None:
+            told = share[:, None] * told + (1 - share[:, None]) * told[partner]
+        return told
 
     def _loss(self, out: Tensor, y: Tensor) -> Tensor:
         """Losses `[batch, copies]` of answers `[batch, copies, k]`."""
@@ -251,7 +315,8 @@ class Trainer:
             self.mean = {k: v.detach().clone() for k, v in self.net.state_dict().items()}
             return
         for name, value in self.net.state_dict().items():
-            self.mean[name].lerp_(value.detach(), 1 - AVERAGE)
+            if value.is_floating_point():  # not a count of batches
+                self.mean[name].lerp_(value.detach(), 1 - AVERAGE)
 
     def _moved(self, before: Sequence[Tensor]) -> Tensor:
         k = self.net.copies
@@ -276,7 +341,7 @@ class Trainer:
         with torch.inference_mode():
             for at in range(0, len(x), ASKED):
                 rows = np.arange(at, min(len(x), at + ASKED))
-                parts.append(self.net(lessons.batch(rows, self.device)).double())
+                parts.append(self.net(lessons.batch(rows, self.device)).cpu().double())
             out = torch.cat(parts).transpose(0, 1)
             out = out.softmax(dim=2) if self.lessons.n_classes else out[:, :, 0]
         if kept is not None:
@@ -293,6 +358,8 @@ class Trainer:
             "mean": {k: v.clone() for k, v in self.mean.items()},
             "factor": self.factor.clone(),
             "optimiser": self.optimiser.state(),
+            "own": {} if self.own is None else self.own.state(),
+            "guide": {} if self.guide is None else self.guide.state(),
         }
 
     def load(self, state: Mapping[str, Any]) -> None:
@@ -304,10 +371,16 @@ class Trainer:
         self.mean = {k: v.clone() for k, v in state["mean"].items()}
         self.factor = state["factor"].clone()
         self.optimiser.load(state["optimiser"])
+        if self.own is not None:
+            self.own.load(state["own"])
+        if self.guide is not None:
+            self.guide.load(state["guide"])
 
 
-def _exempt(net: TorchNet, name: str) -> bool:
+def _exempt(net: TorchNet | PlainNet, name: str) -> bool:
     """True for biases and the scales of norms: decay is for what multiplies inputs."""
+    if isinstance(net, PlainNet):
+        return net.exempt(name)
     number = int(name.split(".")[1])
     return name.endswith("bias") or net.ops.steps[number].kind == "norm"
 
@@ -323,7 +396,7 @@ def _evenly(weights: npt.NDArray[np.float64], rng: np.random.Generator) -> npt.N
 
 
 def _plain(numbers: Tensor) -> npt.NDArray[np.float64]:
-    return numbers.detach().double().cpu().numpy()
+    return numbers.detach().cpu().double().numpy()  # MPS has no numbers of 64 bits
 
 
 def steps_for(n_rows: int, batch: int, epochs: float) -> int:
