@@ -87,7 +87,25 @@ def _training(best: Outcome) -> list[str]:
     parts = [f"{facts['epochs']:.4g} epochs"] if "epochs" in facts else []
     parts += [f"{seconds:,.1f} s"] if seconds is not None else []
     parts += [f"{facts['per_second']:,.0f} examples a second"] if "per_second" in facts else []
-    return [f"Its training: {', '.join(parts)}."] if parts else []
+    told = [f"Its training: {', '.join(parts)}."] if parts else []
+    return told + ([_hardware(facts)] if "time" in facts else [])
+
+
+def _hardware(facts: Mapping[str, Any]) -> str:
+    """What the training ran on, where its time went, and whether it was interrupted."""
+    threads, device = facts["threads"], str(facts["device"])
+    place = f"{threads} thread{'s' * (threads != 1)}" if device == "cpu" else device
+    place += " in bfloat16" if facts["narrow"] else ""
+    share = {name: f"{part:.1%}" for name, part in facts["time"].items()}
+    text = (
+        f"It had {place}; of the time {share['loading']} went into reading and changing examples, "
+        f"{share['looks']} into looks at validation examples, {share['checkpoints']} into "
+        "checkpoints."
+    )
+    resumed = facts["checkpoints"]["resumed"]
+    if resumed:
+        text += f" It was interrupted, and went on at step {', '.join(map(str, resumed))}."
+    return text
 
 
 # -- why this one --------------------------------------------------------------------------------
