@@ -19,9 +19,13 @@ from modelwright.core.problem import Goal, Rungs
 from modelwright.core.roles import Tools
 from modelwright.core.trial import Evidence, Trial
 from modelwright.core.view import Brief, View, ViewBuilder
+from modelwright.data.array_part import load_arrays
 from modelwright.designers.evolution import Evolution
 from modelwright.designers.inherit import AMONG, Inherit
+from modelwright.evaluators.begin import begin
+from modelwright.evaluators.train_network import new_trainer, ops_of
 from modelwright.executors import FileStore, Inline, ToolBox
+from modelwright.families.network_design import NetworkDesign
 from modelwright.readers.network_begun import begun_figures
 from modelwright.readers.report import report_html
 from modelwright.recipes.tidy import Tidy
@@ -116,6 +120,10 @@ def test_a_build_that_inherits_tells_both_figures_and_cleans_up(tmp_path: Path) 
         assert row["from_trial"] == begun["trial"]
     store = FileStore(done.run.path / "artefacts")
     assert not {o.evidence.artefacts.get("weights") for o in view.finished} & set(store.names())
+    part = load_arrays(done.run.path / "data" / "dev")
+    ops = ops_of(heirs[0].trial.candidate.document, part)
+    trainer = new_trainer(NetworkDesign(), ops, part, 1.0, 0, 1)
+    assert begin(trainer, ops, heirs[0].trial, store) == {"gone": True}  # a run that goes on
     shown = begun_figures(done.record, done.best) if done.best else []
     assert ("from scratch" in report_html(done.run, done.record)) == bool(shown)
 
