@@ -119,7 +119,8 @@ class Simulation:
             scores = {goals[0].metric: float(scores)}
         elif not isinstance(scores, Mapping):
             scores = {g.metric: float(s) for g, s in zip(goals, scores, strict=True)}
-        return Evidence(trial.number, scores).checked(tuple(g.metric for g in goals))
+        due = goals if trial.scored else ()
+        return Evidence(trial.number, scores).checked(tuple(g.metric for g in due))
 
     def finish_until(self, n_finished: int) -> None:
         """Lets trials finish, oldest first, until so many have."""
