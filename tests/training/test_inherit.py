@@ -96,6 +96,7 @@ def test_wider_and_deeper_children_answer_as_their_parents(
     child(x).square().sum().backward()
     for name, value in child.named_parameters():
         if found.how[name] == "widened" and name.endswith("weight") and value.ndim == 4:
+            assert value.grad is not None
             rows = value.grad.flatten(1)
             assert len(torch.unique(rows, dim=0)) == len(rows), name
 
@@ -131,7 +132,7 @@ def test_exact_is_never_said_of_a_child_that_answers_otherwise() -> None:
         ops = [net.ops((1, 6, 6), 3) for net in (old, new)]
         if max(o.weights for o in ops) > 60_000:
             continue
-        found, apart, child = passed_on(*ops, x, i)
+        found, apart, child = passed_on(ops[0], ops[1], x, i)
         shapes = {name: tuple(value.shape) for name, value in child.state_dict().items()}
         assert {name: value.shape for name, value in found.state.items()} == shapes
         said += found.exact
