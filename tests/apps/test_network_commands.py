@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
 from command_line import Built, call, finish, spawn
+
+from modelwright.readers.runs import RunFolder, read_record
 
 pytest.importorskip("torch")
 image_module = pytest.importorskip("PIL.Image")
@@ -26,7 +31,36 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Built:
         where.mkdir(parents=True, exist_ok=True)
         image_module.fromarray(pixels.astype(np.uint8)).save(where / f"{i}.png")
     process = spawn(folder, "build", "photos", "--budget", "2trials", "--json", "--name", "net")
+    tell_its_coach(folder, process)
     return Built(folder, finish(process))
+
+
+def tell_its_coach(folder: Path, process: subprocess.Popen[str]) -> None:
+    """Orders to the coach of the build, as soon as it runs."""
+    while process.poll() is None:
+        if call(folder, "coach", "net", "veto", "find_rate").out.startswith("told"):
+            call(folder, "coach", "net", "set", "rate=0.5", "--trial", "999")
+            return
+        time.sleep(0.1)
+
+
+def test_a_running_build_hears_what_its_coach_is_told(network: Built) -> None:
+    record = read_record(RunFolder(network.folder / "modelwright-runs" / "net"))
+    said = [m for m in record.messages if m["kind"] == "coach"]
+    assert [m["do"] for m in said] == ["veto", "set"]
+    assert "trial 999 does not run" in said[1]["ignored"]
+    final = next(o for o in record.view.finished if o.trial.role == "final")
+    row = next(row for row in final.evidence.facts["coach"] if row.get("order") == 0)
+    assert row["by"] == said[0]["by"]
+    assert row["action"]["kind"] == "veto"
+    assert row["after"]["rate"] > 0
+    assert all(row["action"]["kind"] != "find_rate" for row in final.evidence.facts["coach"])
+    told = call(network.folder, "coach", "net").out
+    assert "veto find_rate, by" in told
+    assert f"trial {final.trial.number}: at step" in told
+    assert "not passed on, trial 999 does not run" in told
+    late = call(network.folder, "coach", "net", "pause")
+    assert "net is not running: finished" in late.out
 
 
 def test_what_is_built_answers_files(network: Built) -> None:
@@ -72,6 +106,8 @@ def test_candidates_are_shipped_and_verified(network: Built) -> None:
         (("serve", "net", "--strict"), "go with models of tables"),
         (("question", "photos", "--target", "y"), "asked about tables"),
         (("build", "photos", "--time", "day"), "--time goes with tables"),
+        (("coach", "net", "set", "rate=20"), "from 1e-07 to 10"),
+        (("build", "photos", "--coach", "stern"), "a coach is guard, rules, learned, population"),
         (("build", "photos", "--kind", "picture"), "a kind is table, network, series"),
     ],
 )

@@ -42,10 +42,12 @@ def _came(row: Mapping[str, Any]) -> str:
     at = f"at step {row['step']}"
     before, after = row["before"], row.get("after")
     if not after:
-        return f"{at}, at its end: nothing was read back"
+        return f"{at}, at its end: too late to change anything"
+    if row["action"]["kind"] in ("pause", "resume", "veto"):
+        return f"{at}, from then on"
     changed = [f"{k} {_short(before[k])} -> {_short(after[k])}" for k in after
                if k != "step" and before.get(k) != after[k]]  # fmt: skip
-    return f"{at}{': ' if changed else ''}{', '.join(changed)}"
+    return f"{at}: {', '.join(changed) or 'nothing is another'}, read back from the optimiser"
 
 
 def _short(value: Any) -> str:

@@ -139,17 +139,15 @@ class Steered:
         """Why it is refused, or nothing; and the factor on what is, where a number was said."""
         recipe = self.trainer.recipes[0]
         if what == "rate":
-            planned = recipe.rate_at(max(0.0, now.share))
-            if now.share >= recipe.warm and planned < LEAST_LEFT:
-                return "the schedule is at its end, where another rate changes nothing.", None
-            held = float(self.trainer.factor[0]) * recipe.optimiser.rate
-            # In the warm-up what is said is the rate after it; the schedule would exceed it else.
-            factor = value / (held * (1.0 if now.share < recipe.warm else planned))
             low, high = rate_bounds(recipe.optimiser)
             if not low <= value <= high:
                 kind = type(recipe.optimiser).__name__
                 return f"a rate for {kind} is from {low:g} to {high:g}; got {value:g}.", None
-            return "", factor
+            # In the warm-up what is said is the rate after it; the schedule would exceed it else.
+            planned = 1.0 if now.share < recipe.warm else recipe.rate_at(now.share)
+            if planned < LEAST_LEFT:
+                return "the schedule is at its end, where another rate changes nothing.", None
+            return "", value / (float(self.trainer.factor[0]) * recipe.optimiser.rate * planned)
         if what == "decay":
             return "", value / float(self.trainer.optimiser.decay[0])
         if what == "select" and not self.trainer.lessons.n_classes:
