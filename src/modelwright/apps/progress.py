@@ -120,6 +120,8 @@ def status_line(record: Record) -> str:
     view = record.view
     running = ", ".join(family_of(trial.candidate.document) or trial.role for trial in view.pending)
     parts = [f"{view.elapsed:.0f} s", f"{view.done[0]} trials done"]
+    if view.measured:
+        parts.append(f"{len(view.measured)} designs measured untrained")
     if running:
         parts.append(f"running {running}")
     if view.champion is not None:
