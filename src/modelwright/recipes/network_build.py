@@ -149,7 +149,7 @@ def _study_plan(
     alone = timed and passes < SCARCE
     if before is not None:
         alone = bool(before["settings"].get("alone", False))
-    small = narrow_documents(space, part) if lesson else ()
+    small = narrow_documents(space, part, bounds, device) if lesson else ()
     yours = _yours(question, prepared.dev)
     documents = portfolio(space, part, bounds, device)
     measures = tuple(name for name in PROXIES if timed or name not in CLOCKED)

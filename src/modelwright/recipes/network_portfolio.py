@@ -31,11 +31,14 @@ def portfolio(
     return tuple(dict.fromkeys(space.dump(space.check(design)) for design in fitting))
 
 
-def narrow_documents(space: Space, part: ArrayPart) -> tuple[tuple[str, float], ...]:
-    """The small designs with their weights, the largest first."""
+def narrow_documents(
+    space: Space, part: ArrayPart, bounds: Mapping[str, float], device: Device | None = None
+) -> tuple[tuple[str, float], ...]:
+    """The small designs within the bounds with their weights, the largest first."""
     from modelwright.families.network_design import ops_for
 
-    small: list[Any] = narrow_text_designs() if part.kind == "texts" else narrow()
+    known: list[Any] = narrow_text_designs() if part.kind == "texts" else narrow()
+    small = [d for d in known if _fits(d, part, bounds, device)]
     found = [(space.dump(space.check(d)), float(ops_for(d, part).weights)) for d in small]
     return tuple(sorted(found, key=lambda pair: -pair[1]))
 

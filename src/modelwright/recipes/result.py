@@ -8,6 +8,7 @@ from typing import Any
 from modelwright.core.errors import NoModelError
 from modelwright.core.record import Record
 from modelwright.core.view import Outcome
+from modelwright.readers.energy import energy_account
 from modelwright.readers.leaderboard import leaderboard
 
 
@@ -34,7 +35,9 @@ class SearchResult:
             last = next((o for o in reversed(self.trials) if o.evidence.failure), None)
             told = (
                 ""
-                if last is None or last.evidence.failure is None
+                if last is None
+                or last.evidence.failure is None
+                or last.evidence.failure.message in self.reason
                 else (f" The last failure: {last.evidence.failure.message}.")
             )
             raise NoModelError(f"no trial succeeded; the search ended: {self.reason}.{told}")
@@ -67,6 +70,11 @@ class SearchResult:
     def trials(self) -> list[Outcome]:
         """All finished trials in the order they were judged, failed ones included."""
         return list(self.record.seen.finished)
+
+    @property
+    def energy(self) -> dict[str, Any]:
+        """Joules of all trials, and how they are known (docs/limits.md)."""
+        return energy_account(self.record)
 
     def leaderboard(self) -> list[dict[str, Any]]:
         """One plain row per trial, best first, failed ones last: see docs/json.md."""
