@@ -159,7 +159,7 @@ class Trainer:
         loss, norm, bad = (torch.zeros(k, device=self.device) for _ in range(3))
         before = [w.detach().clone() for w in self.net.parameters()] if until > self.step else []
         for rows in self._batches(until, weights):
-            torch.manual_seed(Key.of(self.seed).child("step", self.step).seed(63))
+            _reseed(self.device, Key.of(self.seed).child("step", self.step).seed(63))
             kept = [b.clone() for b in self.net.buffers()]
             losses, norms, fine = self._learn(rows, kept)
             if self.guide is not None:
@@ -375,6 +375,14 @@ class Trainer:
             self.own.load(state["own"])
         if self.guide is not None:
             self.guide.load(state["guide"])
+
+
+def _reseed(device: torch.device, seed: int) -> None:
+    """As torch.manual_seed, which looks for other devices each time and takes far longer."""
+    if device.type == "cpu":
+        torch.default_generator.manual_seed(seed)
+    else:
+        torch.manual_seed(seed)
 
 
 def _exempt(net: TorchNet | PlainNet, name: str) -> bool:
