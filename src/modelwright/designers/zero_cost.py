@@ -13,7 +13,7 @@ from modelwright.core.problem import ZERO_COST
 from modelwright.core.roles import Designer
 from modelwright.core.trial import Candidate, Proposal
 from modelwright.core.view import Brief, Outcome, View
-from modelwright.stats.proxies import Proxy, ensemble, judged
+from modelwright.stats.proxies import MIN_PAIRS, Proxy, ensemble, judged
 
 FIRST_SECONDS = 1.0  # what a measurement is thought to take before one was made
 ENOUGH = 40  # designs that were measured and trained: if no proxy was useful by then, none is
@@ -23,13 +23,14 @@ ENOUGH = 40  # designs that were measured and trained: if no proxy was useful by
 class ZeroCost:
     """Puts a zero-cost rung before the first training of what `then` proposes.
 
-    At first designs go straight on, and those that were trained are measured (trials of role
-    `zero_cost`, which cost nothing of a budget in trials). A proxy among `measures` is kept as
-    long as its rank correlation with the results of the first rung is shown, see
-    `stats.proxies.judged`. While one is kept, `each` designs are measured for one that is trained:
-    the first by the kept proxies' ensemble among the newest 2 `each` measured and not trained,
-    limits on measured values before it. While none is kept designs go straight on, and once
-    `ENOUGH` designs tell that none is useful, nothing more is measured.
+    At first designs go straight on; from the eighth result on those that were trained are measured
+    (trials of role `zero_cost`, which cost nothing of a budget in trials). A proxy among `measures`
+    is kept as long as its rank correlation with the results of the first rung is shown, see
+    `stats.proxies.judged`. While one is kept, `each` designs (fewer, where time is short) are
+    measured for one that is trained: the first by the kept proxies' ensemble among the newest
+    2 `each` measured and not trained, limits on measured values before it. While none is kept
+    designs go straight on, and once `ENOUGH` designs tell that none is useful, nothing more is
+    measured.
 
     With a budget in seconds the measurements take at most `share` of the time of the trainings.
     Without `measures` (where the evaluator has no zero-cost rung) it is `then`. Designs that others
@@ -72,12 +73,16 @@ class ZeroCost:
         proxies = judged(view, self.measures)
         kept = [proxy for proxy in proxies if proxy.kept]
         given_up = not kept and any(proxy.n >= ENOUGH for proxy in proxies)
-        measure = bool(self.measures) and not given_up and self._affordable(view)
-        if measure and (unmeasured := _trained_unmeasured(view)):
+        trained = [o.trial.candidate for o in view.searched if o.ok and o.trial.rung == 0]
+        enough = bool(self.measures) and len(trained) >= MIN_PAIRS
+        measure = enough and not given_up and self._affordable(view)
+        unmeasured = [c for c in trained if view.tried(c.id, ZERO_COST) is None]
+        if measure and unmeasured:
             reason = "to see whether what is measured without training tells what training found"
             return [_order(candidate, reason, self.name) for candidate in unmeasured[:n]]
         waiting = self._waiting(view) if kept else []
-        if waiting and (not measure or _since_last(view) >= self.each):
+        # What was passed over is not trained for want of others: a new one has to be among them.
+        if waiting and _since_last(view) >= (self.each if measure else 1):
             return [_first(waiting, kept, view)]
         found = self.then.propose(state, view, n, key)
         if not kept or not measure:
@@ -115,15 +120,6 @@ class ZeroCost:
 
 def _order(candidate: Candidate, reason: str, by: str) -> Proposal:
     return Proposal(candidate, reason, ZERO_COST, "zero_cost", by)
-
-
-def _trained_unmeasured(view: View) -> list[Candidate]:
-    """Designs with a result and without a measurement, oldest first."""
-    return [
-        o.trial.candidate
-        for o in view.searched
-        if o.ok and o.trial.rung == 0 and view.tried(o.trial.candidate.id, ZERO_COST) is None
-    ]
 
 
 def _unmeasured(found: Sequence[Proposal], view: View) -> list[Proposal]:
