@@ -43,3 +43,11 @@ def narrow_pays(device: str = "cpu") -> bool:
         return device == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
     told = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
     return bool(told.get("amx_bf16") or told.get("avx512_bf16"))
+
+
+def reseed(device: torch.device, seed: int) -> None:
+    """As torch.manual_seed, which looks for other devices each time and takes far longer."""
+    if device.type == "cpu":
+        torch.default_generator.manual_seed(seed)
+    else:
+        torch.manual_seed(seed)

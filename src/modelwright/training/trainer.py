@@ -20,6 +20,7 @@ from modelwright.training.guide import Guide
 from modelwright.training.optimise import Optimiser, clip_
 from modelwright.training.plain_net import OwnStep, PlainNet
 from modelwright.training.recipe import Recipe, Sgd, recipe_json, recipe_of
+from modelwright.training.speed import reseed
 from modelwright.training.torch_net import TorchNet
 
 AVERAGE = 0.98  # of the running mean of weights, at a tenth of the steps or later
@@ -159,7 +160,7 @@ class Trainer:
         loss, norm, bad = (torch.zeros(k, device=self.device) for _ in range(3))
         before = [w.detach().clone() for w in self.net.parameters()] if until > self.step else []
         for rows in self._batches(until, weights):
-            _reseed(self.device, Key.of(self.seed).child("step", self.step).seed(63))
+            reseed(self.device, Key.of(self.seed).child("step", self.step).seed(63))
             kept = [b.clone() for b in self.net.buffers()]
             losses, norms, fine = self._learn(rows, kept)
             if self.guide is not None:
@@ -375,14 +376,6 @@ class Trainer:
             self.own.load(state["own"])
         if self.guide is not None:
             self.guide.load(state["guide"])
-
-
-def _reseed(device: torch.device, seed: int) -> None:
-    """As torch.manual_seed, which looks for other devices each time and takes far longer."""
-    if device.type == "cpu":
-        torch.default_generator.manual_seed(seed)
-    else:
-        torch.manual_seed(seed)
 
 
 def _exempt(net: TorchNet | PlainNet, name: str) -> bool:
