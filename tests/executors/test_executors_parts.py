@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelwright.core.trial import Evidence, Progress
-from modelwright.executors import cpu_slots, hardware_class, memory_bytes, tree
+from modelwright.executors import FileStore, ToolBox, cpu_slots, hardware_class, memory_bytes, tree
 from modelwright.executors.frames import MAX_MESSAGE, Unpacker, decode, encode, pack, to_message
 from modelwright.testing.executor import ended
 
@@ -184,3 +184,16 @@ def test_where_the_kernel_cannot_a_thread_ends_the_group() -> None:
         assert worker.wait(10) == -signal.SIGKILL
         assert ended(grandchild, 2.0)
         assert time.monotonic() - start < 2.0
+
+
+def test_what_finished_trials_left_unfinished_is_swept(tmp_path: Path) -> None:
+    tools = ToolBox(tmp_path, FileStore(tmp_path / "store"))
+    tools.sweep([])  # nothing there yet
+    tools.scratch.mkdir(parents=True)
+    for name in ("1.safetensors", "1.partial", "11.safetensors"):
+        (tools.scratch / name).write_bytes(b"")
+    tools.sweep([11])
+    assert [path.name for path in tools.scratch.iterdir()] == ["11.safetensors"]
+    tools.sweep([])
+    assert not tools.scratch.exists()
+    assert list(tools.store.names()) == []
