@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from typing import Any
 from xml.etree import ElementTree
@@ -13,6 +14,8 @@ from modelwright.core.canonical import canonical
 from modelwright.core.problem import Goal, Problem
 from modelwright.core.record import Record
 from modelwright.core.trial import Candidate, Evidence, Trial
+from modelwright.designers import designer_json, make_designer
+from modelwright.designers.map_elites import MapElites
 from modelwright.evaluators.network_evidence import drawing
 from modelwright.families.image_net import (
     Attention,
@@ -30,6 +33,7 @@ from modelwright.families.net_ops import Ops, side_by_side
 from modelwright.families.network_design import NetworkDesign
 from modelwright.gates import Paired
 from modelwright.policy import LAPTOP
+from modelwright.readers.archive import archive_section
 from modelwright.readers.design_words import design_difference
 from modelwright.readers.network import network_sections, rung_agreement
 from modelwright.readers.network_boxes import boxes_of, members_of
@@ -333,6 +337,22 @@ def network_record(n: int = 12, coach: Sequence[Any] = (), drawn: bool = True) -
         best = None if champion is None else made.view.outcome(champion)
         made.verdict(gate.judge(outcome, best, made.view), 2.0)
     return made
+
+
+def test_an_archive_shows_the_best_of_each_cell_where_one_was_asked_for() -> None:
+    record = network_record()
+    assert archive_section(record) == ""
+    wrapped = {"name": "zero_cost", "then": designer_json(make_designer("map_elites"))}
+    record.settings["designer"] = wrapped  # type: ignore[index]
+    text = archive_section(record)
+    cells: dict[Any, float] = {}
+    for outcome in record.view.finished:  # in a cell the full rung goes before the first
+        place = MapElites().cell(outcome.evidence.scores)
+        rank = outcome.trial.rung + outcome.evidence.scores["accuracy"]
+        cells[place] = max(rank, cells.get(place, 0.0))
+    assert f"{len(cells)} cells of params and macs" in text
+    shown = [float(x) for x in re.findall(r"<td[^>]*>(0\.\d+)</td>", text)]
+    assert shown == pytest.approx([cells[c] % 1 for c in sorted(cells)], abs=1e-3)
 
 
 STEP = {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -13,9 +12,9 @@ from modelwright.core.trial import Proposal
 from modelwright.core.view import Brief, Outcome, View
 from modelwright.designers.batch import Batch, breed
 from modelwright.designers.standing import standing
+from modelwright.stats.cells import Cell, cell_of, range_words
 
 TRIES = 12
-Cell = tuple[int | None, ...]
 
 
 @dataclass(frozen=True)
@@ -92,17 +91,8 @@ class MapElites:
         return batch.proposals
 
     def cell(self, scores: Mapping[str, float]) -> Cell:
-        """Where an outcome belongs: one whole number for each behaviour, None where not measured.
-
-        >>> MapElites().cell({"params": 1000.0, "macs": 0.0})
-        (9, None)
-        """
-        return tuple(self._place(scores.get(name)) for name in self.behaviours)
-
-    def _place(self, value: float | None) -> int | None:
-        if value is None or value <= 0:
-            return None
-        return math.floor(self.per_decade * math.log10(value) + 1e-9)
+        """Where an outcome belongs."""
+        return cell_of(scores, self.behaviours, self.per_decade)
 
     def _child(self, archive: Mapping[Cell, Outcome], batch: Batch, key: Key) -> bool:
         """Takes one child; False when every try gave a design that was there already."""
@@ -121,12 +111,8 @@ class MapElites:
 
     def _told(self, cell: Cell) -> str:
         """The range of a cell in words."""
-        step = 1 / self.per_decade
-        return " and ".join(
-            f"{name} not measured" if at is None
-            else f"{name} {10 ** (at * step):.3g} to {10 ** ((at + 1) * step):.3g}"
-            for name, at in zip(self.behaviours, cell, strict=True)
-        )  # fmt: skip
+        places = zip(self.behaviours, cell, strict=True)
+        return " and ".join(f"{name} {range_words(at, self.per_decade)}" for name, at in places)
 
 
 def _lost(view: View) -> bool:

@@ -11,6 +11,7 @@ from typing import Any
 from modelwright.core.canonical import canonical
 from modelwright.core.record import Record
 from modelwright.core.view import Outcome, View
+from modelwright.readers.archive import archive_section
 from modelwright.readers.design_words import design_difference
 from modelwright.readers.network_begun import begun_table
 from modelwright.readers.network_boxes import short
@@ -37,6 +38,7 @@ def network_sections(record: Record) -> str:
             _curves(record, best),
             _coach(record.view, best),
             _sizes(record.view, best),
+            archive_section(record),
             _ranking(record),
             foresight_sections(record),
         )
