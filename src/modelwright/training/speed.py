@@ -47,6 +47,8 @@ def narrow_pays(device: str = "cpu") -> bool:
 
 def reseed(device: torch.device, seed: int) -> None:
     """As torch.manual_seed, which looks for other devices each time and takes far longer."""
+    import torch
+
     if device.type == "cpu":
         torch.default_generator.manual_seed(seed)
     else:
