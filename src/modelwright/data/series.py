@@ -86,8 +86,7 @@ def read_panel(table: Table, asked: Asked) -> tuple[Panel, list[str]]:
     groups = grouped(rows, asked.series)
     step = find_step([rows.times[g] for g in groups.values()], rows.numbers, time)
     blank, rows = _told_apart(replace(blank, step=step), rows, groups)
-    if blank.static:
-        notes.append(f"one value per series: {', '.join(map(repr, blank.static))}")
+    notes = [*_told(blank), *notes]
     panel, said = assemble(rows, groups, blank)
     notes += [f"the step is one {step.words}, taken from {time!r}", *said]
     panel, said = _long_enough(panel)
@@ -157,9 +156,6 @@ def _covariates(table: Table, asked: Asked, time: str) -> tuple[SeriesSchema, li
     levels = {name: kinds for name, kinds in found.items() if kinds is not None}
     full = [n for n, kinds in levels.items() if table.info.column(n, "").n_unique <= len(kinds)]
     notes = []
-    if past:
-        told = ", ".join(map(repr, past[:8])) + (" and more" if len(past) > 8 else "")
-        notes.append(f"known only up to the present: {told} (declare others as known = [...])")
     if left := [repr(c.name) for c in rest if c.name not in past]:
         notes.append(f"left out, being no numbers and no categories: {', '.join(left[:8])}")
     for name in levels:
@@ -170,6 +166,20 @@ def _covariates(table: Table, asked: Asked, time: str) -> tuple[SeriesSchema, li
         levels=levels, full=tuple(full),
     )  # fmt: skip
     return blank, notes
+
+
+def _told(schema: SeriesSchema) -> list[str]:
+    """What is said of the columns beside the target, by what is known of their future."""
+    told = {
+        "known ahead": schema.known,
+        "one value per series": schema.static,
+        "known only up to the present (declare others as known = [...])": schema.past,
+    }
+    return [
+        f"{words}: {', '.join(map(repr, names[:8]))}{' and more' if len(names) > 8 else ''}"
+        for words, names in told.items()
+        if names
+    ]
 
 
 def _told_apart(
