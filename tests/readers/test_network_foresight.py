@@ -9,7 +9,7 @@ from modelwright.core.problem import ZERO_COST, Budget, Goal, Rungs
 from modelwright.core.record import Record
 from modelwright.core.trial import Evidence, Trial
 from modelwright.core.view import Brief
-from modelwright.designers import Random
+from modelwright.designers import Random, designer_json
 from modelwright.designers.zero_cost import ZeroCost
 from modelwright.readers.network_foresight import curve_table, foresight_sections, proxy_table
 from modelwright.spaces import Space
@@ -37,7 +37,7 @@ def record_of(n: int, measured: int) -> Record:
 
 
 def test_each_proxy_has_its_correlation_and_what_became_of_it() -> None:
-    found = {row["proxy"]: row for row in proxy_table(record_of(16, 16).view)}
+    found = {row["proxy"]: row for row in proxy_table(record_of(16, 16))}
     assert set(found) == {"params", "macs", "naswot"}
     assert found["params"]["kept"]
     assert found["params"]["rho"] == 1
@@ -49,6 +49,14 @@ def test_each_proxy_has_its_correlation_and_what_became_of_it() -> None:
     assert "16 networks were measured" in html
     assert "1.0%" in html  # of what training took
     assert "dropped: it misleads here" in html
+    # What a clock measured is not used where a run is to repeat.
+    repeats = record_of(16, 16)
+    inner = designer_json(ZeroCost(Random(), ("naswot",)))
+    repeats.settings = {"designer": {"name": "portfolio", "then": inner}}
+    found = {row["proxy"]: row for row in proxy_table(repeats)}
+    assert not found["params"]["kept"]
+    assert "not used" in found["params"]["why"]
+    assert "misleads" in found["naswot"]["why"]
     # The report and the designer go by the same judgement.
     view = record_of(16, 16).view
     designer = ZeroCost(Random(), ("params", "macs", "naswot"))
@@ -57,7 +65,7 @@ def test_each_proxy_has_its_correlation_and_what_became_of_it() -> None:
 
 
 def test_too_few_are_not_judged_and_none_is_no_section() -> None:
-    rows = proxy_table(record_of(9, 4).view)
+    rows = proxy_table(record_of(9, 4))
     assert all(row["rho"] is None and not row["kept"] for row in rows)
     assert "fewer than 8" in rows[0]["why"]
     assert "before training" not in foresight_sections(record_of(9, 0))

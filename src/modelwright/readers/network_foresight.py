@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from modelwright.core.record import Record
-from modelwright.core.view import Outcome, View
+from modelwright.core.view import Outcome
 from modelwright.readers.page import paragraph, section, table
 from modelwright.stats import Interval
 from modelwright.stats.extrapolate import CONFIDENCE, extrapolate
-from modelwright.stats.proxies import MIN_PAIRS, judged
+from modelwright.stats.proxies import MIN_PAIRS, PROXIES, judged
 from modelwright.stats.rank_agreement import kendall_tau
 
 HALF = 0.5  # of a training: from what was seen by then its end is foretold
@@ -19,24 +19,33 @@ MIN_TRAININGS = 3  # below which their order says nothing
 
 def foresight_sections(record: Record) -> str:
     """The sections as HTML; what the run does not have is left out."""
-    return _proxies(record.view) + _curves(record)
+    return _proxies(record) + _curves(record)
 
 
-def proxy_table(view: View) -> list[dict[str, Any]]:
+def proxy_table(record: Record) -> list[dict[str, Any]]:
     """A row for each proxy that was measured: how it ranked the designs that were then trained.
 
     `rho` is Spearman's correlation with the first rung's results, `low` and `high` its 95 %
     interval, over `n` designs; `top` and `n_top` the same at the last rung. None where there are
     fewer than 8 designs. `kept` and `why` are what the search makes of it.
     """
+    view, used = record.view, _used(record.settings.get("designer"))
     measured = {name for o in view.measured for name in o.evidence.scores}
     first, last = judged(view), judged(view, rung=view.rungs.top)
     return [
-        {"proxy": a.name, "n": a.n, **_bounds(a.agreement), "kept": a.kept, "why": a.why,
+        {"proxy": a.name, "n": a.n, **_bounds(a.agreement), "kept": a.kept and a.name in used,
+         "why": a.why if a.name in used else "not used: this run is to repeat, without a clock",
          "top": _bounds(b.agreement)["rho"], "n_top": b.n}
         for a, b in zip(first, last, strict=True)
         if a.name in measured
     ]  # fmt: skip
+
+
+def _used(designer: Any) -> Sequence[str]:
+    """The proxies that the run's designer may use, as its first row has them."""
+    while isinstance(designer, Mapping) and "measures" not in designer:
+        designer = designer.get("then")
+    return tuple(PROXIES) if designer is None else tuple(designer["measures"])
 
 
 def _bounds(found: Interval | None) -> dict[str, float | None]:
@@ -45,8 +54,8 @@ def _bounds(found: Interval | None) -> dict[str, float | None]:
     return {"rho": found.estimate, "low": found.low, "high": found.high}
 
 
-def _proxies(view: View) -> str:
-    found = proxy_table(view)
+def _proxies(record: Record) -> str:
+    view, found = record.view, proxy_table(record)
     if not found:
         return ""
     rows = [
