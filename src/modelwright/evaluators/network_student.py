@@ -140,6 +140,8 @@ def student_facts(
         "teach": bool(document["teach"]),
         "way": str(document.get("way", WAYS[0])) if document["teach"] else "",
         "n_made": 0,
+        "teacher_may_have_seen_rows": "told" in teacher,  # it is a model of the person's
+        "teacher_named": "told" in teacher,
         "fidelity": {
             "equal answers": round(float(same.mean()), 5),
             "distance": round(float(np.abs(shares - theirs).sum(axis=1).mean() / 2), 5),

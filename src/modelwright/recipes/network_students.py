@@ -14,7 +14,7 @@ from modelwright.recipes.closing import winner
 SMALLER = 10.0  # times fewer weights than the winner a student has, at least
 EACH_SECONDS = 25.0  # of a lesson: as many lessons as there is time for
 MOST = 3  # designs
-WAY = "same pictures"  # of teaching, by a network (docs/networks.md has the comparison)
+WAY = "answers"  # of teaching, by a network: no other way was shown to be better (docs/networks.md)
 KEEP = 0.5  # of the channels of a network that is thinned
 
 
