@@ -11,10 +11,10 @@ import pytest
 
 pytest.importorskip("torch")
 
-import modelwright as mw  # noqa: E402
-from modelwright.models.int8 import NAME  # noqa: E402
-from modelwright.readers.report import report_html  # noqa: E402
-from modelwright.readers.student import student_facts  # noqa: E402
+import modelwright as mw
+from modelwright.models.int8 import NAME
+from modelwright.readers.report import report_html
+from modelwright.readers.student import student_facts
 
 
 def test_a_file_of_predictions_teaches_a_student_within_limits(tmp_path: Path) -> None:
