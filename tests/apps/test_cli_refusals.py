@@ -48,6 +48,9 @@ FILES: dict[str, tuple[Callable[[Path], None], str]] = {
 }
 
 WORDS = {
+    "known columns without a horizon": (
+        (*BUY, "--known", "age"), "known columns go with a forecast: give --horizon too",
+    ),
     "no target": ((), "--target. shop.csv seems to have: price, visits, colour, bought."),
     "wrong target": (("--target", "bougth"), "Did you mean 'bought'?"),
     "bad budget": ((*BUY, "--budget", "soon"), "'soon'"),

@@ -61,6 +61,9 @@ def build(
     series: Annotated[
         str | None, typer.Option(help="The column that names the series, where several.")
     ] = None,
+    known: Annotated[
+        list[str] | None, typer.Option(help="A column whose future a forecast may know.")
+    ] = None,
     drop: Annotated[list[str] | None, typer.Option(help="A column to leave out.")] = None,
     baseline: Annotated[
         str | None,
@@ -117,6 +120,7 @@ def build(
         "monotone": monotone, "sealed": sealed, "group": group, "time": time, "weight": weight,
         "drop": drop, "baseline": baseline, "teacher": teacher, "student": student,
         "memory": memory, "kind": kind, "seed": seed, "horizon": horizon, "series": series,
+        "known": known,
         "device": device, "power_watts": power_watts, "diverse": diverse, "inherit": inherit,
         "coach": coach,
     }  # fmt: skip

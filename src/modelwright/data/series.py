@@ -173,7 +173,7 @@ def _told(schema: SeriesSchema) -> list[str]:
     told = {
         "known ahead": schema.known,
         "one value per series": schema.static,
-        "known only up to the present (declare others as known = [...])": schema.past,
+        "known only up to the present (name others with --known)": schema.past,
     }
     return [
         f"{words}: {', '.join(map(repr, names[:8]))}{' and more' if len(names) > 8 else ''}"
