@@ -49,7 +49,8 @@ FILES: dict[str, tuple[Callable[[Path], None], str]] = {
 
 WORDS = {
     "known columns without a horizon": (
-        (*BUY, "--known", "age"), "known columns go with a forecast: give --horizon too",
+        (*BUY, "--known", "age"),
+        "known columns go with a forecast: give --horizon too",
     ),
     "no target": ((), "--target. shop.csv seems to have: price, visits, colour, bought."),
     "wrong target": (("--target", "bougth"), "Did you mean 'bought'?"),
