@@ -68,5 +68,7 @@ def test_a_device_is_for_networks(tmp_path: Path) -> None:
     (tmp_path / "table.csv").write_text("a,b\n1,2\n")
     with pytest.raises(InputError, match="--device goes with networks"):
         mw.build(tmp_path / "table.csv", "b", device="laptop", workspace=tmp_path)
+    with pytest.raises(InputError, match="a number over 0; got '6'"):
+        mw.build(tmp_path / "table.csv", "b", power_watts="6", workspace=tmp_path)
     with pytest.raises(InputError, match="Did you mean 'laptop'"):
         mw.build(examples(tmp_path), device="labtop", workspace=tmp_path)

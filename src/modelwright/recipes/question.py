@@ -105,8 +105,9 @@ class Question:
         self._check_limits()
         if self.memory is not None:
             parse_memory(self.memory)
-        if self.power_watts is not None and not 0 < self.power_watts < math.inf:
-            raise InputError(f"the power of a core is a number over 0; got {self.power_watts!r}.")
+        watts = self.power_watts
+        if watts is not None and not (isinstance(watts, (int, float)) and 0 < watts < math.inf):
+            raise InputError(f"the power of a core is a number over 0; got {watts!r}.")
         self._check_teacher()
         if self.costs and self.metric is not None:
             raise InputError("costs are the metric; leave the metric out, or the costs.")
