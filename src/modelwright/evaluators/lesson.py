@@ -114,7 +114,7 @@ class Lesson:
         now = time.perf_counter()
         return {
             "guided": self.guided.state(), "used": now - self.began, "taken": now - self._start,
-            "loading": self.trainer.loading,
+            "loading": self.trainer.loading, "orders": self.orders,
             **{name: getattr(self, name) for name in NOTED},
         }  # fmt: skip
 
@@ -125,6 +125,8 @@ class Lesson:
         self.began -= state["used"]
         self._start = now - state["taken"]
         self.trainer.loading = state["loading"]
+        # The coach holds this very list; what was heard by now is as much, or more.
+        self.orders += state["orders"][len(self.orders) :]
         for name in NOTED:
             setattr(self, name, state[name])
         self.curve = [(float(at), float(right)) for at, right in self.curve]
