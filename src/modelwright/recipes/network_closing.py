@@ -83,8 +83,7 @@ class TrainLonger:
                 return [blend]
             if view.outcome(known) is None:
                 return []
-        more = lessons(view, self.lesson, self.timed, self.narrow, _best_designs(view))
-        return list(more)
+        return list(lessons(view, self.lesson, self.timed, self.narrow, _best_designs(view)))
 
     def _finals(self, view: View, begun: Sequence[str]) -> list[Proposal]:
         """One for each of the best designs, as many as there are slots."""
