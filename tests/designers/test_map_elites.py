@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -42,7 +43,9 @@ def test_it_fills_more_cells_than_evolution_at_equal_cost() -> None:
     assert min(filled["map_elites"]) > max(filled["evolution"])
 
 
-def outcome(number: int, name: str, loss: float, rung: int = 0, **scores: float) -> Outcome:
+def outcome(
+    number: int, name: str, loss: float, scores: Mapping[str, float], rung: int = 0
+) -> Outcome:
     trial = Trial(number, Candidate(f'"{name}"'), rung, 1.0, 1.0, 0)
     return Outcome(trial, Evidence(number, {"value": loss, **scores}), (loss,), 0.0)
 
@@ -58,13 +61,13 @@ def test_a_cell_keeps_its_best_and_a_design_has_one_place() -> None:
 
     small = {"params": 1000.0, "macs": 1e5}
     large = {"params": 5e5, "macs": 1e7}
-    assert after(outcome(0, "a", 0.3, **small), outcome(1, "b", 0.5, **small)) == {(9, 15): '"a"'}
-    assert after(outcome(0, "a", 0.3, **small), outcome(1, "b", 0.1, **small)) == {(9, 15): '"b"'}
-    two = after(outcome(0, "a", 0.3, **small), outcome(1, "b", 0.9, **large))
+    assert after(outcome(0, "a", 0.3, small), outcome(1, "b", 0.5, small)) == {(9, 15): '"a"'}
+    assert after(outcome(0, "a", 0.3, small), outcome(1, "b", 0.1, small)) == {(9, 15): '"b"'}
+    two = after(outcome(0, "a", 0.3, small), outcome(1, "b", 0.9, large))
     assert set(two.values()) == {'"a"', '"b"'}
-    moved = after(outcome(0, "a", 0.3, **small), outcome(1, "a", 0.4, 1, **large))
+    moved = after(outcome(0, "a", 0.3, small), outcome(1, "a", 0.4, large, 1))
     assert moved == {(17, 21): '"a"'}
-    assert after(outcome(0, "a", 0.3)) == {(None, None): '"a"'}
+    assert after(outcome(0, "a", 0.3, {})) == {(None, None): '"a"'}
 
 
 def test_it_is_read_back_and_refuses_nonsense() -> None:
