@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import argparse
 import datetime
+import hashlib
 import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -42,6 +43,7 @@ from modelwright.training.trainer import Lessons, Trainer
 from regret import interval
 
 FILE = Path(coach_learned.__file__).with_name("coach_policy.json")
+ROWS = Path(__file__).with_name("results") / "coach_policy.jsonl"
 PAIRS, EACH = 16, 2  # mirrored pairs of policies in a generation, and problems that all of them see
 SPREAD, STEP = 0.3, 0.25  # of the perturbations, and how far a generation moves the policy
 OFF = 1.5  # powers of ten by which a rate may be off
@@ -252,33 +254,48 @@ def _provenance(seed: int, generations: int, gains: list[float]) -> dict[str, An
 
 
 def judge(n: int, first: int = 900_000) -> dict[str, Any]:
-    """Accuracy of both coaches on problems of kinds that were not learned from, paired."""
+    """Accuracy of both coaches on problems of kinds that were not learned from, paired.
+
+    A finished problem is a line of `ROWS`, and not trained again.
+    """
     coaches: dict[str, Coach | None] = {
-        "rules": Rules(),
-        "learned": coach_learned.read_policy(FILE),
-        "nothing": None,
-    }
-    found: dict[str, list[float]] = {name: [] for name in coaches}
-    kinds = []
-    for i in range(n):
-        task = drawn(UNSEEN, first + i)
-        kinds.append(task.name)
-        for name, coach in coaches.items():
-            one = task.trainer()
-            if coach is None:
-                one.run(one.total)
-            else:
-                run = Guided(one, looker(one, task.x["valid"], task.y["valid"]), coach)
-                for _ in run.train(LOOKS):
-                    pass
-            right = one.answers(task.x["test"])[0].argmax(axis=1) == task.y["test"]
-            found[name].append(100 * float(right.mean()))
-    out: dict[str, Any] = {"problems": n, "kinds": [make.__name__ for make in UNSEEN]}
-    out |= {name: round(float(np.mean(values)), 2) for name, values in found.items()}
+        "rules": Rules(), "learned": coach_learned.read_policy(FILE), "nothing": None,
+    }  # fmt: skip
+    policy = hashlib.sha256(FILE.read_bytes().split(b'"provenance"')[0]).hexdigest()[:12]
+    rows = [json.loads(line) for line in ROWS.read_text().splitlines()] if ROWS.exists() else []
+    known = {row["problem"]: row for row in rows if row["policy"] == policy}
+    for number in range(first, first + n):
+        if number in known:
+            continue
+        task = drawn(UNSEEN, number)
+        row = {"policy": policy, "problem": number, "kind": task.name}
+        row |= {name: _accuracy(task, coach) for name, coach in coaches.items()}
+        known[number] = row
+        with ROWS.open("a") as file:
+            file.write(json.dumps(row) + "\n")
+    return told(list(known.values()), list(coaches))
+
+
+def told(rows: list[dict[str, Any]], names: list[str]) -> dict[str, Any]:
+    """Mean accuracies in percent, and paired differences of the policy with their intervals."""
+    out: dict[str, Any] = {"problems": len(rows), "kinds": [make.__name__ for make in UNSEEN]}
+    out |= {name: round(float(np.mean([row[name] for row in rows])), 2) for name in names}
     for other in ("rules", "nothing"):
-        gaps = [(k, a - b) for k, a, b in zip(kinds, found["learned"], found[other], strict=True)]
+        gaps = [(row["kind"], row["learned"] - row[other]) for row in rows]
         out[f"learned - {other}"] = [round(x, 2) for x in interval(gaps)]
     return out
+
+
+def _accuracy(task: Task, coach: Coach | None) -> float:
+    """Percent right of the test examples, after a training with that coach or none."""
+    one = task.trainer()
+    if coach is None:
+        one.run(one.total)
+    else:
+        for _ in Guided(one, looker(one, task.x["valid"], task.y["valid"]), coach).train(LOOKS):
+            pass
+    right = one.answers(task.x["test"])[0].argmax(axis=1) == task.y["test"]
+    return 100 * float(right.mean())
 
 
 def main() -> None:
@@ -292,10 +309,10 @@ def main() -> None:
         for weights, provenance in train(asked.generations, asked.seed):
             FILE.write_text(coach_learned.policy_json(weights, provenance), encoding="utf-8")
         return
-    told = judge(asked.judge)
-    print(json.dumps(told))
+    found = judge(asked.judge)
+    print(json.dumps(found))
     data = json.loads(FILE.read_text(encoding="utf-8"))
-    data["provenance"]["judged"] = told
+    data["provenance"]["judged"] = found
     FILE.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
 
 

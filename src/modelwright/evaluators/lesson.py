@@ -199,6 +199,7 @@ class Lesson:
             "checkpoints": {**kept, "resumed": self.resumed},
             "coach": [plain(row) for row in self.guided.rows],
             **({"stopped": self.guided.stopped} if self.guided.stopped else {}),
+            **({"schedule": plain(self.guided.schedule)} if self.guided.schedule else {}),
         }
 
 

@@ -31,6 +31,7 @@ PIECES = 40  # of a training, after each of which the coach looks
 BACK = 3  # pieces that a rollback goes back, at most
 COST = 0.05  # of a training that a comparison may cost
 WORTH = 0.01  # the least gain worth a change: two trainings differ by chance beyond the interval
+MANY = 500  # examples whose errors say what the loss of values is at the start
 NO_CHANGE = ("skip", "note", "pause", "resume", "veto")  # kinds of actions that are rows alone
 Row = dict[str, Any]
 
@@ -52,6 +53,7 @@ class Guided:
     look: Look
     coach: Coach = Rules()
     side = 1  # trainings side by side
+    schedule = ()  # of a population's best
     clock: Callable[[], float] = time.perf_counter
     history: list[Watch] = field(default_factory=list)
     rows: list[Row] = field(default_factory=list)
@@ -114,6 +116,11 @@ class Guided:
         found = self.trainer.run(1)
         self.first = self._chance() if found.bad[0] else float(found.loss[0])
         self.trainer.load(start)
+        lessons = self.trainer.lessons
+        if not lessons.n_classes:  # squared errors of one batch may miss the few that are large
+            some = slice(None, None, max(1, len(lessons.y) // MANY))
+            errors = self.trainer.answers(lessons.x[some])[0] - lessons.y[some]
+            self.first = max(self.first, float(np.nanmean(errors**2)))
         self._start, self._back = start, [(0, start)]
         self._pay(1)
         action = self.coach.decide((), self.rows)
