@@ -17,12 +17,16 @@ _FRONT = {
     "ModelwrightClassifier": "modelwright.recipes.estimators",
     "ModelwrightError": "modelwright.core.errors",
     "ModelwrightRegressor": "modelwright.recipes.estimators",
+    "NetworkResult": "modelwright.recipes.own_networks",
+    "OwnModel": "modelwright.recipes.own_model",
     "Rungs": "modelwright.core.problem",
     "SearchResult": "modelwright.recipes.result",
     "Space": "modelwright.spaces",
     "build": "modelwright.recipes.automl",
     "load_model": "modelwright.models",
+    "load_network": "modelwright.recipes.own_model",
     "search": "modelwright.recipes.search",
+    "search_networks": "modelwright.recipes.own_networks",
 }
 
 __all__ = [
@@ -32,13 +36,17 @@ __all__ = [
     "ModelwrightClassifier",
     "ModelwrightError",
     "ModelwrightRegressor",
+    "NetworkResult",
+    "OwnModel",
     "Rungs",
     "SearchResult",
     "Space",
     "__version__",
     "build",
     "load_model",
+    "load_network",
     "search",
+    "search_networks",
 ]
 
 if TYPE_CHECKING:
@@ -51,6 +59,10 @@ if TYPE_CHECKING:
     from modelwright.recipes.estimators import ModelwrightClassifier as ModelwrightClassifier
     from modelwright.recipes.estimators import ModelwrightRegressor as ModelwrightRegressor
     from modelwright.recipes.outcome import BuildResult as BuildResult
+    from modelwright.recipes.own_model import OwnModel as OwnModel
+    from modelwright.recipes.own_model import load_network as load_network
+    from modelwright.recipes.own_networks import NetworkResult as NetworkResult
+    from modelwright.recipes.own_networks import search_networks as search_networks
     from modelwright.recipes.result import SearchResult as SearchResult
     from modelwright.recipes.search import search as search
     from modelwright.spaces import Space as Space

@@ -98,13 +98,13 @@ class FunctionEvaluator:
         that of a union among the variables of the objective's module. Raises InputError when
         function or type cannot be imported by name.
         """
-        kind = type_reference or _named(self.space.kind, self.function)
+        kind = type_reference or named(self.space.kind, self.function)
         arguments = {
             "function": reference(self.function, "the objective"),
             "space": kind,
             "goals": list(self.goals),
             "fidelity": self.takes_fidelity,
-            "folder": _folder(self.function),
+            "folder": folder_of(self.function),
         }
         if hasattr(self.space, "max_depth"):
             arguments["max_depth"] = self.space.max_depth
@@ -131,7 +131,7 @@ def load(
     return FunctionEvaluator(resolve(function), compiled, tuple(goals or ("value",)), fidelity)
 
 
-def _named(kind: Any, function: Any) -> str:
+def named(kind: Any, function: Any) -> str:
     """The reference of a space's type; a union has only the name it is bound to."""
     if not isinstance(kind, type):
         for name, value in vars(sys.modules.get(function.__module__)).items():
@@ -140,7 +140,7 @@ def _named(kind: Any, function: Any) -> str:
     return reference(kind, "the type of the space")
 
 
-def _folder(function: Any) -> str | None:
+def folder_of(function: Any) -> str | None:
     """The folder from which the function's top module was imported."""
     module = sys.modules.get(function.__module__.partition(".")[0])
     file = getattr(module, "__file__", None)

@@ -93,7 +93,7 @@ def search(
     began = time.monotonic()
     plan = plan_search(
         space, objective, budget=budget, goal=goal, limits=limits, rungs=rungs,
-        slots=_slots(executor, slots), designer=designer, seed=seed, name=name,
+        slots=slots_of(executor, slots), designer=designer, seed=seed, name=name,
         workspace=workspace, policy=policy,
     )  # fmt: skip
     ledger = open_place(plan)
@@ -147,7 +147,7 @@ def plan_search(
         else ONE_RUNG
     )
     chosen = make_designer(designer) if isinstance(designer, str) else designer
-    label = _label(function) if name is None else _checked_name(name)
+    label = _label(function) if name is None else checked_name(name)
     bounds = tuple(Limit.parse(x) for x in ([limits] if isinstance(limits, str) else limits))
     study = Study(
         name=label, problem=Problem("function", goals, bounds, {"name": label}, seed),
@@ -174,7 +174,7 @@ def settle(plan: Plan, ledger: Ledger, if_changed: Changed) -> Plan:
     if if_changed not in ("ask", "new", "keep"):
         raise InputError(f"if_changed is 'ask', 'new' or 'keep'; got {if_changed!r}.")
     name, tried = plan.study.name, 1
-    while (first := _first(ledger, name)) is not None:
+    while (first := first_row(ledger, name)) is not None:
         changed = _changes(first, plan.description)
         if not changed or (if_changed == "keep" and set(changed) <= KEPT):
             _add_budget(ledger, name, plan.study.budget)
@@ -194,23 +194,24 @@ def settle(plan: Plan, ledger: Ledger, if_changed: Changed) -> Plan:
     return replace(plan, study=study, description={**plan.description, "name": name})
 
 
-def make_executor(plan: Plan, executor: Any) -> Executor:
+def make_executor(plan: Plan, executor: Any, threads: int = 1) -> Executor:
     """The executor that a name stands for; an executor is handed back as it is."""
     from modelwright.executors import EvaluatorSpec, FileStore, Inline, Processes, ToolBox
 
     if isinstance(executor, Executor):
         return executor
+    tools = ToolBox(plan.files, FileStore(plan.files / "artefacts"), threads)
     if executor == "inline":
-        return Inline(plan.evaluator, ToolBox(plan.files, FileStore(plan.files / "artefacts")))
+        return Inline(plan.evaluator, tools)
     if executor == "processes":
         entry = plan.evaluator.entry()
         spec = EvaluatorSpec(entry["entry"], entry["arguments"])
-        tools = ToolBox(plan.files, FileStore(plan.files / "artefacts"))
         return Processes(spec, tools, slots=plan.study.slots)
     raise InputError(f"executor is 'inline', 'processes' or an executor; got {executor!r}.")
 
 
-def _slots(executor: Any, slots: int | None) -> int:
+def slots_of(executor: Any, slots: int | None) -> int:
+    """How many trials run at once by an executor, or by the one that a name stands for."""
     if isinstance(executor, Executor):
         return slots or executor.slots
     if executor == "inline":
@@ -241,7 +242,8 @@ def _label(function: Any) -> str:
     return re.sub(r"[^A-Za-z0-9_.-]+", "-", name.replace("__main__.", "")).strip("-.")
 
 
-def _checked_name(name: str) -> str:
+def checked_name(name: str) -> str:
+    """The name itself. Raises InputError where it would lead to another folder."""
     if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_. -]*", name):
         raise InputError(
             f"a name has letters, digits, '_', '-', '.' and blanks, no path; got {name!r}."
@@ -249,14 +251,15 @@ def _checked_name(name: str) -> str:
     return name
 
 
-def _first(ledger: Ledger, name: str) -> Mapping[str, Any] | None:
+def first_row(ledger: Ledger, name: str) -> Mapping[str, Any] | None:
+    """What a study was begun with, None where there is none of that name."""
     return next((row.body for row in ledger.rows(name, 0, 1)), None)
 
 
 def _changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     """What differs between the study as recorded and as asked for now, in words."""
     pairs = {
-        CODE: ("protocol",), "space": ("space",),
+        CODE: ("protocol", "code"), "set of examples": ("protocol", "data"), "space": ("space",),
         "designer": ("designer",),
         "goals": ("problem", "goals"), "limits": ("problem", "limits"),
         "seed": ("problem", "seed"), "rungs": ("rungs",), "number of slots": ("slots",),
@@ -265,7 +268,7 @@ def _changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     def part(body: Mapping[str, Any], path: tuple[str, ...]) -> str:
         value: Any = body
         for step in path:
-            value = value[step]
+            value = value.get(step)
         return digest(value)
 
     return [word for word, path in pairs.items() if part(old, path) != part(new, path)]

@@ -80,6 +80,14 @@ class Hints:
                 raise SpaceError(f"{cls.__name__}: an annotation is no type: {error}.") from None
 
 
+def classes_of(kind: Any) -> list[type]:
+    """The dataclasses inside a type, itself included, by name."""
+    hints = Hints()
+    own = _classes(hints.root(kind))
+    found = own.union(*map(hints.reach, own))
+    return sorted(found, key=lambda cls: (cls.__module__, cls.__qualname__))
+
+
 def _find(name: str) -> Any:
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
