@@ -114,14 +114,14 @@ def test_what_comes_after_an_origin_changes_no_forecast(name: str) -> None:
         ("BoostedLags", {"rows": 10, "leaves": 8, "lags": 4, "learning_rate": 0.3}),
         ("LagLinear", {}),
         ("LagLinear", {"way": "recursive", "log": True}),
-        ("LagNet", {"steps": 200, "width": 16, "layers": 1}),
+        ("LagNet", {"steps": 100, "width": 16, "layers": 1}),
     ],
 )
 def test_known_numbers_and_categories_are_used_by_those_that_learn(
     name: str, how: dict[str, Any], tmp_path: Path
 ) -> None:
     rng = np.random.default_rng(1)
-    n = 400
+    n = 250
     kinds, effect = np.array(["none", "half", "double"]), np.array([0.0, -4.0, 6.0])
     which, price = rng.choice(3, n + HORIZON), rng.random(n + HORIZON)
     every = 20 + effect[which] + 3 * price + 0.1 * rng.normal(size=n + HORIZON)
