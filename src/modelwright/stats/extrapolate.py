@@ -29,10 +29,10 @@ def extrapolate(
     laws, exponentials and a straight line, as in the ensemble of Domhan, Springenberg and Hutter
     (IJCAI 2015). What differs: with priors on `a` and `b` each shape and each size of noise has its
     exact posterior, so that shapes are averaged by their evidence instead of sampled, and a curve
-    of one look has an answer too (the prior around it). The schedule of the training is taken to be one: a curve that
-    ended with a small learning rate does not tell what a longer training would have reached. An
-    interval of 90 % held 80 to 100 % of the ends of 35 small networks on digits, from an eighth to
-    three quarters of 6 or 18 epochs; and 67 to 82 % from half of 2 epochs.
+    of one look has an answer too (the prior around it). The schedule of the training is taken to
+    be one: a curve that ended with a small learning rate does not tell what a longer training would
+    have reached. An interval of 90 % held 80 to 100 % of the ends of 35 small networks on digits,
+    from an eighth to three quarters of 6 or 18 epochs; and 67 to 82 % from half of 2 epochs.
 
     None without a look, or where the last is not before `end` and finite. Nothing is random.
 
