@@ -49,7 +49,7 @@ def built(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> mw.BuildRes
 def test_a_build_ships_a_network_that_answers(built: mw.BuildResult, photos: Path) -> None:
     assert built.exit_code == 0
     assert built.best is not None
-    assert built.best.trial.role in ("final", "blend")
+    assert built.best.trial.role in ("final", "blend", "student")  # one may win under limits
     assert built.best.evidence.scores["params"] <= 5000
     files = sorted(photos.rglob("*.png"))
     answers = built.model.predict(files)
