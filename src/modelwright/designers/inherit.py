@@ -27,7 +27,8 @@ class Inherit:
     place to its parent's training is found out there.
 
     Real et al. 2017 (arXiv:1703.01041) inherit at every training. What differs: only first looks
-    do, and whether that ranks designs better was measured before it is anyone's default.
+    do; and as these ranked designs less well than first looks from scratch, it is nobody's default
+    (docs/networks.md).
 
     >>> from modelwright.designers import Evolution
     >>> Inherit(Evolution()).block
