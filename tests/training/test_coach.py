@@ -265,11 +265,11 @@ def test_what_is_tried_never_makes_a_training_longer() -> None:
                 return None
             if len(done) % 2:
                 return Action("rollback", 1.0, "test")
-            return Action("rate", 0.5, "test", compared=True)
+            return Action("decay", 0.5, "test", compared=True)
 
-    run = finished(guided(trainer(480), Busy()))
-    assert {row["action"]["kind"] for row in run.rows} == {"rate", "rollback"}
-    assert run.trainer.step + run.spent <= 480 + 1  # a step is always left
+    run = finished(guided(trainer(160), Busy()))
+    assert {row["action"]["kind"] for row in run.rows} == {"decay", "rollback"}
+    assert run.trainer.step + run.spent <= 160 + 1  # a step is always left
     assert run.done
 
 

@@ -240,8 +240,11 @@ class Guided:
         now = self.history[-1]
         n, state = self._back[0]
         self._back = self._back[:1]
-        self._pay(max(0, now.step - int(state["step"])))
+        left = self.trainer.total - now.step
         self.trainer.load(state)
+        self._pay(now.step - int(state["step"]))
+        if left <= 0:  # what is trained again would be more than was planned
+            self.stopped = f"{row['trigger']}: no steps are left; the last good state is kept"
         self.factor *= factor
         del self.history[n:]
         row["action"]["to"] = int(state["step"])
