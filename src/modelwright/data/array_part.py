@@ -123,8 +123,10 @@ def prepare_arrays(
     notes = [*found.notes, f"{len(train)} examples teach, {len(valid)} validate"]
     if len(sealed_y):
         notes.append(f"{len(sealed_y)} are sealed: looked at once, at the end")
-    return PreparedArrays(folder / "dev", folder / "sealed" if len(sealed_y) else None,
-                          len(known), len(sealed_y), tuple(notes), digest(hashes), known)  # fmt: skip
+    sealed = folder / "sealed" if len(sealed_y) else None
+    return PreparedArrays(
+        folder / "dev", sealed, len(known), len(sealed_y), tuple(notes), digest(hashes), known
+    )
 
 
 def load_arrays(folder: Path) -> ArrayPart:

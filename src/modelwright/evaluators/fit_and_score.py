@@ -56,8 +56,8 @@ def load(
     `sealed` is the folder of the sealed part, read only by a `Refit` on all rows. `path` is put on
     the path of imports, for a metric or model of the user's own. `behaviour` has the `names` to
     measure and the columns declared `monotone` and `invariant` (see `behave.asked_of`). `monotone`
-    has the columns with +1 or -1 that every model is to keep to. With `watts`, the power of one busy
-    core, `energy_joules` is measured too.
+    has the columns with +1 or -1 that every model is to keep to. With `watts`, the power of one
+    busy core, `energy_joules` is measured too.
     """
     if path is not None and path not in sys.path:
         sys.path.append(path)

@@ -40,7 +40,7 @@ from modelwright.models.metrics import Metric, find_metric
 if TYPE_CHECKING:
     from modelwright.training.checkpoint import Checkpoint
     from modelwright.training.coaches import CoachName
-    from modelwright.training.trainer import Lessons, Trainer
+    from modelwright.training.trainer import Trainer
 
 CODE = 1  # raise it when scores of equal designs change
 FIRST_LOOK = 1000  # validation examples, at most, below the last rung

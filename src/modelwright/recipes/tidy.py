@@ -33,6 +33,7 @@ class Tidy:
     view: View
     keep: int = PER_FAMILY
     _kept: dict[str, list[tuple[float, float, int, str]]] = field(default_factory=dict)
+    _finals: set[int] = field(default_factory=set)
 
     @property
     def slots(self) -> int:
@@ -46,6 +47,8 @@ class Tidy:
 
     def submit(self, trial: Trial, deadline: float | None = None) -> None:
         """Passes the trial on."""
+        if trial.role == "final":
+            self._finals.add(trial.number)
         self.inner.submit(trial, deadline)
 
     def send(self, number: int, word: str) -> None:
@@ -68,7 +71,8 @@ class Tidy:
                 # A student is no member of an ensemble, and may not drive one out.
                 family = message.facts.get("family", "")
                 family = "Student" if "student" in message.facts else str(family)
-                self._keep(message, "model", family, self.keep)
+                if message.trial not in self._finals:  # their ensemble has them all
+                    self._keep(message, "model", family, self.keep)
                 self._keep(message, WEIGHTS, WEIGHTS, 2 * AMONG)
         return messages
 
