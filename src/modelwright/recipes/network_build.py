@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, replace
@@ -13,6 +12,7 @@ from modelwright.core.errors import InputError, MissingLibraryError
 from modelwright.core.problem import Budget, Limit, Problem, Rungs
 from modelwright.core.record import Record
 from modelwright.core.trial import Candidate
+from modelwright.executors import cpu_slots
 from modelwright.policy import RulePolicy
 from modelwright.readers.runs import RunFolder
 from modelwright.recipes.network_closing import TrainLonger
@@ -120,7 +120,7 @@ def _study_plan(
     metric = find_metric(question.metric or "accuracy", part.task)  # type: ignore[arg-type]
     limits = tuple(Limit.parse(text, NETWORK_LIMITED) for text in question.limits)
     space = network_space(part.kind)
-    at_once = slots or max(1, min(4, os.cpu_count() or 1))
+    at_once = slots or min(4, cpu_slots())
     timed = budget.seconds is not None
     bounds = {x.metric: x.value for x in limits if x.metric in BOUNDED and x.op == "<="}
     arguments = {
