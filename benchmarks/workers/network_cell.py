@@ -7,6 +7,7 @@ Request: {"problem", "seed", "seconds", "method"}. Which test answers were right
 from __future__ import annotations
 
 import json
+import subprocess
 import tempfile
 import time
 from dataclasses import replace
@@ -19,6 +20,7 @@ import environments
 from network_sets import question
 from worker import serve
 
+HERE = Path(__file__).resolve().parent
 THREADS = (1, 2)  # the quicker one is taken
 
 
@@ -26,7 +28,8 @@ def cell(request: dict[str, Any]) -> dict[str, Any]:
     asked = question(request["problem"], request["seed"])
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
-        work = {"modelwright": built, "random": built, "default": trained}[request["method"]]
+        ways = {"modelwright": built, "random": built, "default": trained, "optuna": by_optuna}
+        work = ways[request["method"]]
         labels, y, facts = work(request, asked, Path(folder), began)
     right = (labels == y).astype(int)
     keep = environments.ROOT / "networks" / "right"
@@ -109,6 +112,29 @@ def trained(
     labels = trainer.answers(np.asarray(test.inputs))[0].argmax(axis=1)
     told = {"wall": wall, "threads": threads, "epochs": trainer.step / trainer.per_epoch, **shipped}
     return labels, np.asarray(test.y), told
+
+
+def by_optuna(
+    request: dict[str, Any], asked: dict[str, Any], folder: Path, began: float
+) -> tuple[Any, Any, dict[str, Any]]:
+    """Optuna and a trainer written by hand, in an environment of their own, on the same arrays."""
+    from modelwright.data.array_part import load_arrays
+    from modelwright.recipes.automl import plan_build
+    from modelwright.recipes.question import Question
+
+    fields = {"target": "", **asked, "data": str(asked["data"]), "seed": request["seed"]}
+    plan = plan_build(Question(**fields), budget="10s", workspace=folder, began=began)
+    sealed, out = plan.run.path / "data" / "sealed", folder / "out.json"
+    left = request["seconds"] - (time.monotonic() - began)
+    command = [environments.python("optuna"), HERE / "run_optuna_network.py", plan.dev, sealed,
+               left, request["seed"], load_arrays(plan.dev).ids, out]  # fmt: skip
+    done = subprocess.run([str(c) for c in command], capture_output=True, text=True, check=False)
+    wall = time.monotonic() - began
+    if not out.exists():
+        raise RuntimeError(f"exit code {done.returncode}: {done.stderr[-400:]}")
+    facts = json.loads(out.read_text())
+    labels, y = np.array(facts.pop("labels")), np.asarray(load_arrays(sealed).y)
+    return labels, y, {"wall": wall, **facts}
 
 
 def _seconds(trainer: Any, threads: int) -> float:

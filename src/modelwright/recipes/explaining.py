@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from modelwright.core.errors import InputError
 from modelwright.core.keys import Key
 from modelwright.core.record import Record
+from modelwright.executors import cpu_slots
 from modelwright.readers.explained import EXPLANATION, SCHEMA, read_explanation
 from modelwright.readers.runs import RunFolder, settings_of
 from modelwright.recipes.closing import winner
@@ -220,9 +221,8 @@ def _coverage(done: Subject, top: list[str], key: Key) -> Any:
 
 
 def _learning(done: Subject, data: Path, clock: Clock) -> Any:
-    import os
 
     from modelwright.recipes.learning import learning_facts
 
-    facts = learning_facts(done, data, clock, max(1, min(4, os.cpu_count() or 1)))
+    facts = learning_facts(done, data, clock, min(4, cpu_slots()))
     return facts if facts["sentence"] else None

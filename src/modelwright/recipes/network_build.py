@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, replace
@@ -14,6 +13,7 @@ from modelwright.core.problem import Budget, Limit, Problem, Rungs
 from modelwright.core.record import Record
 from modelwright.core.roles import Designer
 from modelwright.core.trial import WATTS_PER_CORE, Candidate
+from modelwright.executors import cpu_slots
 from modelwright.policy import RulePolicy
 from modelwright.readers.runs import RunFolder
 from modelwright.recipes.network_closing import TrainLonger
@@ -133,7 +133,7 @@ def _study_plan(
     limits = tuple(Limit.parse(text, NETWORK_LIMITED) for text in question.limits)
     limits += () if device is None else device.limits
     space = network_space(part.kind)
-    at_once = slots or max(1, min(4, os.cpu_count() or 1))
+    at_once = slots or min(4, cpu_slots())
     timed = budget.seconds is not None
     bounds = bounds_of(limits, device)
     arguments = {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -16,6 +15,7 @@ from modelwright.core.errors import InputError
 from modelwright.core.problem import ONE_RUNG, Budget, Goal, Limit, Problem, Rungs
 from modelwright.core.reference import resolve
 from modelwright.core.roles import Designer, Executor
+from modelwright.executors import cpu_slots
 from modelwright.ledger import Ledger, open_ledger
 from modelwright.policy import LAPTOP, RulePolicy
 from modelwright.recipes.result import SearchResult
@@ -218,7 +218,7 @@ def slots_of(executor: Any, slots: int | None) -> int:
         if slots not in (None, 1):
             raise InputError("inline runs one trial at a time; use executor='processes' for slots.")
         return 1
-    return slots or os.cpu_count() or 1
+    return slots or cpu_slots()
 
 
 def _named(goals: tuple[Goal, ...]) -> tuple[Goal, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
@@ -13,6 +12,7 @@ from modelwright.core.errors import InputError, did_you_mean
 from modelwright.core.problem import Budget, Limit, Problem
 from modelwright.core.record import Record
 from modelwright.core.trial import Candidate
+from modelwright.executors import cpu_slots
 from modelwright.policy import RulePolicy
 from modelwright.readers.runs import RunFolder
 from modelwright.recipes.closing import BlendAndRefit
@@ -176,7 +176,7 @@ def _study_plan(
     names, left_out = _families(policy, before)
     space = Space(series_model(names))
     limits = tuple(Limit.parse(text, LIMITED) for text in question.limits)
-    at_once = slots or max(1, min(4, os.cpu_count() or 1))
+    at_once = slots or min(4, cpu_slots())
     notes = (*prepared.notes, *left_out)
     arguments = {
         "metric": goal.metric, "families": names,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from modelwright.core.errors import InputError, did_you_mean
 from modelwright.core.problem import Budget, Problem, Rungs
 from modelwright.core.trial import WATTS_PER_CORE, Candidate
+from modelwright.executors import cpu_slots
 from modelwright.policy import RulePolicy
 from modelwright.readers.runs import RunFolder
 from modelwright.recipes.beside import ship_both
@@ -76,7 +76,7 @@ def study_plan(
     for name in question.invariant:
         place_of(prepared.schema, name)
     part = load_part(prepared.dev)
-    cores = slots or max(1, min(4, os.cpu_count() or 1))
+    cores = slots or min(4, cpu_slots())
     dealt = deal(question.memory, cores, slots is not None, part)
     at_once = dealt.slots
     notes = (*info.notes, *prepared.notes, *left_out, *dealt.notes)

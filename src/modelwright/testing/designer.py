@@ -28,6 +28,7 @@ Make = Callable[[], Designer]
 Bowl = Callable[[Any, float], float]
 
 N_TRIALS = 20  # A run of the suite: past every designer's even start, yet quick.
+TRIES = 4  # measurements of processor time at most, where a busy machine may be in the way
 LOSS = (Goal("value"),)
 
 
@@ -327,17 +328,28 @@ def check_bounded_time(make: Make, spaces: Mapping[str, Any]) -> None:
     run = Simulation(make(), Brief(space, LOSS, seed=14), _bowl(space))
     gc.disable()  # a collection of everything the process holds is not the designer's time
     try:
-        seconds = [_seconds_at(run, n) for n in (200, 2000)]
+        before = _seconds_at(run, 200)
+        tries = [_seconds_at(run, 2000)]
+        # On a busy machine the same work takes several times as long, at worst; only the least of
+        # a few tries tells what the designer does.
+        while not _bounded(before, tries) and len(tries) < TRIES:
+            tries.append(_seconds_at(run, 2000 + 40 * len(tries)))
     finally:
         gc.enable()
-    for what, (before, after) in zip(
-        ("outcome", "proposal"), zip(*seconds, strict=True), strict=True
-    ):
-        # 5 ms is what a busy machine may add to a quick designer.
-        assert after <= 4 * before + 0.005, (
-            f"bounded time, {name}: {1e3 * before:.1f} ms per {what} at 200 outcomes, "
-            f"{1e3 * after:.1f} ms at 2,000"
-        )
+    assert _bounded(before, tries), (
+        f"bounded time, {name}: at 200 outcomes {_told(before)}; "
+        f"at 2,000 {' or '.join(map(_told, tries))}"
+    )
+
+
+def _bounded(before: tuple[float, float], tries: Sequence[tuple[float, float]]) -> bool:
+    # 5 ms is what a busy machine may add to a quick designer.
+    least = [min(each) for each in zip(*tries, strict=True)]
+    return all(after <= 4 * early + 0.005 for early, after in zip(before, least, strict=True))
+
+
+def _told(seconds: tuple[float, float]) -> str:
+    return f"{1e3 * seconds[0]:.1f} ms per outcome, {1e3 * seconds[1]:.1f} ms per proposal"
 
 
 def _seconds_at(run: Simulation, n: int) -> tuple[float, float]:
