@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,6 +12,7 @@ from modelwright.core.trial import WATTS_PER_CORE, Evidence, Trial
 from modelwright.data.array_part import ArrayPart
 from modelwright.evaluators.energy import energy_joules
 from modelwright.evaluators.latency import measure
+from modelwright.executors import cpu_slots
 from modelwright.families.device import Device, known_costs
 from modelwright.families.net_onnx_ops import onnx_of
 from modelwright.families.net_ops import Ops
@@ -106,7 +106,7 @@ def opened(
 
     packed = onnx_of(ops, state, part.shift.tolist(), part.scale.tolist())
     options = onnxruntime.SessionOptions()
-    threads = min(1 if device is None else device.threads, os.cpu_count() or 1)
+    threads = min(1 if device is None else device.threads, cpu_slots())
     options.intra_op_num_threads = threads
     session = onnxruntime.InferenceSession(packed, options, providers=["CPUExecutionProvider"])
     return packed, session, threads

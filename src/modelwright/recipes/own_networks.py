@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -17,6 +16,7 @@ from modelwright.core.roles import Designer, Executor
 from modelwright.core.trial import Candidate
 from modelwright.data.pairs import Pairs, keep_pairs, read_pairs
 from modelwright.evaluators.train_own import PAIRS, TrainOwn, guess
+from modelwright.executors import cpu_slots
 from modelwright.ledger import open_ledger
 from modelwright.policy import LAPTOP, RulePolicy
 from modelwright.readers.own_networks import own_report
@@ -160,8 +160,8 @@ def search_networks(
         told = study.to_json(designer_json(study.designer), policy.to_json())
         plan = Plan(study, told, files / "ledger.sqlite", evaluator, files)
         plan = settle(plan, ledger, if_changed)
-        cores = os.cpu_count() or 1
-        runner = make_executor(plan, executor, max(1, min(MOST_THREADS, cores // at_once)))
+        threads = max(1, min(MOST_THREADS, cpu_slots() // at_once))
+        runner = make_executor(plan, executor, threads)
         try:
             record = run(plan.study, ledger, runner, plan.description, began)
         finally:
