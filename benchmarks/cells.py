@@ -144,7 +144,7 @@ def machine() -> Row:
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     return {
         "processor": model,
-        "cores": os.cpu_count(),
+        "cores": len(os.sched_getaffinity(0)),
         "memory_gb": round(memory, 1),
         "python": platform.python_version(),
         "system": platform.platform(),

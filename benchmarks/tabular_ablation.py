@@ -1,11 +1,14 @@
 """What each part of a build brings: the panel of tables with one part taken out at a time.
 
     python benchmarks/tabular_ablation.py                 # nine sets, seed 0; nothing else may run
+    taskset -c 0 python benchmarks/tabular_ablation.py --date 2026-11-22 --problems ...   # and
+    taskset -c 1 python benchmarks/tabular_ablation.py --date 2026-11-23 --problems ...   # together
     python benchmarks/tabular_ablation.py --report
 
-A gain is the whole's loss below that without the part, with its 95 % interval, bootstrapped over
-the test rows.  Budgets are wall time, so a build and its twin differ by luck, too: `again` is the
-whole a second time, and tells by how much.
+Builds have one core each, so that two runs can go on side by side, each with sets and a results
+file of its own (put together afterwards). A gain is the whole's loss below that without the part,
+with its 95 % interval, bootstrapped over the test rows.  Budgets are wall time, so a build and its
+twin differ by luck, too: `again` is the whole a second time, and tells by how much.
 """
 
 from __future__ import annotations
@@ -20,7 +23,7 @@ from workers.without import PARTS
 
 
 def _method(name: str, part: str = "") -> Method:
-    options = {"script": "run_modelwright.py", "preset": part, "share": 1.0}
+    options = {"script": "run_modelwright.py", "preset": part, "share": 1.0, "cores": 1}
     return Method(name, "modelwright", "tabular_peer.py", options)
 
 

@@ -42,7 +42,7 @@ def cell(request: dict[str, Any]) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "out.json"
         command = [sys.executable, script, "--train", train, "--test", test,
-                   "--target", target, "--problem", task, "--cores", "2",
+                   "--target", target, "--problem", task, "--cores", str(request.get("cores", 2)),
                    "--budget", str(limit), "--seed", str(request["seed"]),
                    "--out", out, "--workdir", str(Path(folder) / "work")]  # fmt: skip
         if request.get("preset"):
