@@ -18,8 +18,8 @@ from modelwright.readers.runs import RunFolder, all_runs, find_run, process_of, 
 STATUS = "modelwright.status/1"
 FACTS = (
     "schema", "run", "folder", "status", "phase", "reason", "elapsed_seconds", "budget",
-    "share_spent", "trials", "failed", "running", "metric", "candidate", "score", "within_limits",
-    "model", "report",
+    "share_spent", "trials", "failed", "measured_untrained", "running", "metric", "candidate",
+    "score", "within_limits", "model", "report",
 )  # fmt: skip
 SHOWN = (
     "place", "candidate", "family", "rung", "score", "low", "high", "within_limits", "by",
