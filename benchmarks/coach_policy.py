@@ -36,10 +36,11 @@ from modelwright.training import coach_learned
 from modelwright.training.coach import PIECES, Guided
 from modelwright.training.coach_learned import EVERY, FEATURES, MOVES, TRIGGER, features
 from modelwright.training.coach_rules import Coach, Rules, Watch
+from modelwright.training.lessons import Lessons
 from modelwright.training.recipe import AdamW, Recipe, Sgd
 from modelwright.training.replay import looker
 from modelwright.training.torch_net import TorchNet, stack_copies
-from modelwright.training.trainer import Lessons, Trainer
+from modelwright.training.trainer import Trainer
 from regret import interval
 
 FILE = Path(coach_learned.__file__).with_name("coach_policy.json")

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from modelwright.families.image_net import Depthwise, Double, ImageNet, Stage
-from modelwright.training.trainer import Lessons
+from modelwright.training.lessons import Lessons
 from tasks import shared
 
 NETS = {

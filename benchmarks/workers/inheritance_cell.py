@@ -130,7 +130,7 @@ def examples(problem: str, seed: int) -> tuple[Any, Any, Any]:
     """What is learnt, and pictures and classes that validate: 797, or 2,000."""
     from sklearn.datasets import load_digits
 
-    from modelwright.training.trainer import Lessons
+    from modelwright.training.lessons import Lessons
     from tasks import shared
 
     if problem == "digits":

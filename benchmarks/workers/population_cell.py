@@ -40,7 +40,7 @@ def population(name: str) -> tuple[Any, Any, list[Any]]:
 
     from modelwright.families.image_net import Conv, Double, ImageNet, Stage
     from modelwright.families.net_ops import Ops
-    from modelwright.training.trainer import Lessons
+    from modelwright.training.lessons import Lessons
 
     digits = load_digits()
     pixels = (digits.images * 15.9375).astype(np.uint8)

@@ -18,7 +18,7 @@ def cell(request: dict[str, Any]) -> dict[str, Any]:
     from sklearn.datasets import load_digits
     from sklearn.model_selection import StratifiedKFold
 
-    from modelwright.training.trainer import Lessons
+    from modelwright.training.lessons import Lessons
 
     torch.set_num_threads(1)
     digits, seed = load_digits(), int(request["seed"])

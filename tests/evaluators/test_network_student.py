@@ -33,9 +33,10 @@ from modelwright.families.net_ops import side_by_side  # noqa: E402
 from modelwright.families.net_thin import thinned, thinned_weights  # noqa: E402
 from modelwright.families.network_design import NetworkDesign, network_space  # noqa: E402
 from modelwright.training.guide import Guide  # noqa: E402
+from modelwright.training.lessons import Lessons  # noqa: E402
 from modelwright.training.recipe import AdamW, Augment, Recipe  # noqa: E402
 from modelwright.training.torch_net import TorchNet  # noqa: E402
-from modelwright.training.trainer import Lessons, Trainer  # noqa: E402
+from modelwright.training.trainer import Trainer  # noqa: E402
 
 SMALL = ImageNet((Stage(8, (Double(),), "stride"),), 8, "full", pooling="mean")
 RICH = ImageNet(

@@ -18,11 +18,12 @@ from modelwright.core.errors import InputError  # noqa: E402
 from modelwright.families.net_ops import Ops  # noqa: E402
 from modelwright.training.coach import Guided  # noqa: E402
 from modelwright.training.coach_rules import Action, Guard, Rules, Watch  # noqa: E402
+from modelwright.training.lessons import Lessons  # noqa: E402
 from modelwright.training.recipe import AdamW, Augment, Recipe, Sgd  # noqa: E402
 from modelwright.training.replay import looker  # noqa: E402
 from modelwright.training.selection import at_random, finite_rows, selection  # noqa: E402
 from modelwright.training.torch_net import TorchNet  # noqa: E402
-from modelwright.training.trainer import Lessons, Trainer  # noqa: E402
+from modelwright.training.trainer import Trainer  # noqa: E402
 
 torch.set_num_threads(1)
 NET = Ops((64,))

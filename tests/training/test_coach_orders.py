@@ -16,10 +16,11 @@ from modelwright.training.coach import Guided  # noqa: E402
 from modelwright.training.coach_learned import FEATURES, MOVES, Learned, learned  # noqa: E402
 from modelwright.training.coach_orders import Steered, order_of  # noqa: E402
 from modelwright.training.coach_rules import Action, Watch  # noqa: E402
+from modelwright.training.lessons import Lessons  # noqa: E402
 from modelwright.training.recipe import AdamW, Recipe  # noqa: E402
 from modelwright.training.replay import looker  # noqa: E402
 from modelwright.training.torch_net import TorchNet  # noqa: E402
-from modelwright.training.trainer import Lessons, Trainer  # noqa: E402
+from modelwright.training.trainer import Trainer  # noqa: E402
 
 torch.set_num_threads(1)
 RECIPE = Recipe(AdamW(0.01))

@@ -12,10 +12,11 @@ torch = pytest.importorskip("torch")
 
 from modelwright.families.net_ops import Ops  # noqa: E402
 from modelwright.training.coach_population import Population, follow  # noqa: E402
+from modelwright.training.lessons import Lessons  # noqa: E402
 from modelwright.training.recipe import AdamW, Augment, Recipe  # noqa: E402
 from modelwright.training.replay import looker  # noqa: E402
 from modelwright.training.torch_net import TorchNet  # noqa: E402
-from modelwright.training.trainer import Lessons, Trainer  # noqa: E402
+from modelwright.training.trainer import Trainer  # noqa: E402
 
 torch.set_num_threads(1)
 NET = Ops((64,))

@@ -9,9 +9,9 @@ torch = pytest.importorskip("torch")
 
 from modelwright.core.errors import InputError  # noqa: E402
 from modelwright.families.net_ops import Ops  # noqa: E402
+from modelwright.training.lessons import Lessons  # noqa: E402
 from modelwright.training.population import train_population  # noqa: E402
 from modelwright.training.recipe import AdamW, Augment, Recipe  # noqa: E402
-from modelwright.training.trainer import Lessons  # noqa: E402
 
 
 def mlp(width: int = 12) -> Ops:

@@ -11,9 +11,10 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from modelwright.families.image_net import Depthwise, Double, ImageNet, Stage  # noqa: E402
+from modelwright.training.lessons import Lessons  # noqa: E402
 from modelwright.training.recipe import AdamW, Augment, Recipe, Sgd  # noqa: E402
 from modelwright.training.torch_net import TorchNet, stack_copies, take_copy  # noqa: E402
-from modelwright.training.trainer import Lessons, Trainer  # noqa: E402
+from modelwright.training.trainer import Trainer  # noqa: E402
 
 SMALL = (Stage(8, (Double(),), "none"), Stage(16, (Depthwise(),), "stride"))
 RICH = Recipe(augment=Augment(flip=True, shift=0.1, cut=0.2, mix=0.2), average=True)

@@ -6,16 +6,16 @@ without a model that meets the limits; 4 refused by policy; 5 waiting for approv
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
 import time as clock
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from modelwright.apps import steering
+from modelwright.apps.complaints import UsageError, complain, internal_sentence, usage_sentence
 from modelwright.apps.options import DEFAULT, AsJson, Run, Workspace
 from modelwright.core.errors import ModelwrightError
 
@@ -351,52 +351,18 @@ def main() -> None:
         code = app(prog_name="modelwright", standalone_mode=False) or 0
         sys.stdout.flush()
     except ModelwrightError as error:
-        code = _complain(str(error), error.exit_code)
+        code = complain(str(error), error.exit_code)
     except UsageError as error:
-        print(_usage(error), file=sys.stderr)
+        print(usage_sentence(error), file=sys.stderr)
         code = 2
     except (KeyboardInterrupt, typer.Abort):
-        code = _complain("stopped by the user.", 130)
+        code = complain("stopped by the user.", 130)
     except BrokenPipeError:  # `modelwright leaderboard | head`: nobody reads on, and that is fine
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
     except Exception as error:  # a mistake of ours: one line for the user, the trace for the report
-        code = _complain(_internal(error), 1)
+        code = complain(internal_sentence(error), 1)
     raise SystemExit(code)
-
-
-# Typer has had its own copy of click since 0.20; this is the right class with either.
-UsageError: Any = typer.BadParameter.__bases__[0]
-
-
-def _usage(error: Any) -> str:
-    message = str(error.format_message())
-    if "\n" in message:  # no command was given: the message is the help
-        return message
-    command = error.ctx.command_path if error.ctx is not None else "modelwright"
-    end = "" if message.endswith(("?", ".")) else "."
-    return f"modelwright: {message}{end} '{command} --help' shows what it takes."
-
-
-def _internal(error: Exception) -> str:
-    import tempfile
-    import traceback
-
-    told = f"internal error, {type(error).__name__}: {' '.join(str(error).split())[:200]}"
-    with (
-        contextlib.suppress(OSError),
-        tempfile.NamedTemporaryFile(
-            "w", prefix="modelwright-", suffix=".trace.txt", delete=False, encoding="utf-8"
-        ) as file,
-    ):
-        traceback.print_exception(error, file=file)
-        told += f"; the trace is in {file.name}"
-    return told
-
-
-def _complain(sentence: str, code: int) -> int:
-    print(f"modelwright: {sentence}", file=sys.stderr)
-    return code
 
 
 if __name__ == "__main__":

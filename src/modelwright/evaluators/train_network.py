@@ -221,9 +221,10 @@ def new_trainer(
     """A trainer of one network with drawn weights, for `epochs` of the part's training examples."""
     import torch
 
+    from modelwright.training.lessons import Lessons
     from modelwright.training.speed import best_device, narrow_pays
     from modelwright.training.torch_net import TorchNet
-    from modelwright.training.trainer import Lessons, Trainer, steps_for
+    from modelwright.training.trainer import Trainer, steps_for
 
     torch.set_num_threads(threads)
     torch.manual_seed(Key.of(seed).child("weights").seed(63))

@@ -212,8 +212,9 @@ class TrainOwn:
     def _trainer(
         self, design: Any, built: Assembled, pairs: Pairs, epochs: float, seed: int
     ) -> Trainer:
+        from modelwright.training.lessons import Lessons
         from modelwright.training.plain_net import OwnStep, PlainNet
-        from modelwright.training.trainer import Lessons, Trainer, steps_for
+        from modelwright.training.trainer import Trainer, steps_for
 
         recipe = recipe_in(design)
         if pairs.ids and recipe.augment.mix:

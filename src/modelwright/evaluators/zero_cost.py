@@ -52,7 +52,7 @@ def _batch(part: ArrayPart) -> Tensor:
     """Evenly chosen training examples, scaled."""
     from torch import device
 
-    from modelwright.training.trainer import Lessons
+    from modelwright.training.lessons import Lessons
 
     rows = part.train[np.linspace(0, len(part.train) - 1, min(BATCH, len(part.train))).astype(int)]
     lessons = Lessons(

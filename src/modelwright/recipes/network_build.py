@@ -117,10 +117,8 @@ def _study_plan(
 ) -> BuildPlan:
     """The study; of a run that goes on, `before` is the first row."""
     from modelwright.data.array_part import load_arrays
-    from modelwright.designers import designer_json, make_designer
-    from modelwright.designers.inherit import Inherit
+    from modelwright.designers import designer_json
     from modelwright.designers.portfolio import Portfolio
-    from modelwright.designers.zero_cost import ZeroCost
     from modelwright.families.device import bounds_of
     from modelwright.families.network_design import network_space
     from modelwright.gates import Paired
@@ -139,10 +137,8 @@ def _study_plan(
     arguments = {
         "metric": question.metric, "unit": "seconds" if timed else "epochs", "bounds": bounds,
         "watts": question.power_watts or WATTS_PER_CORE, "inherit": question.inherit,
-        "coach": question.coach,
+        "coach": question.coach, **({} if device is None else {"device": device.to_json()}),
     }  # fmt: skip
-    if device is not None:
-        arguments["device"] = device.to_json()
     passes = _passes(part, budget, at_once)
     setup = time.monotonic() - began
     rungs, kept, final, lesson = _lengths(budget, setup, question, passes, before)
@@ -151,16 +147,12 @@ def _study_plan(
         alone = bool(before["settings"].get("alone", False))
     small = narrow_documents(space, part, bounds, device) if lesson else ()
     yours = _yours(question, prepared.dev)
-    documents = portfolio(space, part, bounds, device)
-    measures = tuple(name for name in PROXIES if timed or name not in CLOCKED)
-    designer = "map_elites" if question.diverse else "evolution"
-    search: Designer = ZeroCost(make_designer(designer), measures)
-    search = Inherit(search) if question.inherit else search
     study = Study(
         name=run.name,
         problem=Problem("network", (metric.goal,), limits, _about(question, source, prepared, part),
                         question.seed),
-        space=space, designer=Portfolio(documents, search),
+        space=space,
+        designer=Portfolio(portfolio(space, part, bounds, device), _designer(question, timed)),
         gate=Paired(), policy=policy, budget=budget, rungs=rungs, slots=at_once, kept_seconds=kept,
         rivals=(Candidate(TRIVIAL), *(c for _, c in yours)),
         rival_names=("trivial", *(by for by, _ in yours)),
@@ -174,6 +166,17 @@ def _study_plan(
         run, study, description, EVALUATOR, arguments, prepared.dev, prepared.notes, began,
         ship_network, tidied,
     )  # fmt: skip
+
+
+def _designer(question: Question, timed: bool) -> Designer:
+    """What proposes once the known good designs have been tried."""
+    from modelwright.designers import make_designer
+    from modelwright.designers.inherit import Inherit
+    from modelwright.designers.zero_cost import ZeroCost
+
+    measures = tuple(name for name in PROXIES if timed or name not in CLOCKED)
+    found = ZeroCost(make_designer("map_elites" if question.diverse else "evolution"), measures)
+    return Inherit(found) if question.inherit else found
 
 
 def _device(question: Question, before: Mapping[str, Any] | None) -> Device | None:

@@ -18,7 +18,7 @@ from modelwright.training.recipe import Augment
 from modelwright.training.torch_net import Graph, TorchNet
 
 if TYPE_CHECKING:
-    from modelwright.training.trainer import Lessons
+    from modelwright.training.lessons import Lessons
 
 Signal = Literal["hints", "attention"]
 HINT_WEIGHT, ATTENTION_WEIGHT = 0.5, 0.5  # of their losses beside the others

@@ -12,9 +12,10 @@ from torch import Tensor
 
 from modelwright.core.errors import InputError
 from modelwright.core.keys import Key
+from modelwright.training.lessons import Lessons
 from modelwright.training.recipe import Recipe
 from modelwright.training.torch_net import Graph, TorchNet, stack_copies, take_copy
-from modelwright.training.trainer import Lessons, Segment, Trainer
+from modelwright.training.trainer import Segment, Trainer
 
 WARM, TIMED = 2, 4  # steps of each way before it is timed, and by which it is
 ALONE = 3  # networks that are timed by themselves; the others are taken to be as quick

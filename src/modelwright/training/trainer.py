@@ -17,6 +17,7 @@ from torch.nn import functional as F  # noqa: N812
 from modelwright.core.keys import Key
 from modelwright.training.augment import augmented, mixed
 from modelwright.training.guide import Guide
+from modelwright.training.lessons import Lessons
 from modelwright.training.optimise import Optimiser, clip_
 from modelwright.training.plain_net import OwnStep, PlainNet
 from modelwright.training.recipe import Recipe, Sgd, recipe_json, recipe_of
@@ -26,34 +27,6 @@ from modelwright.training.torch_net import TorchNet
 AVERAGE = 0.98  # of the running mean of weights, at a tenth of the steps or later
 ASKED = 512  # examples answered at a time
 FRESH = 0.5  # of an example's newest loss in the one that is remembered
-
-
-@dataclass(frozen=True)
-class Lessons:
-    """Examples to learn from: `x` is `[n, *shape]` (bytes or floats), `y` classes or values `[n]`.
-
-    `shift` and `scale` bring `x` to mean 0 and deviation 1, one number for each channel. `taught`
-    are a teacher's shares `[n, k]`, NaN where it was not asked: `trust` is their part of the loss,
-    compared at `temperature` (Hinton et al. 2015). A trainer with a `guide` asks it instead.
-    """
-
-    x: npt.NDArray[Any]
-    y: npt.NDArray[Any]
-    n_classes: int
-    shift: npt.NDArray[np.float32]
-    scale: npt.NDArray[np.float32]
-    taught: npt.NDArray[np.float32] | None = None
-    trust: float = 0.0
-    temperature: float = 1.0
-
-    def batch(self, rows: npt.NDArray[np.intp], device: torch.device) -> Tensor:
-        """The examples at these rows, scaled, `[batch, *shape]`."""
-        x = torch.from_numpy(np.ascontiguousarray(self.x[rows])).to(device).float()
-        shape = (1, -1, *[1] * (x.ndim - 2))
-        shift = torch.from_numpy(self.shift).to(device).view(shape)
-        scale = torch.from_numpy(self.scale).to(device).view(shape)
-        x = (x - shift) * scale
-        return x.contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x
 
 
 @dataclass(frozen=True)
