@@ -142,9 +142,8 @@ def _study_plan(
     passes = _passes(part, budget, at_once)
     setup = time.monotonic() - began
     rungs, kept, final, lesson = _lengths(budget, setup, question, passes, before)
-    alone = timed and passes < SCARCE
-    if before is not None:
-        alone = bool(before["settings"].get("alone", False))
+    went = {} if before is None else before["settings"]
+    alone = bool(went.get("alone", before is None and timed and passes < SCARCE))
     small = narrow_documents(space, part, bounds, device) if lesson else ()
     yours = _yours(question, prepared.dev)
     study = Study(
