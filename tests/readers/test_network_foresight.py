@@ -7,7 +7,7 @@ import random
 from modelwright.core.keys import Key
 from modelwright.core.problem import ZERO_COST, Budget, Goal, Rungs
 from modelwright.core.record import Record
-from modelwright.core.trial import Evidence, Trial
+from modelwright.core.trial import Evidence, Trial, Verdict
 from modelwright.core.view import Brief
 from modelwright.designers import Random, designer_json
 from modelwright.designers.zero_cost import ZeroCost
@@ -62,6 +62,18 @@ def test_each_proxy_has_its_correlation_and_what_became_of_it() -> None:
     designer = ZeroCost(Random(), ("params", "macs", "naswot"))
     (proposal,) = designer.propose(designer.start(view.brief), view, 1, Key.of(0))
     assert proposal.role == "zero_cost"
+
+
+def test_measured_designs_are_no_looks_and_banned_ones_are_not_measured() -> None:
+    record = record_of(16, 10)
+    record.verdict(Verdict(0, "promote", "first"), 3.0)
+    record.verdict(Verdict(20, "hold", "not trained"), 3.0)
+    assert record.view.looks == 1
+    view, designer = record.view, ZeroCost(Random(), ("params", "macs", "naswot"))
+    left = [view.trial(i).candidate.id for i in range(10, 16)]
+    view.banned.update(left)
+    found = designer.propose(designer.start(view.brief), view, 6, Key.of(0))
+    assert not {p.candidate.id for p in found} & set(left)
 
 
 def test_too_few_are_not_judged_and_none_is_no_section() -> None:

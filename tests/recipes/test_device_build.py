@@ -68,6 +68,15 @@ def test_a_device_is_for_networks(tmp_path: Path) -> None:
     (tmp_path / "table.csv").write_text("a,b\n1,2\n")
     with pytest.raises(InputError, match="--device goes with networks"):
         mw.build(tmp_path / "table.csv", "b", device="laptop", workspace=tmp_path)
+    with pytest.raises(InputError, match="--coach goes with networks"):
+        mw.build(tmp_path / "table.csv", "b", coach="guard", workspace=tmp_path)
+    with pytest.raises(InputError, match="diverse is true or false; got 'no'"):
+        mw.build(examples(tmp_path), diverse="no", workspace=tmp_path)
+    limits = ["foreign_operations<=0"]
+    with pytest.raises(InputError, match="needs a --device whose profile"):
+        mw.build(examples(tmp_path), device="laptop", limits=limits, workspace=tmp_path)
+    with pytest.raises(InputError, match="--teacher needs a budget of 300 s or more"):
+        mw.build(examples(tmp_path), teacher="a.onnx", budget="1m", workspace=tmp_path)
     with pytest.raises(InputError, match="a number over 0; got '6'"):
         mw.build(tmp_path / "table.csv", "b", power_watts="6", workspace=tmp_path)
     with pytest.raises(InputError, match="Did you mean 'laptop'"):

@@ -53,6 +53,8 @@ def test_novelty_is_from_the_known_and_from_those_before(monkeypatch: Any) -> No
     ]
     told = [(r["novelty"], r["novelty_seen"]) for r in with_novelty(rows, designer)]
     assert told == [(1.0, 0.5), (1.0, 0.5), (0.5, 0.5), (0.0, None), (None, None)]
+    numbers = [row(0, 3), row(1, 4)]  # of a search whose space is no dataclass
+    assert [r["novelty_seen"] for r in with_novelty(numbers, {"name": "random"})] == [None, 1.0]
     monkeypatch.setattr(novelty, "MOST_PAIRS", 4)
     few = [r["novelty"] for r in with_novelty(rows, designer)]
     assert few == [1.0, None, None, None, None]

@@ -10,6 +10,9 @@ import typer
 
 from modelwright.apps.options import DEFAULT, Run, Workspace
 from modelwright.apps.words import say
+from modelwright.core.errors import InputError
+
+COACHED = ("network", "own_networks")  # kinds of problems whose trainings have a coach
 
 
 def stop(run: Run = None, workspace: Workspace = DEFAULT) -> None:
@@ -68,6 +71,8 @@ def _post(name: str | None, workspace: str, body: Mapping[str, Any]) -> tuple[st
 
     run = find_run(name, workspace)
     record = read_record(run)
+    if body["kind"] == "coach" and record.settings["problem"]["kind"] not in COACHED:
+        raise InputError(f"{run.name} trains no network: it has no coach.")
     state = status_of(run, record)
     if state != "running":
         why = f", {record.reason}" if record.reason else ""

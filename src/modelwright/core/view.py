@@ -97,6 +97,7 @@ class View:
         self.refused: set[str] = set()
         self.banned: set[str] = set()
         self.verdicts: dict[int, Verdict] = {}
+        self.looks = 0  # comparisons on the same examples: what intervals are corrected for
         self._trials: dict[int, Trial] = {}
         self._outcomes: dict[int, Outcome] = {}
         self._finished: list[Outcome] = []
@@ -304,6 +305,7 @@ class ViewBuilder:
     def verdict(self, verdict: Verdict) -> None:
         """A gate spoke; a promotion makes the trial the champion."""
         self.view.verdicts[verdict.trial] = verdict
+        self.view.looks += self.view._trials[verdict.trial].role != "zero_cost"
         if verdict.word == "promote":
             self.view.champion = verdict.trial
 

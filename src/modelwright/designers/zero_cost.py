@@ -76,7 +76,8 @@ class ZeroCost:
         trained = [o.trial.candidate for o in view.searched if o.ok and o.trial.rung == 0]
         enough = bool(self.measures) and len(trained) >= MIN_PAIRS
         measure = enough and not given_up and self._affordable(view)
-        unmeasured = [c for c in trained if view.tried(c.id, ZERO_COST) is None]
+        out = view.refused | view.banned
+        unmeasured = [c for c in trained if view.tried(c.id, ZERO_COST) is None and c.id not in out]
         if measure and unmeasured:
             reason = "to see whether what is measured without training tells what training found"
             return [_order(candidate, reason, self.name) for candidate in unmeasured[:n]]

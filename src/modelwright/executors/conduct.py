@@ -35,7 +35,8 @@ def conduct(
 
     Whatever the evaluator raises, returns or leaves out becomes failed evidence; only
     KeyboardInterrupt passes. `word` is asked after each progress; an evaluator that is a generator
-    gets its answer ("continue" or "stop") as the value of its `yield`, and may heed it.
+    gets its answer ("continue", "stop", or orders to a coach) as the value of its `yield`, and may
+    heed it.
     Closing the iterator closes the evaluator's.
     """
     stream: Iterator[Any] = iter(())

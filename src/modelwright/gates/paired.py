@@ -45,7 +45,7 @@ class Paired:
 
     def _compared(self, challenger: Outcome, champion: Outcome, view: View) -> Verdict:
         number, other = challenger.trial.number, champion.trial.number
-        looks = max(1, len(view.verdicts))
+        looks = max(1, view.looks)
         fair = _picked_gain(challenger, champion)
         gain = champion.loss - challenger.loss
         interval = self.compare(challenger, champion, view, looks)

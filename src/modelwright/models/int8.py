@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import tempfile
 import time
 from collections.abc import Callable
@@ -17,13 +18,18 @@ from modelwright.stats import paired_interval
 NAME = "model-int8.onnx"
 CALIBRATED = 128  # training examples by which ranges are found
 ROUNDS, CALLS = 12, 6  # of timing, the two files in turn
+LEAST_SECONDS, LEAST_EXAMPLES = 1.0, 200  # to try it, and to compare answers by
 FASTER, LOST = 1.05, 0.005  # at least, and at most: 95 % bounds of both
 QUANTISED = ("Conv", "Gemm", "MatMul", "Add", "MaxPool", "GlobalAveragePool")
 Shares = npt.NDArray[np.floating[Any]]
 
 
 def int8_beside(
-    folder: Path, examples: npt.NDArray[Any], inputs: npt.NDArray[Any], y: npt.NDArray[np.int64]
+    folder: Path,
+    examples: npt.NDArray[Any],
+    inputs: npt.NDArray[Any],
+    y: npt.NDArray[np.int64],
+    seconds: float = math.inf,
 ) -> dict[str, Any]:
     """Puts `model-int8.onnx` beside the `model.onnx` of a folder, if it is quicker and as good.
 
@@ -32,20 +38,29 @@ def int8_beside(
     quantisation by onnxruntime; Jacob et al. 2018). It is kept when the lower end of the 95 %
     interval of `faster` (how many times, one example, one thread, both files measured in turn) is
     above 1.05, and the upper end of that of `lost`, accuracy on the validation examples `inputs`
-    and `y`, below 0.005. What comes back are these numbers, the sizes in kB, and `kept`.
+    and `y`, below 0.005. What comes back are these numbers, the sizes in kB, and `kept`. In limited
+    `seconds` fewer examples are answered, and nothing is kept where they are too few to tell.
     """
     old, new = folder / "model.onnx", folder / NAME
+    until = time.perf_counter() + seconds
+    if seconds < LEAST_SECONDS:
+        return {"kept": False, "why": "no time was left to try it"}
     try:
         _quantise(old, new, examples)
         answers = _session(old), _session(new)
     except Exception as error:  # what the quantiser refuses has many names
         new.unlink(missing_ok=True)
         return {"kept": False, "why": f"not quantised: {type(error).__name__}: {error}"[:300]}
+    faster, each = _faster(answers[0], answers[1], inputs[:1])
+    n = int(min(len(y), max(0.0, until - time.perf_counter()) / (3 * each)))
+    if n < min(LEAST_EXAMPLES, len(y)):
+        new.unlink()
+        return {"kept": False, "why": "no time was left to compare its answers", "faster": faster}
+    inputs, y = inputs[:: len(y) // n][:n], y[:: len(y) // n][:n]
     right = [(_asked(answer, inputs).argmax(axis=1) == y).astype(float) for answer in answers]
     lost = _lost(right[0], right[1])
-    faster = _faster(answers[0], answers[1], inputs[:1])
     facts = {
-        "faster": faster, "lost": lost, "n_examples": len(y),
+        "faster": faster, "lost": lost, "n_examples": n,
         "size_kb": round(new.stat().st_size / 1000, 3),
         "float_size_kb": round(old.stat().st_size / 1000, 3),
     }  # fmt: skip
@@ -111,15 +126,19 @@ def _lost(old: Shares, new: Shares) -> list[float]:
     return [round(x, 6) for x in (found.estimate, found.low, found.high)]
 
 
-def _faster(old: Any, new: Any, inputs: npt.NDArray[Any]) -> list[float]:
-    """How many times as fast the second is, with a 95 % interval; each round measures both."""
+def _faster(old: Any, new: Any, inputs: npt.NDArray[Any]) -> tuple[list[float], float]:
+    """How many times as fast the second is, with a 95 % interval; seconds of both for one example.
+
+    Each round measures both.
+    """
     one, logs = np.ascontiguousarray(inputs), []
     for number in range(ROUNDS + 1):
         took = [_median_seconds(answer, one) for answer in (old, new)]
         if number:  # the first warms up
             logs.append([float(np.log(seconds)) for seconds in took])
     found = paired_interval([a for a, _ in logs], [b for _, b in logs], overlap=0.0)
-    return [round(float(np.exp(x)), 4) for x in (found.estimate, found.low, found.high)]
+    each = float(np.exp(np.median(logs, axis=0)).sum())
+    return [round(float(np.exp(x)), 4) for x in (found.estimate, found.low, found.high)], each
 
 
 def _median_seconds(answer: Any, one: npt.NDArray[Any]) -> float:

@@ -14,7 +14,8 @@ def order_lines(record: Record) -> Iterator[str]:
     yield f"running: {', '.join(f'trial {n}' for n in running) or 'no training'}"
     for message in record.messages:
         if message.get("kind") == "coach" and "ignored" in message:
-            yield f"{_words(message)}, by {message['by']}: not passed on, {message['ignored']}"
+            who = message.get("by", "somebody")
+            yield f"{_words(message)}, by {who}: not passed on, {message['ignored']}"
     for order in record.coach_orders:
         yield f"{_words(order)}, by {order['by']}"
         answers = [
@@ -31,8 +32,8 @@ def order_lines(record: Record) -> Iterator[str]:
 
 def _words(order: Mapping[str, Any]) -> str:
     value = "" if order.get("value") is None else f"={order['value']}"
-    which = "" if order["trial"] is None else f" (trial {order['trial']})"
-    return " ".join(str(w) for w in (order["do"], order.get("what")) if w) + value + which
+    which = "" if order.get("trial") is None else f" (trial {order['trial']})"
+    return " ".join(str(w) for w in (order.get("do"), order.get("what")) if w) + value + which
 
 
 def _came(row: Mapping[str, Any]) -> str:

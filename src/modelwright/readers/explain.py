@@ -61,7 +61,7 @@ def explain_candidate(record: Record, outcome: Outcome) -> list[str]:
         shown = "not measured" if math.isnan(score) else f"{score:.4g} ± {noise:.2g}"
         lines.append(f"Limit {limit}: {shown}, {'met' if met else 'NOT met'}.")
     for other, words in _others(view, outcome):
-        lines.append(against(view, outcome, other, words, max(1, len(view.verdicts))))
+        lines.append(against(view, outcome, other, words, max(1, view.looks)))
     verdict = view.verdicts.get(trial.number)
     if verdict is not None:
         lines.append(f"Verdict: {verdict.word}, {verdict.reason}.")
@@ -85,7 +85,7 @@ def chosen_lines(view: View) -> list[str]:
     best = None if view.champion is None else view.outcome(view.champion)
     if best is None:
         return ["Nothing was chosen: no trial has a valid result."]
-    metric, looks = view.goals[0].metric, max(1, len(view.verdicts))
+    metric, looks = view.goals[0].metric, max(1, view.looks)
     name = described(best)
     lines = [f"Chosen: {name} (trial {best.trial.number}), {metric} "
              f"{best.evidence.scores[metric]:.5g}."]  # fmt: skip

@@ -208,7 +208,7 @@ def _bounds(view: View, best: Outcome, other: Outcome) -> tuple[float, float] | 
         return None
     if best.evidence.protocol != other.evidence.protocol:
         return None
-    looks = max(1, len(view.verdicts))
+    looks = max(1, view.looks)
     found = paired_interval(theirs, mine, looks=looks, overlap=best.overlap)
     return found.low, found.high
 

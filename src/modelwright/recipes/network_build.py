@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,7 @@ from modelwright.readers.runs import RunFolder
 from modelwright.recipes.network_closing import TrainLonger
 from modelwright.recipes.network_portfolio import narrow_documents, portfolio
 from modelwright.recipes.network_ship import INT8_FOR, ship_network
-from modelwright.recipes.plan import BuildPlan, of_tables
+from modelwright.recipes.plan import BuildPlan, absolute, of_tables
 from modelwright.recipes.question import Question
 from modelwright.recipes.tidy import tidied
 from modelwright.stats.proxies import CLOCKED, PROXIES
@@ -68,10 +68,15 @@ def plan(
     from modelwright.data.array_part import prepare_arrays
 
     _check_torch()
+    if question.teacher is not None and (budget.seconds or LESSON_FROM) < LESSON_FROM:
+        raise InputError(
+            f"--teacher needs a budget of {LESSON_FROM:.0f} s or more: students of networks learn "
+            f"at its end; got {budget}."
+        )
     found, test = _read(question)
     folder = run.path / "data"
     question = replace(
-        question, baseline=_absolute(question.baseline), teacher=_absolute(question.teacher)
+        question, baseline=absolute(question.baseline), teacher=absolute(question.teacher)
     )
     prepared = prepare_arrays(found, folder, question.seed, question.sealed, test)
     _check_yours(question, found, prepared)
@@ -129,6 +134,7 @@ def _study_plan(
     metric = find_metric(question.metric or "accuracy", part.task)  # type: ignore[arg-type]
     device = _device(question, before)
     limits = tuple(Limit.parse(text, NETWORK_LIMITED) for text in question.limits)
+    _check_device(limits, device)
     limits += () if device is None else device.limits
     space = network_space(part.kind)
     at_once = slots or min(4, cpu_slots())
@@ -139,9 +145,8 @@ def _study_plan(
         "watts": question.power_watts or WATTS_PER_CORE, "inherit": question.inherit,
         "coach": question.coach, **({} if device is None else {"device": device.to_json()}),
     }  # fmt: skip
-    passes = _passes(part, budget, at_once)
-    setup = time.monotonic() - began
-    rungs, kept, final, lesson = _lengths(budget, setup, question, passes, before)
+    passes, setup = _passes(part, budget, at_once), time.monotonic() - began
+    rungs, kept, final, lesson = _lengths(budget, setup, question, limits, passes, before)
     went = {} if before is None else before["settings"]
     alone = bool(went.get("alone", before is None and timed and passes < SCARCE))
     small = narrow_documents(space, part, bounds, device) if lesson else ()
@@ -188,6 +193,14 @@ def _device(question: Question, before: Mapping[str, Any] | None) -> Device | No
     return None if told is None else Device.from_json(told)
 
 
+def _check_device(limits: Sequence[Limit], device: Device | None) -> None:
+    foreign = any(limit.metric == "foreign_operations" for limit in limits)
+    if foreign and (device is None or device.operations is None):
+        raise InputError(
+            "a limit on foreign_operations needs a --device whose profile has a list of operations."
+        )
+
+
 def _passes(part: ArrayPart, budget: Budget, slots: int) -> float:
     """How often the default network would see every example in the whole budget, about."""
     from modelwright.recipes.network_portfolio import default_macs
@@ -200,6 +213,7 @@ def _lengths(
     budget: Budget,
     setup: float,
     question: Question,
+    limits: Sequence[Limit],
     passes: float,
     before: Mapping[str, Any] | None,
 ) -> tuple[Rungs, float, float, float]:
@@ -216,7 +230,7 @@ def _lengths(
     if budget.seconds is None:
         return Rungs(EPOCHS, eta=ETA), 0.0, FINAL_EPOCHS, FINAL_EPOCHS * question.student
     seconds = budget.seconds
-    int8 = any(text.startswith(INT8_FOR) for text in question.limits)
+    int8 = any(limit.metric in INT8_FOR for limit in limits)
     kept = SHIP_SECONDS + 0.3 * setup + (INT8_SECONDS if int8 else 0.0)
     kept = min(kept, SHIP_SHARE * seconds)
     final_share, top_share = SCARCE_SHARES if passes < SCARCE else (FINAL_SHARE, TOP_SHARE)
@@ -234,11 +248,6 @@ def _given(question: Question) -> list[tuple[str, str]]:
     """The person's own models, as a rival and as a teacher."""
     both = (("yours", question.baseline), ("teacher", question.teacher))
     return [(by, source) for by, source in both if source is not None]
-
-
-def _absolute(source: str | None) -> str | None:
-    """A file by its whole path: a run that goes on may be started from elsewhere."""
-    return str(Path(source).absolute()) if source is not None and Path(source).exists() else source
 
 
 def _check_yours(question: Question, found: Collection, prepared: PreparedArrays) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,15 +62,15 @@ def ship_network(
         return None, None
     if shipped_before(record, best, TRAINED, run.model_path):
         shipped = _shipped(best, run.model_path)
-        return shipped, _ship_student(run, record, ledger, policy, best, store)
+        return shipped, _ship_student(run, record, ledger, policy, best, store, until)
     if not allowed("ship", record, ledger, policy, best):
         return None, None
     with tempfile.TemporaryDirectory(dir=run.path) as folder:
         draft = Path(folder) / "model"
         _write(draft, run, record, best, store)
         _look(run, record, ledger, policy, best, draft)
-        shipped = _hand_over(run, record, ledger, best, draft, run.model_path)
-    return shipped, _ship_student(run, record, ledger, policy, best, store)
+        shipped = _hand_over(run, record, ledger, best, draft, run.model_path, until)
+    return shipped, _ship_student(run, record, ledger, policy, best, store, until)
 
 
 def _ship_student(
@@ -78,6 +80,7 @@ def _ship_student(
     policy: Policy,
     best: Outcome,
     store: FileStore,
+    until: float | None,
 ) -> Shipped | None:
     """The best student beside the winner; the sealed examples are not looked at."""
     student = best_student(record.view)
@@ -90,7 +93,7 @@ def _ship_student(
     with tempfile.TemporaryDirectory(dir=run.path) as folder:
         draft = Path(folder) / "student"
         _write(draft, run, record, student, store)
-        return _hand_over(run, record, ledger, student, draft, run.student_path)
+        return _hand_over(run, record, ledger, student, draft, run.student_path, until)
 
 
 def _shipped(outcome: Outcome, out: Path) -> Shipped:
@@ -156,17 +159,18 @@ def _measure(record: Record, sealed: Path, draft: Path) -> dict[str, Any]:
 
 
 def _hand_over(
-    run: RunFolder, record: Record, ledger: Ledger, outcome: Outcome, draft: Path, out: Path
-) -> Shipped:
+    run: RunFolder, record: Record, ledger: Ledger, outcome: Outcome, draft: Path, out: Path,
+    until: float | None = None,
+) -> Shipped:  # fmt: skip
     from modelwright.models.network import add_card
 
-    more = _int8(run, record, draft)
+    more = _int8(run, record, draft, until)
     add_card(draft, {**card_of(record, outcome), **more})
     hand_over(run, record, ledger, outcome, draft, out, TRAINED, {"sure": {}, **more})
     return _shipped(outcome, out)
 
 
-def _int8(run: RunFolder, record: Record, draft: Path) -> dict[str, Any]:
+def _int8(run: RunFolder, record: Record, draft: Path, until: float | None) -> dict[str, Any]:
     """Tries whole numbers of 8 bits where a limit is on what they are for; the figures."""
     if not any(limit.metric in INT8_FOR for limit in record.view.limits):
         return {}
@@ -177,7 +181,9 @@ def _int8(run: RunFolder, record: Record, draft: Path) -> dict[str, Any]:
 
     part = load_arrays(run.path / "data" / "dev")
     teach, valid = part.train[: 10 * CHECKED], part.valid
-    facts = int8_beside(draft, part.inputs[teach], part.inputs[valid], np.asarray(part.y[valid]))
+    left = math.inf if until is None else until - time.monotonic()
+    y = np.asarray(part.y[valid])
+    facts = int8_beside(draft, part.inputs[teach], part.inputs[valid], y, left)
     return {"int8": facts}
 
 

@@ -9,7 +9,6 @@ from typing import Any
 from modelwright.core.canonical import canonical
 from modelwright.core.trial import Candidate, Proposal
 from modelwright.core.view import Outcome, View
-from modelwright.recipes.closing import winner
 
 SMALLER = 10.0  # times fewer weights than the winner a student has, at least
 EACH_SECONDS = 25.0  # of a lesson: as many lessons as there is time for
@@ -37,8 +36,13 @@ def lessons(
     the outcomes of the search, best first. The teacher is the person's, where one was named; else
     the best network, limits or not. A student learns from it, its control from the labels alone.
     """
-    best, teacher = winner(view), teacher_of(view)
-    if not lesson or best is None or teacher is None or "params" not in best.evidence.scores:
+    # Students are measured by what nobody taught: one that wins is no reason for smaller ones.
+    untaught = (
+        o for o in view.best(view.n_ranked())
+        if o.trial.role in ("search", "final", "blend") and "params" in o.evidence.scores
+    )  # fmt: skip
+    best, teacher = next(untaught, None), teacher_of(view)
+    if not lesson or best is None or teacher is None:
         return
     told = _told(view, teacher)
     n = n_lessons(lesson, timed)

@@ -109,7 +109,7 @@ class BuildResult:
         return held[-1] if held else None
 
     def _failures(self) -> str:
-        finished = self.record.view.finished
+        finished = [o for o in self.record.view.finished if o.trial.role != "zero_cost"]
         failed = [o.evidence.failure for o in finished if o.evidence.failure is not None]
         if not failed:
             return ""

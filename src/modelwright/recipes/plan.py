@@ -107,3 +107,8 @@ def of_tables(question: Question) -> list[str]:
     plain = type(question)("", "")
     names = (f.name for f in fields(question) if f.name not in OF_NETWORKS)
     return [name for name in names if getattr(question, name) != getattr(plain, name)]
+
+
+def absolute(source: str | None) -> str | None:
+    """A file by its whole path: a run that goes on may be started from elsewhere."""
+    return str(Path(source).absolute()) if source is not None and Path(source).exists() else source

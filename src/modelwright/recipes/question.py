@@ -90,6 +90,11 @@ class Question:
                 f"a kind is {', '.join(KINDS)}; got {self.kind!r}."
                 f"{did_you_mean(str(self.kind), KINDS)}"
             )
+        for name in ("diverse", "inherit"):
+            if not isinstance(getattr(self, name), bool):
+                raise InputError(f"{name} is true or false; got {getattr(self, name)!r}.")
+        if self.device is not None and not isinstance(self.device, str):
+            raise InputError(f"a device is a name or a .json file; got {self.device!r}.")
         if self.coach not in COACHES:
             raise InputError(
                 f"a coach is {', '.join(COACHES)}; got {self.coach!r}."
@@ -106,7 +111,8 @@ class Question:
         if self.memory is not None:
             parse_memory(self.memory)
         watts = self.power_watts
-        if watts is not None and not (isinstance(watts, (int, float)) and 0 < watts < math.inf):
+        number = isinstance(watts, (int, float)) and not isinstance(watts, bool)
+        if watts is not None and not (number and 0 < watts < math.inf):
             raise InputError(f"the power of a core is a number over 0; got {watts!r}.")
         self._check_teacher()
         if self.costs and self.metric is not None:

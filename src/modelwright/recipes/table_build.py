@@ -12,7 +12,7 @@ from modelwright.core.record import Record
 from modelwright.policy import RulePolicy
 from modelwright.readers.runs import RunFolder
 from modelwright.recipes.memory import check_preparing, parse_memory, reading_bytes
-from modelwright.recipes.plan import BuildPlan
+from modelwright.recipes.plan import BuildPlan, absolute
 from modelwright.recipes.question import Question
 from modelwright.recipes.table_study import check_metric, study_plan
 
@@ -20,12 +20,10 @@ from modelwright.recipes.table_study import check_metric, study_plan
 def check(question: Question) -> None:
     """Refuses what can be refused before a file is opened."""
     check_metric(question)
-    if question.device is not None:
-        raise InputError("--device goes with networks; a table's model is measured where it is.")
-    if question.diverse:
-        raise InputError("--diverse goes with networks: tables have families of their own.")
-    if question.inherit:
-        raise InputError("--inherit goes with networks; a table's model begins anew.")
+    plain = Question("", "")
+    for name in ("device", "diverse", "inherit", "coach"):
+        if getattr(question, name) != getattr(plain, name):
+            raise InputError(f"--{name} goes with networks; leave it out for a table.")
 
 
 def plan(
@@ -42,7 +40,7 @@ def plan(
     from modelwright.evaluators.rival import check_rival, check_teacher
 
     question = replace(
-        question, baseline=_absolute(question.baseline), teacher=_absolute(question.teacher)
+        question, baseline=absolute(question.baseline), teacher=absolute(question.teacher)
     )
     table, test = _read(question, frame, run.path / "data")
     if question.memory is not None:
@@ -124,8 +122,3 @@ def _read(question: Question, frame: Any, folder: Path) -> tuple[Any, Any]:
     if question.test is not None:
         test = read_rows_limited(question.test, folder / "test", (question.target,), **bound)
     return table, test
-
-
-def _absolute(source: str | None) -> str | None:
-    """A file by its whole path: a run that goes on may be started from elsewhere."""
-    return str(Path(source).absolute()) if source is not None and Path(source).exists() else source

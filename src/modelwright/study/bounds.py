@@ -47,6 +47,10 @@ def trouble_with(body: Mapping[str, Any], study: Study, record: Record) -> str:
 def _trouble_with_order(body: Mapping[str, Any], record: Record) -> str:
     """Why an order to a coach cannot be passed on; what it means is for the training to judge."""
     running = [trial.number for trial in record.view.pending]
+    if body["do"] == "set" and not (body["what"] and body["value"] is not None):
+        return "nothing is said that could be set"
+    if not isinstance(body["by"], str):
+        return "it does not say who asks"
     if body["trial"] is not None and body["trial"] not in running:
         return f"trial {body['trial']} does not run; {_listed(running)}"
     if body["do"] == "set" and not running:
