@@ -197,7 +197,7 @@ class TrainOwn:
         for name, bound in self.bounds.items():
             if known[name] > bound:
                 message = f"it has {known[name]:,.0f} {name}, {bound:,g} are allowed"
-                yield Evidence(trial.number).failed("limit", message)
+                yield Evidence(trial.number).failed("limit", message, name)
                 return
         length = float(ordered.get("length", trial.fidelity))
         design = self.space.load(design_text(trial.candidate.document))
@@ -217,14 +217,15 @@ class TrainOwn:
         from modelwright.training.trainer import Trainer, steps_for
 
         recipe = recipe_in(design)
-        if pairs.ids and recipe.augment.mix:
-            raise InputError("mix blends numbers; examples of whole numbers cannot be blended.")
+        if pairs.ids:  # they cannot be blended
+            augment = dataclasses.replace(recipe.augment, mix=0.0)
+            recipe = dataclasses.replace(recipe, augment=augment)
         rows, y = pairs.train, np.asarray(pairs.y[pairs.train])
         scale = (0.0, 1.0) if pairs.classes or self.step else _moments(pairs)
         one = np.ones(1, np.float32)
         y = y if pairs.classes else ((y - scale[0]) / scale[1]).astype(np.float32)
         lessons = Lessons(pairs.inputs[rows], y, len(pairs.classes), 0 * one, pairs.factor * one)
-        net = PlainNet(built.module, pairs.ids, scale)
+        net = PlainNet(built.module, scale)
         own = None
         if self.step is not None:
             own = OwnStep(self.step, net, _optimizer(design, recipe, built.module))
@@ -241,6 +242,7 @@ class TrainOwn:
         found = answers(built.module, pairs.inputs[pairs.valid], bool(pairs.classes))
         scores, folds = scored(metric, np.asarray(pairs.y[pairs.valid]), found)
         content = packed(built.module)
+        course = lesson.facts()  # before the threads are those of one example
         torch.set_num_threads(1)
         one = as_tensor(pairs.inputs[pairs.valid[:1]])
         with torch.inference_mode():
@@ -251,7 +253,7 @@ class TrainOwn:
             artefacts["model"] = tools.store.put(content, ".safetensors")
         own = [name for name, _, _, adapter in built.layers if not adapter]
         facts = {
-            **lesson.facts(), "family": type(design).__name__, "overlap": 0.0,
+            **course, "family": type(design).__name__, "overlap": 0.0,
             "range": metric.range, "words": f"{', '.join(own)}; {built.params:,} weights",
             "n_train": len(pairs.train),
             "layers": [[n, list(s), w, a] for n, s, w, a in built.layers],
@@ -348,7 +350,7 @@ def guess(pairs: Pairs, metric: Metric) -> float:
 
 def _makes(own: Any) -> bool:
     """True for a function or class that makes a network, False for a network itself."""
-    return inspect.isroutine(own) or isinstance(own, type)
+    return isinstance(own, type) or not hasattr(own, "state_dict")
 
 
 def digest_of(module: nn.Module) -> str:

@@ -13,6 +13,8 @@ FLAT = 4096  # features that a layer of open width is given flat; of more their 
 DEAR = 65_536  # weights of a linear layer over all places, above which it sees their mean
 
 _CONV = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+# Whose modules answer in the shape that they are given; their layers that do not have a kind.
+_KEEPING = ("torch.nn.modules.activation", "torch.nn.modules.dropout")
 _POOL = (nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d, nn.AdaptiveAvgPool3d)
 
 
@@ -77,8 +79,11 @@ def kind_of(module: nn.Module, last: bool = False) -> tuple[Kind | None, bool]:
     """What the first (or last) layer of a module takes, and whether it surely is the first.
 
     None where no layer of PyTorch's that says so is in it. Of a module of the user's own the first
-    layer that it declares may not be the first that it uses.
+    layer that it declares may not be the first that it uses; and what stands before a layer may
+    change the shape that it is given.
     """
+    if last and isinstance(module, nn.Embedding):  # its features come last
+        return Kind((1,), None, True), True
     found = _kind(module)
     if found is not None or not list(module.children()):
         return found, True
@@ -88,6 +93,7 @@ def kind_of(module: nn.Module, last: bool = False) -> tuple[Kind | None, bool]:
         found, inner = kind_of(child, last)
         if found is not None:
             return found, sure and inner
+        sure = sure and type(child).__module__ in _KEEPING
     return None, sure
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import math
@@ -66,8 +67,10 @@ class Checkpoint:
             return
         try:
             self._write(state())
-        except OSError as error:
-            self.note, self._due = f"no more checkpoints: {error.strerror}", math.inf
+        except (OSError, SafetensorError) as error:
+            self.note, self._due = f"no more checkpoints: {error}", math.inf
+            with contextlib.suppress(OSError):
+                self.path.with_suffix(".partial").unlink(missing_ok=True)
             return
         ended = self.clock()
         self.written += 1

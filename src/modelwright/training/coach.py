@@ -195,7 +195,9 @@ class Guided:
             row["after"] = self.reading()
         else:
             if action.kind not in NO_CHANGE:
+                before = self.trainer.per_epoch
                 self.weights = self._apply(action)
+                self.spent = round(self.spent * self.trainer.per_epoch / before)
             self._unread = len(self.rows) - 1
 
     def _row(self, action: Action) -> Row:
@@ -241,14 +243,19 @@ class Guided:
         n, state = self._back[0]
         self._back = self._back[:1]
         left = self.trainer.total - now.step
+        # What was changed since stays, such as a batch size that a person asked for; steps are
+        # counted as it numbers them.
+        recipes = self.trainer.recipes
         self.trainer.load(state)
-        self._pay(now.step - int(state["step"]))
+        self.trainer.change(recipes)
+        cost = now.step - self.trainer.step
+        self._pay(cost)
         if left <= 0:  # what is trained again would be more than was planned
             self.stopped = f"{row['trigger']}: no steps are left; the last good state is kept"
         self.factor *= factor
         del self.history[n:]
-        row["action"]["to"] = int(state["step"])
-        row["cost"] = now.step - int(state["step"])
+        row["action"]["to"] = self.trainer.step
+        row["cost"] = cost
         self._judged_at = (len(self.rows) - 1, now.step, now.loss if not now.bad else math.inf)
         self._unread = len(self.rows) - 1
 

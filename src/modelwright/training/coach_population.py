@@ -35,8 +35,8 @@ class Member:
     """One of the trainings: its state, settings, the values of its last look, and how it came here.
 
     `line` are the parts of its schedule: `until` a step, by a `recipe` and with `dropout` times the
-    design's, of a `total`; `origin` is the member whose first weights they began with. `copied` is
-    the row and the member it was copied from, until that is judged.
+    design's, of a `total`; `origin` is the member whose first weights they began with. `watch` is its
+    newest part. `copied` is the row and the member it was copied from, until that is judged.
     """
 
     state: dict[str, Any]
@@ -45,6 +45,7 @@ class Member:
     origin: int
     line: list[Row] = field(default_factory=list)
     values: Numbers = field(default_factory=lambda: np.array([-np.inf]))  # not looked at yet
+    watch: Watch | None = None
     copied: tuple[int, int] | None = None
 
 
@@ -106,19 +107,21 @@ class Population:
             best = self.members[self._best()]
             self._enter(best)
             self.score = float(best.values.mean())
-            self.history[-1] = replace(self.history[-1], score=self.score)
+            assert best.watch is not None, "each has trained"
+            self.history.append(replace(best.watch, score=self.score))
             yield True
 
     # -- training ----------------------------------------------------------------------------------
 
     def _begin(self) -> None:
-        """Members with weights of their own; the first has the design's settings."""
+        """Members with weights of their own; the first has the given ones and their settings."""
         recipe = self.trainer.recipes[0]
         for place in range(self.side):
             rng = self._rng("start", place)
             factors = np.exp(rng.uniform(-1, 1, 4) * math.log(WIDE)) if place else np.ones(4)
             own, dropout = changed(recipe, 1.0, factors)
-            start_anew(self.trainer, place)
+            if place:  # the first may have been given what a parent or a teacher learnt
+                start_anew(self.trainer, place)
             self.members.append(Member(self.trainer.state(), own, dropout, place))
 
     def _part(self, member: Member) -> None:
@@ -137,11 +140,11 @@ class Population:
         if member.copied is not None:
             self.rows[member.copied[0]]["after"] = self.reading(member)
         chance = math.log(trainer.lessons.n_classes) if trainer.lessons.n_classes else 1.0
-        self.history.append(Watch(
+        member.watch = Watch(
             trainer.step, self.share, trainer.step / trainer.per_epoch, found.steps,
             float(found.loss[0]), float(found.norm[0]), float(found.move[0]), int(found.bad[0]),
             chance, chance, float(trainer.optimiser.rate[0]),
-        ))  # fmt: skip
+        )  # fmt: skip
 
     def _enter(self, member: Member) -> None:
         self.trainer.load(member.state)
@@ -182,7 +185,7 @@ class Population:
             self.rows.append(row)
             self.members[worse] = Member(
                 winner.state, recipe, dropout, winner.origin, list(winner.line),
-                winner.values, (len(self.rows) - 1, better),
+                winner.values, winner.watch, (len(self.rows) - 1, better),
             )  # fmt: skip
 
     def _row(self, worse: int, better: int, gain: Sequence[float]) -> Row:
@@ -236,7 +239,10 @@ class Population:
 
     def state(self) -> dict[str, Any]:
         """All that an exact resume needs; between two results of `pieces`."""
-        members = [{**vars(m), "recipe": recipe_json(m.recipe)} for m in self.members]
+        members = [
+            {**vars(m), "recipe": recipe_json(m.recipe), "watch": m.watch and asdict(m.watch)}
+            for m in self.members
+        ]
         return {
             "trainer": self.trainer.state(), "total": self.trainer.total, "members": members,
             "goal": self._goal, "history": [asdict(watch) for watch in self.history],
@@ -248,7 +254,12 @@ class Population:
         self.trainer.load(state["trainer"])
         self.trainer.total, self._goal = int(state["total"]), float(state["goal"])
         self.history = [Watch(**watch) for watch in state["history"]]
-        self.members = [Member(**{**m, "recipe": recipe_of(m["recipe"])}) for m in state["members"]]
+        self.members = [
+            Member(**{
+                **m, "recipe": recipe_of(m["recipe"]), "watch": m["watch"] and Watch(**m["watch"])
+            })
+            for m in state["members"]
+        ]  # fmt: skip
         for name in PLAIN:
             setattr(self, name, state[name])
 
@@ -297,9 +308,10 @@ def start_anew(trainer: Trainer, place: int) -> None:
 def follow(trainer: Trainer, schedule: Sequence[Row]) -> None:
     """Trains the trainer's network by a schedule alone: the same weights as the population's best.
 
-    The trainer has the design, the lessons and the seed of the population's.
+    The trainer has the design, the first weights, the lessons and the seed of the population's.
     """
-    start_anew(trainer, schedule[0]["origin"])
+    if schedule[0]["origin"]:
+        start_anew(trainer, schedule[0]["origin"])
     for part in schedule:
         trainer.total = part["total"]
         trainer.change([recipe_of(part["recipe"])])

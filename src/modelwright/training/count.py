@@ -49,10 +49,12 @@ class _Counter(TorchFunctionMode):
 def _macs(name: str, args: Sequence[Any], named: Mapping[str, Any], out: Any) -> Any:
     given = [*args, *named.values()]
     tensors = [a for a in given if isinstance(a, Tensor)]
-    if name in _RECURRENT:
-        weights = next((a for a in given if isinstance(a, list | tuple)), ())
+    if name in _RECURRENT:  # weights have two dimensions, states in a tuple three
+        listed = [w for a in given if isinstance(a, list | tuple) for w in a]
         steps = tensors[0].numel() // tensors[0].shape[-1]
-        return steps * sum(w.numel() for w in weights if isinstance(w, Tensor) and w.ndim == 2)
+        return steps * sum(w.numel() for w in listed if isinstance(w, Tensor) and w.ndim == 2)
+    if name.removesuffix("_cell") in _RECURRENT:  # input, state, weights of each, biases
+        return len(given[0]) * (given[2].numel() + given[3].numel())
     if len(tensors) < 2:
         return 0
     if name == "multi_head_attention_forward":  # [places, batch, width]; a square each for q, k,

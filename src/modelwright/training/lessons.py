@@ -13,9 +13,9 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Lessons:
-    """Examples to learn from: `x` is `[n, *shape]` (bytes or floats), `y` classes or values `[n]`.
+    """Examples to learn from: `x` is `[n, *shape]`, `y` classes or values `[n]`.
 
-    `shift` and `scale` bring `x` to mean 0 and deviation 1, one number for each channel. `taught`
+    Where `x` is int64 it holds ids, which stay as they are; of bytes and floats `shift` and `scale` bring `x` to mean 0 and deviation 1, one number for each channel. `taught`
     are a teacher's shares `[n, k]`, NaN where it was not asked: `trust` is their part of the loss,
     compared at `temperature` (Hinton et al. 2015). A trainer with a `guide` asks it instead.
     """
@@ -31,7 +31,10 @@ class Lessons:
 
     def batch(self, rows: npt.NDArray[np.intp], device: torch.device) -> Tensor:
         """The examples at these rows, scaled, `[batch, *shape]`."""
-        x = torch.from_numpy(np.ascontiguousarray(self.x[rows])).to(device).float()
+        found = torch.from_numpy(np.ascontiguousarray(self.x[rows])).to(device)
+        if found.dtype == torch.int64:
+            return found
+        x = found.float()
         shape = (1, -1, *[1] * (x.ndim - 2))
         shift = torch.from_numpy(self.shift).to(device).view(shape)
         scale = torch.from_numpy(self.scale).to(device).view(shape)

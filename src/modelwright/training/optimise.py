@@ -37,10 +37,10 @@ class Optimiser:
             self.second = [torch.zeros_like(w) for w in self.weights]
 
     @torch.no_grad()
-    def step(self, factor: float = 1.0) -> None:
-        """One step by the gradients, with `factor` times the rate; sets the gradients to None."""
+    def step(self) -> None:
+        """One step by the gradients; sets the gradients to None."""
         self.steps += 1
-        rate = (self.rate * factor)[:, None]
+        rate = self.rate[:, None]
         for i, weight in enumerate(self.weights):
             if weight.grad is None:
                 continue

@@ -18,17 +18,14 @@ _NORMS = (nn.LayerNorm, nn.GroupNorm, nn.RMSNorm, nn.modules.batchnorm._NormBase
 class PlainNet(nn.Module):
     """A module `[batch, *shape]` to `[batch, k]` for the trainer, which expects `[batch, 1, k]`.
 
-    `ids` are whole numbers that the trainer's arithmetic has made floats. Answers are brought to
-    mean 0 and deviation 1 by `scale` (mean, deviation), as the targets are.
+    Answers are brought to mean 0 and deviation 1 by `scale` (mean, deviation), as the targets are.
     """
 
     copies = 1
 
-    def __init__(
-        self, module: nn.Module, ids: bool = False, scale: tuple[float, float] = (0.0, 1.0)
-    ) -> None:
+    def __init__(self, module: nn.Module, scale: tuple[float, float] = (0.0, 1.0)) -> None:
         super().__init__()
-        self.module, self.ids, self.scale = module, ids, scale
+        self.module, self.scale = module, scale
         with torch.no_grad():
             for weight in module.parameters():  # the optimiser sees each as one row
                 if not weight.is_contiguous():
@@ -42,8 +39,8 @@ class PlainNet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Answers `[batch, 1, k]`."""
-        x = x.long() if self.ids else x.contiguous()  # a user's `view` needs plain memory
-        out: Tensor = self.module(x).reshape(len(x), 1, -1)
+        # A user's `view` needs plain memory.
+        out: Tensor = self.module(x.contiguous()).reshape(len(x), 1, -1)
         mean, deviation = self.scale
         return out if self.scale == (0.0, 1.0) else (out - mean) / deviation
 
@@ -74,8 +71,7 @@ class OwnStep:
         """Takes a step at `factor` times the rate: the loss and the gradients' norm, `[1]` each."""
         for group, rate in zip(self.optimizer.param_groups, self._rates, strict=True):
             group["lr"] = rate * factor
-        x = x.long() if self.net.ids else x.contiguous()
-        loss = self.step(self.net.module, (x, y), self.optimizer)
+        loss = self.step(self.net.module, (x.contiguous(), y), self.optimizer)
         found = torch.as_tensor(loss if isinstance(loss, Tensor | int | float) else [])
         if found.numel() != 1:
             told = f"a tensor of shape {tuple(found.shape)}" if found.numel() else repr(loss)

@@ -35,7 +35,7 @@ class Segment:
 
     `loss` is the mean training loss, `norm` the mean norm of the gradients before clipping, `move`
     the norm of the last step over that of the weights, `bad` how many batches gave no finite loss
-    or gradient (those change nothing).
+    or gradient (those change nothing, but where the step is the user's own).
     """
 
     steps: int
@@ -168,6 +168,8 @@ class Trainer:
         """A step: losses, norms of the gradients, and whether all is finite, `[copies]` each."""
         if self.own is not None:
             x = self.lessons.batch(rows, self.device)
+            if x.ndim == 4:
+                x = augmented(x, self.recipes[0].augment)
             y = torch.from_numpy(np.ascontiguousarray(self.lessons.y[rows])).to(self.device)
             share = self.step / max(1, self.total)
             factor = float(self.factor[0]) * self.recipes[0].rate_at(share)
