@@ -79,7 +79,23 @@ def test_writing_takes_little_of_the_time_and_a_full_disk_ends_no_training(tmp_p
         one.keep(slow)
     assert 0.008 < one.seconds / now < 0.011
     (tmp_path / "file").write_text("")
-    full = Checkpoint(tmp_path / "file" / "7.safetensors", ABOUT, every=0)
-    full.keep(slow)
-    assert "no more checkpoints" in full.note
-    assert full.written == 0
+    nowhere = Checkpoint(tmp_path / "file" / "7.safetensors", ABOUT, every=0)
+    nowhere.keep(slow)
+    assert "no more checkpoints" in nowhere.note
+    assert nowhere.written == 0
+
+
+def test_a_disk_that_takes_no_more_leaves_the_checkpoint_before_it(tmp_path: Path) -> None:
+    resource = pytest.importorskip("resource")
+    path = tmp_path / "7.safetensors"
+    kept(path, {"w": torch.ones(1)})
+    one = Checkpoint(path, ABOUT, every=0)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (9000, before[1]))  # of any file, in bytes
+    try:
+        one.keep(lambda: {"w": torch.ones(5000)})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert "no more checkpoints" in one.note
+    assert [path.name for path in tmp_path.iterdir()] == ["7.safetensors"]
+    assert Checkpoint(path, ABOUT).read() == {"w": torch.ones(1)}

@@ -274,6 +274,29 @@ def test_what_is_tried_never_makes_a_training_longer() -> None:
     assert run.done
 
 
+@pytest.mark.parametrize("kind", ["rollback", "again"])
+def test_what_was_changed_before_a_rollback_stays_and_steps_are_counted_by_it(kind: Any) -> None:
+    class Both:
+        """Another batch size and optimiser, and then back to before them."""
+
+        def decide(self, history: Sequence[Watch], done: Sequence[Any]) -> Action | None:
+            waited = history and history[-1].share >= 0.5
+            if waited and len(done) < 2:
+                return Action(*(("batch", 128), ("optimiser", "Sgd"))[len(done)], "test")
+            return Action(kind, 1.0, "test") if waited and len(done) == 2 else None
+
+    run = finished(guided(trainer(160), Both()))
+    row = run.rows[2]
+    assert row["action"]["kind"] == kind
+    recipe = run.trainer.recipes[0]
+    assert (recipe.batch, type(recipe.optimiser)) == (128, Sgd)
+    assert row["after"]["optimiser"] == "Sgd"
+    back = row["step"] - row["action"]["to"]
+    assert row["cost"] == back > 0
+    assert row["action"]["to"] < 40  # half of the 80 steps that it has with the larger batch
+    assert abs(run.trainer.step + back - 80) <= 2
+
+
 def test_it_guides_one_network_only() -> None:
     with pytest.raises(InputError, match="holds 2"):
         guided(trainer(copies=2))

@@ -79,6 +79,14 @@ def test_what_is_copied_is_weights_memory_and_settings_then_changed_a_little() -
     assert all(any(abs(ratio - by) < 1e-9 for by in (0.8, 1.25)) for ratio in ratios)
 
 
+def test_what_a_network_was_given_is_a_members_first_weights() -> None:
+    one = population()
+    given = {name: 0.5 * value for name, value in one.trainer.net.state_dict().items()}
+    one.trainer.net.load_state_dict(given)
+    one._begin()
+    assert [equal(m.state["net"], given) for m in one.members] == [True, False, False, False]
+
+
 def test_an_interrupted_population_goes_on_to_the_same_network() -> None:
     whole, first, second = population(), population(), population()
     list(whole.pieces(4))

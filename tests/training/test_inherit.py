@@ -123,6 +123,16 @@ def test_what_cannot_be_kept_is_taken_in_parts_and_said() -> None:
     assert set(same.how.values()) == {"copied"}
 
 
+def test_channels_that_a_narrower_child_lost_are_not_got_back_by_a_wider_block() -> None:
+    old, new = Ops((1, 4, 4)), Ops((1, 4, 4))
+    old.head(old.conv(-1, 3, 3, name="stage0.conv"), "mean", 0.0, 2)
+    new.head(new.conv(new.conv(-1, 2, 3, name="stage0.conv"), 3, 3, name="wider"), "mean", 0.0, 2)
+    found, apart, _ = passed_on(old, new, torch.randn(3, 1, 4, 4))
+    assert found.how["layers.1.weight"] == "deepened"
+    assert apart > 1e-3
+    assert not found.exact
+
+
 def test_exact_is_never_said_of_a_child_that_answers_otherwise() -> None:
     space, x, said = Space(ImageNet), torch.randn(3, 1, 6, 6), 0
     for i in range(16):

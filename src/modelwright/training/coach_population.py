@@ -35,8 +35,8 @@ class Member:
     """One of the trainings: its state, settings, the values of its last look, and how it came here.
 
     `line` are the parts of its schedule: `until` a step, by a `recipe` and with `dropout` times the
-    design's, of a `total`; `origin` is the member whose first weights they began with. `watch` is its
-    newest part. `copied` is the row and the member it was copied from, until that is judged.
+    design's, of a `total`; `origin` is the member whose first weights they began with. `watch` is
+    of the newest part. `copied` is the row and the member it was copied from, until that is judged.
     """
 
     state: dict[str, Any]

@@ -312,7 +312,7 @@ class _Heir:
             return Flow(NOWHERE, np.arange(op.shape[0]), False)
         if "bias" in self._names(number):
             self._begin(number, "bias", np.zeros(op.shape[0]))
-        whole = set(flow.channels.tolist()) >= set(outputs.tolist())  # else some channels are drawn
+        whole = set(flow.channels.tolist()) >= set(outputs.tolist())  # else some are lost
         return replace(flow, channels=outputs, exact=flow.exact and whole)
 
     def _silence(self, number: int, op: Step) -> None:
