@@ -14,7 +14,7 @@ import numpy as np
 from modelwright.core.errors import InputError
 from modelwright.core.keys import Key
 from modelwright.training.coach_rules import PERSON, Action, Coach, Rules, Watch
-from modelwright.training.recipe import AdamW, Augment, Recipe, Sgd
+from modelwright.training.recipe import steered
 from modelwright.training.replay import (
     SHORT,
     Arm,
@@ -117,7 +117,8 @@ class Guided:
         self.first = self._chance() if found.bad[0] else float(found.loss[0])
         self.trainer.load(start)
         lessons = self.trainer.lessons
-        if not lessons.n_classes:  # squared errors of one batch may miss the few that are large
+        if not lessons.n_classes and self.trainer.own is None:
+            # squared errors of one batch may miss the few that are large
             some = slice(None, None, max(1, len(lessons.y) // MANY))
             errors = self.trainer.answers(lessons.x[some])[0] - lessons.y[some]
             self.first = max(self.first, float(np.nanmean(errors**2)))
@@ -146,6 +147,8 @@ class Guided:
 
     def _watch(self, steps: int, found: Any) -> Watch:
         trainer, chance = self.trainer, self._chance()
+        if self.first == math.inf and found.bad[0] < found.steps:
+            self.first = float(found.loss[0])
         facts: dict[str, float] = {}
         how = trainer.recipes[0].augment
         if trainer.lessons.n_classes:
@@ -161,7 +164,11 @@ class Guided:
         )  # fmt: skip
 
     def _chance(self) -> float:
-        """The loss of a guess that knows the classes or the mean alone."""
+        """The loss of a guess that knows the classes or the mean alone; of a loss of the user's own
+        nobody knows it, and it is infinite.
+        """
+        if self.trainer.own is not None:
+            return math.inf
         lessons = self.trainer.lessons
         return math.log(lessons.n_classes) if lessons.n_classes else float(np.var(lessons.y))
 
@@ -314,7 +321,7 @@ class Guided:
         elif action.kind == "select":
             return self._chosen(str(value))
         else:
-            trainer.change([_changed(recipe, action) for recipe in trainer.recipes])
+            trainer.change([steered(r, action.kind, value) for r in trainer.recipes])
         return self.weights
 
     def _chosen(self, choice: str) -> Numbers | None:
@@ -368,30 +375,9 @@ class Guided:
             setattr(self, name, state[name])
 
 
-def _changed(recipe: Recipe, action: Action) -> Recipe:
-    """The recipe after an action on decay, batch, augmentation or optimiser."""
-    optimiser, value = recipe.optimiser, action.value
-    if action.kind == "batch":
-        return replace(recipe, batch=int(value or recipe.batch))  # type: ignore[arg-type]
-    if action.kind == "decay":
-        by = float(value or 1)
-        return replace(recipe, optimiser=replace(optimiser, decay=optimiser.decay * by))
-    if action.kind == "augment":
-        return replace(recipe, augment=_scaled(recipe.augment, float(value or 1)))
-    return replace(recipe, optimiser=Sgd() if value == "Sgd" else AdamW())
-
-
 def _drawn(weights: Numbers | None) -> float:
     """The share of rows that may be drawn."""
     return 1.0 if weights is None else float((weights > 0).mean())
-
-
-def _scaled(how: Augment, by: float) -> Augment:
-    """Augmentation `by` times as strong; what is off begins where it is to be stronger."""
-    cut = how.cut * by if how.cut else (0.2 if by > 1 else 0.0)
-    return replace(
-        how, shift=min(0.25, how.shift * by), cut=min(0.5, cut), mix=min(1.0, how.mix * by)
-    )
 
 
 def _against(before: float, after: float) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Annotated, Any, Literal
 
 from annotated_types import Interval
@@ -88,3 +88,24 @@ def recipe_of(data: Mapping[str, Any]) -> Recipe:
     rest = {k: v for k, v in data.items() if k not in ("kind", "optimiser", "augment")}
     kind = {"AdamW": AdamW, "Sgd": Sgd}[data["kind"]]
     return Recipe(kind(**data["optimiser"]), augment=Augment(**data["augment"]), **rest)
+
+
+def steered(recipe: Recipe, kind: str, value: float | str | None) -> Recipe:
+    """The recipe after a coach's action on decay or augmentation (a factor), batch or optimiser."""
+    optimiser = recipe.optimiser
+    if kind == "batch":
+        return replace(recipe, batch=int(value or recipe.batch))  # type: ignore[arg-type]
+    if kind == "decay":
+        by = float(value or 1)
+        return replace(recipe, optimiser=replace(optimiser, decay=optimiser.decay * by))
+    if kind == "augment":
+        return replace(recipe, augment=_scaled(recipe.augment, float(value or 1)))
+    return replace(recipe, optimiser=Sgd() if value == "Sgd" else AdamW())
+
+
+def _scaled(how: Augment, by: float) -> Augment:
+    """Augmentation `by` times as strong; what is off begins where it is to be stronger."""
+    cut = how.cut * by if how.cut else (0.2 if by > 1 else 0.0)
+    return replace(
+        how, shift=min(0.25, how.shift * by), cut=min(0.5, cut), mix=min(1.0, how.mix * by)
+    )
