@@ -13,8 +13,6 @@ FLAT = 4096  # features that a layer of open width is given flat; of more their 
 DEAR = 65_536  # weights of a linear layer over all places, above which it sees their mean
 
 _CONV = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
-# Whose modules answer in the shape that they are given; their layers that do not have a kind.
-_KEEPING = ("torch.nn.modules.activation", "torch.nn.modules.dropout")
 _POOL = (nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d, nn.AdaptiveAvgPool3d)
 
 
@@ -84,17 +82,26 @@ def kind_of(module: nn.Module, last: bool = False) -> tuple[Kind | None, bool]:
     """
     if last and isinstance(module, nn.Embedding):  # its features come last
         return Kind((1,), None, True), True
-    found = _kind(module)
-    if found is not None or not list(module.children()):
+    found, children = _kind(module), list(module.children())
+    if found is not None:
         return found, True
-    children = list(module.children())
+    if not children:
+        return None, _keeps(module)
     sure = isinstance(module, nn.Sequential)
     for child in reversed(children) if last else children:
         found, inner = kind_of(child, last)
+        sure = sure and inner
         if found is not None:
-            return found, sure and inner
-        sure = sure and type(child).__module__ in _KEEPING
+            return found, sure
     return None, sure
+
+
+def _keeps(module: nn.Module) -> bool:
+    """True for a layer that answers in the shape that it is given."""
+    room = type(module).__module__.removeprefix("torch.nn.modules.")
+    if room in ("activation", "dropout", "normalization"):
+        return not isinstance(module, nn.GLU)
+    return isinstance(module, nn.Identity)
 
 
 def _kind(module: nn.Module) -> Kind | None:

@@ -130,6 +130,8 @@ def _trouble(history: Sequence[Watch]) -> str:
     now = history[-1]
     if not math.isfinite(now.loss) or now.bad > now.steps / 2:
         return "NaN"
+    if now.first <= 0:  # of a loss of the user's own; shares of it say nothing
+        return ""
     best = min((w.loss for w in history), default=now.loss)
     if now.loss > 1.5 * now.first:
         return "divergence"

@@ -15,9 +15,10 @@ from torch import Tensor
 class Lessons:
     """Examples to learn from: `x` is `[n, *shape]`, `y` classes or values `[n]`.
 
-    Where `x` is int64 it holds ids, which stay as they are; of bytes and floats `shift` and `scale` bring `x` to mean 0 and deviation 1, one number for each channel. `taught`
-    are a teacher's shares `[n, k]`, NaN where it was not asked: `trust` is their part of the loss,
-    compared at `temperature` (Hinton et al. 2015). A trainer with a `guide` asks it instead.
+    `shift` and `scale` bring `x` (bytes or floats) to mean 0 and deviation 1, one number for each
+    channel; where it is int64 it holds ids, which stay as they are. `taught` are a teacher's shares
+    `[n, k]`, NaN where it was not asked: `trust` is their part of the loss, compared at
+    `temperature` (Hinton et al. 2015). A trainer with a `guide` asks it instead.
     """
 
     x: npt.NDArray[Any]
