@@ -11,6 +11,7 @@ import pytest
 from modelwright.data import read_table
 from modelwright.data.panel import Panel
 from modelwright.data.series import Asked, read_panel
+from modelwright.evaluators.forecast_windows import _one
 from modelwright.families.series_all import SERIES, load_forecaster, series_family
 from modelwright.families.series_base import Forecaster, fourier
 from modelwright.families.series_naive import Drift, SeasonalNaive
@@ -199,3 +200,20 @@ def test_a_season_is_taken_out_whole() -> None:
 def test_waves_are_counted_once() -> None:
     assert fourier(np.arange(5), (24.0, 168.0), 8).shape == (5, 2 * (8 + 8 - 1))
     assert math.isclose(float(fourier(np.array([6]), (24.0,), 1)[0, 0]), 1.0)
+
+
+@pytest.mark.parametrize("log", [False, True])
+def test_columns_known_ahead_of_which_the_future_is_not_given(log: bool) -> None:
+    rng = np.random.default_rng(0)
+    promo = (rng.random(120) < 0.3).astype(float)
+    y = 20 * np.exp(0.5 * promo) * (1 + 0.05 * rng.random(120))
+    days = pd.date_range("2024-01-01", periods=120)
+    table = read_table(pd.DataFrame({"t": days, "y": y, "promo": promo}))
+    whole = read_panel(table, Asked("t", "y", HORIZON, known=("promo",)))[0]
+    model = series_family("LagLinear")(log=log).fit(whole)
+    found = model.forecast(_one(whole))
+    assert np.isfinite(found.centre).all()
+    on = promo[-HORIZON:] == 1
+    assert found.centre[0, on].mean() > 1.3 * found.centre[0, ~on].mean()
+    wider = found.width[0, on].mean() / found.width[0, ~on].mean()
+    assert wider == pytest.approx(math.exp(0.5) if log else 1.0, rel=0.1)

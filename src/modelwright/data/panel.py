@@ -74,8 +74,8 @@ class Panel:
     """Series on the grid of one step, with no gaps: what was missing is filled in.
 
     Per series: its name; the position of its first row; `y` `[n]`; `seen` `[n]`, False where the
-    target was missing and is interpolated; `past` `[n, p]`; `known` `[m, k]` with m >= n where the
-    future is known; its row of `static` `[s, q]`. Categories are indicators. A panel may hold a
+    target was missing and has the value before; `past` `[n, p]`; `known` `[m, k]` with m >= n where
+    the future is known; its row of `static` `[s, q]`. Categories are indicators. A panel may hold a
     series several times, cut at different rows.
     """
 

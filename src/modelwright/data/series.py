@@ -16,6 +16,7 @@ from modelwright.data.panel import Panel, SeriesSchema
 from modelwright.data.season import find_season, periods_with
 from modelwright.data.series_columns import (
     CATEGORIES,
+    OTHER,
     carried,
     codes_of,
     constant_within,
@@ -245,11 +246,11 @@ def assemble(
     names, starts, y, seen, past, known, static = zip(*parts, strict=True)
     block = static_block(np.array(static), schema)
     panel = Panel(schema, names, np.array(starts, np.int64), y, seen, past, known, block)
-    notes = []
+    notes, how = [], "filled with the value before, never scored"
     if n_gaps:
-        notes.append(f"{counted(n_gaps, 'step')} without a row: filled in between, never scored")
+        notes.append(f"{counted(n_gaps, 'step')} without a row: {how}")
     if n_missing:
-        notes.append(f"{counted(n_missing, 'row')} without a target: filled in, never scored")
+        notes.append(f"{counted(n_missing, 'row')} without a target: {how}")
     if n_moved:
         notes.append(f"{counted(n_moved, 'time')} moved to the nearest whole step")
     if n_empty:
@@ -305,17 +306,21 @@ def _fill(
     past = _block(grid[: len(y), :p], schema.past, schema)
     known = _block(grid[: None if k else len(y), p : p + k], schema.known, schema)
     missing = int((~seen).sum()) - n_gaps
-    return (begin, filled(y), seen, past, known), n_gaps, missing
+    # What came later is not used: a window of the past would know of it.
+    return (begin, carried(y), seen, past, known), n_gaps, missing
 
 
 def _block(grid: FloatArray, names: Sequence[str], schema: SeriesSchema) -> FloatArray:
-    """Covariates with gaps filled: categories carried on and as indicators, numbers by lines."""
-    columns = [
-        carried(c) if name in schema.levels else filled(c)
-        for name, c in zip(names, grid.T, strict=True)
-    ]
-    whole = np.stack(columns, axis=1) if columns else grid
-    return expanded(whole, names, schema.levels)
+    """Covariates with gaps filled, categories as indicators; of numbers known ahead by lines."""
+
+    def whole(name: str, column: FloatArray) -> FloatArray:
+        if name in schema.known and name not in schema.levels:
+            return filled(column)
+        return carried(column, OTHER if name in schema.levels else 0.0)
+
+    columns = [whole(name, column) for name, column in zip(names, grid.T, strict=True)]
+    block = np.stack(columns, axis=1) if columns else grid
+    return expanded(block, names, schema.levels)
 
 
 def filled(y: FloatArray) -> FloatArray:

@@ -70,15 +70,15 @@ def expanded(values: FloatArray, names: Sequence[str], levels: Levels) -> FloatA
     return np.concatenate(parts, axis=1) if parts else values[:, :0]
 
 
-def carried(codes: FloatArray) -> FloatArray:
-    """Codes with gaps filled by the one before, the first by the first there is; `OTHER` for none.
+def carried(codes: FloatArray, none: float = OTHER) -> FloatArray:
+    """Values with gaps filled by the one before, the first by the first there is; `none` for none.
 
     >>> carried(np.array([np.nan, 2.0, np.nan, 0.0])).tolist()
     [2.0, 2.0, 2.0, 0.0]
     """
     good = np.flatnonzero(np.isfinite(codes))
     if not len(good):
-        return np.full(len(codes), OTHER)
+        return np.full(len(codes), float(none))
     last = np.searchsorted(good, np.arange(len(codes)), side="right") - 1
     return np.asarray(codes[good[np.maximum(last, 0)]])
 

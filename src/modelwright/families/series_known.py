@@ -49,7 +49,8 @@ class KnownEffects:
             scale * self._of(panel, s)[len(panel.y[s]) :][:horizon]
             for s, scale in enumerate(scales)
         ])  # fmt: skip
-        return Paths(self._moved(paths.centre, ahead), paths.width)
+        width = self._moved(paths.width, ahead) if self.log else paths.width
+        return Paths(self._moved(paths.centre, ahead), width)
 
     def _of(self, panel: Panel, s: int) -> FloatArray:
         return np.asarray(np.clip(panel.known[s], self.low, self.high) @ self.weights)

@@ -128,7 +128,6 @@ class FittedLagLinear:
         """One step at a time, each forecast a lag of the next; covariates stay as they were."""
         horizon = panel.schema.horizon
         out = np.zeros((len(panel), horizon))
-        room = self.look.lags + 1
         at = panel
         for h in range(horizon):
             X, adds, scales = self.look.at_ends(at)
@@ -136,7 +135,7 @@ class FittedLagLinear:
                 first = scales
             step = np.clip(self._answers(panel, X), -50, 50)
             out[:, h] = self.look.back(step, adds, first)[:, 0]
-            at = _longer(at, out[:, h], max(room, 8))
+            at = _longer(at, out[:, h])
         return out
 
     def export(self, folder: Path) -> None:
@@ -146,7 +145,7 @@ class FittedLagLinear:
         write_fitted(folder, "LagLinear", facts, arrays)
 
 
-def _longer(panel: Panel, values: FloatArray, room: int) -> Panel:
+def _longer(panel: Panel, values: FloatArray) -> Panel:
     """The panel with one more value in each series."""
     y = tuple(np.append(old, new) for old, new in zip(panel.y, values, strict=True))
     past = tuple(np.concatenate([p, p[-1:]]) for p in panel.past)
