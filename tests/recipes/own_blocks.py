@@ -14,7 +14,7 @@ from annotated_types import Len
 from torch import Tensor, nn
 
 from modelwright.spaces import Ordered
-from modelwright.training.recipe import Recipe
+from modelwright.training.recipe import Augment, Recipe
 
 
 def rings(n: int = 160) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
@@ -49,6 +49,17 @@ class Row:
 
     blocks: Annotated[tuple[Conv | Dense, ...], Len(1, 3)]
     recipe: Recipe = Recipe(batch=32)
+
+
+@dataclass(frozen=True)
+class Words:
+    """For ids; what its recipe blends cannot be."""
+
+    width: Annotated[Literal[2, 4], Ordered()] = 4
+    recipe: Recipe = Recipe(batch=32, augment=Augment(mix=0.5))
+
+    def build(self) -> nn.Module:
+        return nn.Embedding(9, self.width)
 
 
 class Mine(nn.Module):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import runpy
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ from own_blocks import (  # noqa: E402
     Mine,
     Row,
     Trouble,
+    Words,
     dies_once,
     hinge,
     rings,
@@ -55,13 +58,13 @@ def test_blocks_that_do_not_fit_are_adapted_and_the_best_is_handed_over(tmp_path
     assert set(again.predict(X[:9])) <= {"stands", "lies"}
     with pytest.raises(InputError, match="takes examples of shape"):
         again.predict(X[:, :, :3])
-    page = result.report().read_text()
-    assert "Leaderboard" in page
-    assert "put in" in page
+    assert "Leaderboard" in result.report().read_text()
     same = mw.search_networks(Row, (X, Y), budget=3, start=start, **options)
     assert len(same.trials) == len(result.trials)
     with pytest.raises(InputError, match="another set of examples"):
         mw.search_networks(Row, (X[:80], Y[:80]), budget=3, start=start, **options)
+    with pytest.raises(InputError, match="another unit of lengths"):
+        mw.search_networks(Row, (X, Y), budget="9s", start=start, limits=limits, workspace=tmp_path)
 
 
 def test_failures_have_causes_and_the_search_goes_on(tmp_path: Path) -> None:
@@ -76,6 +79,34 @@ def test_failures_have_causes_and_the_search_goes_on(tmp_path: Path) -> None:
     with pytest.raises(NoModelError, match=r"no trial succeeded.*Broken cannot take 1 x 6 x 6"):
         _ = nothing.model
     assert "No trained network" in nothing.report().read_text()
+
+
+def test_a_network_to_start_from_is_trained_for_longer(tmp_path: Path) -> None:
+    mine = functools.partial(Mine)
+    result = mw.search_networks(
+        Broken, (X, Y), budget=1, rungs=(1,), start=mine, workspace=tmp_path
+    )
+    assert result.best_design.name == "partial"
+    assert [o.trial.role for o in result.trials if o.ok] == ["rival", "final"]
+    assert result.model.score(X, Y[:, None]) > 0.4
+
+
+def test_ids_stay_whole_and_unblended(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    y = np.arange(120) % 2
+    ids = np.where(rng.random((120, 6)) < 0.5, y[:, None] + 1, rng.integers(3, 9, (120, 6)))
+    result = mw.search_networks(Words, (ids, y), budget=1, rungs=(8,), workspace=tmp_path)
+    assert result.model.score(ids, y) > 0.8
+    with pytest.raises(InputError, match=r"optimizer\(\) goes with step="):
+        mw.search_networks(Steps, (X, Y), workspace=tmp_path)
+
+
+@dataclass(frozen=True)
+class Steps(Dense):
+    """It brings an optimiser and nobody who calls it."""
+
+    def optimizer(self, parameters: Any) -> Any:
+        return torch.optim.SGD(parameters, 0.1)
 
 
 def test_a_killed_search_goes_on_with_the_users_step(
@@ -113,6 +144,7 @@ def test_values_from_a_data_set_in_worker_processes(tmp_path: Path) -> None:
     assert result.best.evidence.scores["r2"] > 0.3
     told = result.model.predict(X)
     assert abs(told.mean() - target.mean()) < 5
+    assert "put in" in result.report().read_text()
     with pytest.raises(InputError, match="worker processes cannot be given"):
         mw.search_networks(
             Row, pairs, start=Mine(), executor="processes", workspace=tmp_path / "other"

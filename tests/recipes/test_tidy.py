@@ -23,6 +23,7 @@ class Finished:
     """An executor whose trials are done at once, each worse than the one before."""
 
     waiting: list[Trial] = field(default_factory=list)
+    tied: bool = False  # each as good as the one before, but for what decides ties
 
     def submit(self, trial: Trial, deadline: float | None = None) -> None:
         self.waiting.append(trial)
@@ -30,8 +31,9 @@ class Finished:
     def poll(self, timeout: float) -> Sequence[Any]:
         trials, self.waiting = self.waiting, []
         return [
-            Evidence(t.number, {"value": float(t.number)}, artefacts={"model": f"m{t.number}"},
-                     facts={"family": "Net"})
+            Evidence(t.number, {"value": 0.0 if self.tied else t.number, "log_loss": -t.number},
+                     artefacts={"model": f"m{t.number}"},
+                     facts={"family": "Net", **({"tie_break": "log_loss"} if self.tied else {})})
             for t in trials
         ]  # fmt: skip
 
@@ -53,3 +55,13 @@ def test_models_that_fell_behind_go_and_finals_stay() -> None:
         tidy.submit(Trial(number, Candidate("{}"), 0, 1.0, 1.0, 0, role=role))
     tidy.poll(0.0)
     assert store.gone == ["m2", "m3"]
+
+
+def test_of_models_equally_good_those_stay_that_the_gate_prefers() -> None:
+    store = Store()
+    view = View(Brief(Space(Nothing), (Goal("value"),)))
+    tidy = Tidy(Finished(tied=True), store, view, keep=2)  # type: ignore[arg-type]
+    for number in range(4):
+        tidy.submit(Trial(number, Candidate("{}"), 0, 1.0, 1.0, 0))
+    tidy.poll(0.0)
+    assert store.gone == ["m0", "m1"]

@@ -18,6 +18,7 @@ from modelwright.core.keys import Key
 
 VALID_SHARE, VALID_MAX = 5, 4000  # one in five examples validates, at most so many
 FACTS = "pairs.json"
+MISSING = ("None", "nan", "NaT", "<NA>")  # how what is missing is printed
 Array = npt.NDArray[Any]
 Task = Literal["binary", "multiclass", "regression"]
 
@@ -129,6 +130,34 @@ def as_inputs(x: Any, name: str) -> Array:
     return found
 
 
+def as_rows(x: Any, name: str) -> Array:
+    """The same, `[n, ...]`: a plain list of numbers holds examples of one number each."""
+    found = as_inputs(x, name)
+    return found[:, None] if found.ndim == 1 else found
+
+
+def as_targets(y: Any, n: int, name: str) -> Array:
+    """One class or value for each of `n` examples, `[n]`. Raises InputError for anything else."""
+    found = np.asarray(_plain(y))
+    if found.dtype.kind in "OU":  # NumPy makes texts of what is missing among texts
+        each = np.asarray(_plain(y), object)
+        gone = [not isinstance(v, str) and str(v) in MISSING for v in each.ravel()]
+        if any(gone):
+            raise InputError(
+                f"{name}: y is missing in {sum(gone)} of {each.size} examples, the first at "
+                f"{gone.index(True)}; leave them out."
+            )
+        found = np.asarray(each.tolist())
+    if found.ndim == 2 and found.shape[1] == 1:
+        found = found[:, 0]
+    if found.ndim != 1 or len(found) != n:
+        raise InputError(
+            f"{name}: y must hold one class or value for each of {n} examples; it has "
+            f"the shape {found.shape}."
+        )
+    return found
+
+
 def _pair(given: Any, name: str) -> tuple[Array, Array]:
     """Inputs and targets, whatever they came in."""
     if isinstance(given, tuple | list) and len(given) == 2:
@@ -142,15 +171,8 @@ def _pair(given: Any, name: str) -> tuple[Array, Array]:
     else:
         kind = type(given).__name__
         raise InputError(f"{name} is (x, y), or a data set with a length and items; got {kind}.")
-    inputs, targets = as_inputs(x, name), np.asarray(_plain(y))
-    if targets.ndim == 2 and targets.shape[1] == 1:
-        targets = targets[:, 0]
-    if targets.ndim != 1 or len(targets) != len(inputs):
-        raise InputError(
-            f"{name}: y must hold one class or value for each of {len(inputs)} examples; it has "
-            f"the shape {targets.shape}."
-        )
-    return inputs, targets
+    inputs = as_rows(x, name)
+    return inputs, as_targets(y, len(inputs), name)
 
 
 def _plain(value: Any) -> Any:
@@ -169,6 +191,8 @@ def _aside(y: Array, seed: int) -> npt.NDArray[np.intp]:
 
 
 def _values(y: Array) -> Array:
+    if y.dtype.kind not in "fiub":
+        raise InputError(f"values to be estimated are numbers; y holds {str(y[0])!r}.")
     found = y.astype(np.float32)
     if not np.isfinite(found).all():
         raise InputError("y has values that are missing or not finite; leave these examples out.")

@@ -12,6 +12,7 @@ from modelwright.core.view import Outcome, View
 from modelwright.recipes.network_students import lessons, n_lessons
 
 MARGIN = 0.03  # of the time for the final training, kept: a clock's length is not exact
+OF_SPACE = ("start", "default")  # rivals that are designs of the space
 START_SECONDS = 2.0  # of a final training or a blend, beside training itself
 SHARE = 0.8  # the closing steps never hold back more of the budget than this
 LOOK_SHARE = 0.1  # of the budget, at most, for answering the sealed examples
@@ -144,13 +145,14 @@ class TrainLonger:
 
 
 def _best_designs(view: View) -> list[Outcome]:
-    """Outcomes of the search within the limits, each design once, full runs before lower rungs.
+    """Outcomes of designs within the limits, each design once, full runs before lower rungs.
 
     A short training says little of a long one, but more than nothing.
     """
     found: dict[str, Outcome] = {}
     for rung in range(view.rungs.top, -1, -1):
         for outcome in view.best(view.n_ranked(rung), rung):
-            if outcome.trial.role == "search" and outcome.violation == 0:
+            ours = outcome.trial.role == "search" or outcome.trial.by in OF_SPACE
+            if ours and outcome.violation == 0:
                 found.setdefault(outcome.trial.candidate.id, outcome)
     return list(found.values())

@@ -13,7 +13,7 @@ import numpy as np
 from modelwright.core.canonical import canonical
 from modelwright.core.errors import InputError
 from modelwright.core.reference import resolve
-from modelwright.data.pairs import Array, as_inputs, task_of
+from modelwright.data.pairs import Array, as_rows, as_targets, task_of
 from modelwright.evaluators.train_own import Choices, answers, design_text, packed
 from modelwright.models.metrics import find_metric, score_predictions
 from modelwright.spaces import Space
@@ -60,16 +60,18 @@ class OwnModel:
         """The metric (by default the one that was searched for) on examples kept aside."""
         task = task_of(self.classes) if self.classes else "regression"
         found = find_metric(metric or self.about["metric"], task)
+        examples = self._inputs(x)
+        told = as_targets(y, len(examples), "the examples")
         if not self.classes:
-            return score_predictions(found, np.asarray(y, float), self.predict(x))
+            return score_predictions(found, told.astype(float), self.predict(examples))
         places = {name: i for i, name in enumerate(self.classes)}
-        labels = np.asarray(y).tolist()
+        labels = told.tolist()
         known = [
             places.get(label if isinstance(label, int) else str(label), -1) for label in labels
         ]
         if min(known, default=-1) < 0:
             raise InputError(f"y holds {labels[known.index(-1)]!r}, no class of this network.")
-        return score_predictions(found, np.asarray(known), self.shares(x))
+        return score_predictions(found, np.asarray(known), self.shares(examples))
 
     def save(self, folder: str | Path) -> Path:
         """Writes the weights (safetensors) and what they are of; `load_network` reads them."""
@@ -80,7 +82,7 @@ class OwnModel:
         return place
 
     def _inputs(self, x: Any) -> Array:
-        found = as_inputs(x, "the examples")
+        found = as_rows(x, "the examples")
         shape, kind = tuple(self.about["shape"]), self.about["inputs"]
         if found.shape[1:] != shape or str(found.dtype) != kind:
             raise InputError(

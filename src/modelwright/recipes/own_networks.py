@@ -16,7 +16,7 @@ from modelwright.core.roles import Designer, Executor
 from modelwright.core.trial import Candidate
 from modelwright.data.pairs import Pairs, keep_pairs, read_pairs
 from modelwright.evaluators.train_own import PAIRS, TrainOwn, guess
-from modelwright.executors import cpu_slots
+from modelwright.executors import FileStore, cpu_slots
 from modelwright.ledger import open_ledger
 from modelwright.policy import LAPTOP, RulePolicy
 from modelwright.readers.own_networks import own_report
@@ -24,6 +24,7 @@ from modelwright.recipes.network_closing import TrainLonger
 from modelwright.recipes.own_model import OwnModel, choices_of, restored, started
 from modelwright.recipes.result import SearchResult
 from modelwright.recipes.search import (
+    ARTEFACTS,
     WORKSPACE,
     Changed,
     Plan,
@@ -33,6 +34,8 @@ from modelwright.recipes.search import (
     settle,
     slots_of,
 )
+from modelwright.recipes.tidy import tidied
+from modelwright.spaces.hints import classes_of
 from modelwright.study import Study, run
 
 FEW = 9  # trials, below which all are full runs
@@ -69,8 +72,7 @@ class NetworkResult(SearchResult):
                 "inputs": str(pairs.inputs.dtype), "classes": list(pairs.classes),
                 "metric": self.record.view.goals[0].metric, "scores": dict(best.evidence.scores),
             }  # fmt: skip
-            name = best.evidence.artefacts["model"]
-            weights = self._plan.files / "artefacts" / name[:2] / name
+            weights = FileStore(self._plan.files / ARTEFACTS).path(best.evidence.artefacts["model"])
             self._model = restored(evaluator.choices, self.space, about, weights)
         return self._model
 
@@ -162,6 +164,7 @@ def search_networks(
         plan = settle(plan, ledger, if_changed)
         threads = max(1, min(MOST_THREADS, cpu_slots() // at_once))
         runner = make_executor(plan, executor, threads)
+        runner = tidied(runner, FileStore(files / ARTEFACTS), plan.study)
         try:
             record = run(plan.study, ledger, runner, plan.description, began)
         finally:
@@ -201,8 +204,15 @@ def _evaluator(
     made = resolve(step) if isinstance(step, str) else step
     if made is not None and not callable(made):
         raise InputError(f"step is a function (module, batch, optimizer) -> loss; got {made!r}.")
+    kinds = classes_of(choices.kind)
+    if made is None and any(callable(getattr(k, "optimizer", None)) for k in kinds):
+        raise InputError(
+            "optimizer() goes with step=, which calls it; without a step of yours give the design "
+            "a field of the type Recipe (modelwright.training.recipe)."
+        )
     unit = "epochs" if budget.seconds is None else "seconds"
-    bounds = {x.metric: x.value for x in _limits(limits) if x.metric in BOUNDED and x.op == "<="}
+    known = [x for x in _limits(limits) if x.metric in BOUNDED and x.op == "<="]
+    bounds = {x.metric: x.value for x in sorted(known, key=lambda x: -x.value)}  # the lowest stays
     evaluator = TrainOwn(choices, compiled, made, pairs.hash, metric, unit, bounds)
     own = [compiled.load(f'{{"type":"Yours","name":"{name}"}}') for name in choices.own]
     given = [thing for name, thing in started(choices.kind, start) if not name]
@@ -248,7 +258,8 @@ def _lengths(
     budget: Budget, rungs: Sequence[float] | None, before: Mapping[str, Any] | None
 ) -> tuple[Rungs, float]:
     """Rungs, and the length of the final training; of a search that goes on those it began with."""
-    if before is not None and rungs is None:
+    timed = before is not None and before["protocol"].get("unit") == "seconds"
+    if before is not None and rungs is None and timed is (budget.seconds is not None):
         told = before["rungs"]
         ladder = Rungs(tuple(told["fidelities"]), tuple(told["costs"]), told["eta"])
         return ladder, float(before["settings"]["final"])

@@ -23,6 +23,7 @@ from modelwright.study import Study, run
 
 Changed = Literal["ask", "new", "keep"]
 WORKSPACE = "modelwright-runs"
+ARTEFACTS = "artefacts"  # the folder of kept models, beside the ledger
 CODE = "objective (its code changed)"
 KEPT = {CODE, "designer"}  # what may change under a study that goes on
 
@@ -200,7 +201,7 @@ def make_executor(plan: Plan, executor: Any, threads: int = 1) -> Executor:
 
     if isinstance(executor, Executor):
         return executor
-    tools = ToolBox(plan.files, FileStore(plan.files / "artefacts"), threads)
+    tools = ToolBox(plan.files, FileStore(plan.files / ARTEFACTS), threads)
     if executor == "inline":
         return Inline(plan.evaluator, tools)
     if executor == "processes":
@@ -260,6 +261,7 @@ def _changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     """What differs between the study as recorded and as asked for now, in words."""
     pairs = {
         CODE: ("protocol", "code"), "set of examples": ("protocol", "data"), "space": ("space",),
+        "unit of lengths (a budget in seconds or in trials)": ("protocol", "unit"),
         "designer": ("designer",),
         "goals": ("problem", "goals"), "limits": ("problem", "limits"),
         "seed": ("problem", "seed"), "rungs": ("rungs",), "number of slots": ("slots",),

@@ -32,7 +32,7 @@ class Tidy:
     store: Any
     view: View
     keep: int = PER_FAMILY
-    _kept: dict[str, list[tuple[float, float, int, str]]] = field(default_factory=dict)
+    _kept: dict[str, list[tuple[float, float, float, int, str]]] = field(default_factory=dict)
     _finals: set[int] = field(default_factory=set)
 
     @property
@@ -83,11 +83,12 @@ class Tidy:
         if not losses:  # a refit: not one of many, and not compared
             return
         over = self.view.violation_of(evidence)
+        tie = evidence.scores.get(str(evidence.facts.get("tie_break")), 0.0)  # as the gate does
         kept = self._kept.setdefault(group, [])
-        bisect.insort(kept, (over, losses[0], evidence.trial, evidence.artefacts[what]))
+        bisect.insort(kept, (over, losses[0], tie, evidence.trial, evidence.artefacts[what]))
         # The best outside of the limits are kept too: a student within them may learn from them.
-        best = {entry[2] for entry in sorted(kept, key=lambda e: e[1:3])[:most]}
-        gone = [entry for entry in kept[most:] if entry[2] not in best]
+        best = {entry[3] for entry in sorted(kept, key=lambda e: e[1:4])[:most]}
+        gone = [entry for entry in kept[most:] if entry[3] not in best]
         kept[:] = [entry for entry in kept if entry not in gone]
         for *_, name in gone:
             if all(name != other for *_, other in kept):
