@@ -19,9 +19,10 @@ def code_hash(function: Callable[..., Any]) -> str:
 
     Counted: its source without comments and layout (for a lambda its byte code, since the source
     of a lambda is the whole line around it), the plain constants it closes over, its defaults,
-    plain constants and functions of its own module that it names, and theirs in turn. Not
-    counted: code of other modules, data behind references, and module variables that the function
-    itself writes. A callable object counts by its `__call__` and its plain fields.
+    plain constants, functions and classes of its own module that it names, and theirs in turn (of
+    a class its source, its bases, and what its methods name). Not counted: code of other modules,
+    data behind references, and module variables that the function itself writes. A callable object
+    counts by its `__call__` and its plain fields.
 
     >>> def twice(x): return 2 * x
     >>> code_hash(twice) == code_hash(twice), code_hash(twice) == code_hash(lambda x: 2 * x)
@@ -48,6 +49,7 @@ def _parts(thing: Any, seen: set[int]) -> Iterator[Any]:
         yield from _function(thing, seen)
     elif isinstance(thing, type):
         yield _class(thing)
+        yield from _inside(thing, seen)
     elif isinstance(getattr(type(thing), "__call__", None), FunctionType):  # noqa: B004
         yield from _parts(type(thing).__call__, seen)
         yield _fields(thing)
@@ -56,10 +58,29 @@ def _parts(thing: Any, seen: set[int]) -> Iterator[Any]:
 
 
 def _function(function: FunctionType, seen: set[int]) -> Iterator[Any]:
-    code = function.__code__
     yield _text(function)
     yield [_said(d) for d in function.__defaults__ or () if _plain(d)]
     yield {k: _said(d) for k, d in sorted((function.__kwdefaults__ or {}).items()) if _plain(d)}
+    yield from _named(function, seen)
+
+
+def _inside(kind: type, seen: set[int]) -> Iterator[Any]:
+    """What a class is built on and what its methods name; their text is in that of the class."""
+    for base in kind.__bases__:
+        if base.__module__ == kind.__module__:
+            yield from _parts(base, seen)
+    for _, member in sorted(vars(kind).items()):
+        wrapped = ("fget", "func", "__func__")  # property, cached_property, class and static method
+        held = next((getattr(member, a) for a in wrapped if hasattr(member, a)), member)
+        if not isinstance(held, FunctionType) or held.__module__ != kind.__module__:
+            continue
+        if inspect.unwrap(held).__code__.co_filename != "<string>":  # a dataclass makes its own
+            yield from _named(held, seen)
+
+
+def _named(function: FunctionType, seen: set[int]) -> Iterator[Any]:
+    """What a function closes over, and what it names of its module."""
+    code = function.__code__
     for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
         try:
             held = cell.cell_contents
