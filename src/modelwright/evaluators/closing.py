@@ -41,8 +41,9 @@ def blend_members(
     """Evidence of a `Blend`: `{"members": [{"trial", "oof", "latency_ms", "size_kb", ...}]}`.
 
     Scores are cross-fitted on the folds of the members, so they compare with theirs. The weights
-    to ship are in facts `weights`, by the members' trial numbers; they sum to 1. Latency and size
-    are sums over the members that count, and say so in facts `summed`. Facts `picked_gain` is how
+    to ship are in facts `weights`, by the members' trial numbers; they sum to 1. Latency, size and
+    energy (with its noise) are sums over the members that count, and say so in facts `summed`;
+    `how` energy is known is what the members say. Facts `picked_gain` is how
     much less loss it has than the best member, where both are chosen on the same other rows.
     """
     members: Sequence[Mapping[str, Any]] = document["members"]
@@ -74,6 +75,9 @@ def blend_members(
     told = {"oof": artefacts["oof"], "members": weighed}
     behaves, noises = _behaviour(evaluator, table, told, scored.finish, tools)
     scores |= behaves
+    if "energy_joules" in summed:
+        noises["energy_joules"] = float(sum(m.get("energy_noise", 0.0) for m in used))
+        facts["how"] = used[0]["facts"].get("how", {})
     return Evidence(trial.number, scores, scored.folds, noises, artefacts=artefacts, facts=facts)
 
 

@@ -154,6 +154,7 @@ class BlendAndRefit:
 
 
 def _member(outcome: Outcome) -> dict[str, Any]:
+    noise = outcome.evidence.noise.get("energy_joules")
     return {
         "trial": outcome.trial.number,
         "seed": outcome.trial.seed,
@@ -166,6 +167,7 @@ def _member(outcome: Outcome) -> dict[str, Any]:
         "fit_seconds": outcome.evidence.scores.get("fit_seconds"),
         "predict_seconds": outcome.evidence.scores.get("predict_seconds"),
         "energy_joules": outcome.evidence.scores.get("energy_joules"),
+        **({} if noise is None else {"energy_noise": noise}),
     }
 
 
