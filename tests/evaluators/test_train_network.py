@@ -91,6 +91,14 @@ def test_a_killed_training_ends_with_the_weights_of_one_that_was_not(
     assert not bench.kept.exists()
 
 
+def test_of_a_population_the_best_is_told_and_not_the_last(data: Path, tmp_path: Path) -> None:
+    tools = ToolBox(data, FileStore(tmp_path / "store"))
+    *_, found = load(coach="population").evaluate(final(length=2), tools)
+    assert isinstance(found, Evidence)
+    assert found.curve[-1][1] == found.scores["accuracy"]  # of the network that is kept
+    assert len(found.curve) == len(found.facts["losses"])
+
+
 def test_with_a_clock_a_training_goes_on_in_the_time_that_is_left(
     data: Path, tmp_path: Path
 ) -> None:

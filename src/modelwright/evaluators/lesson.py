@@ -22,21 +22,34 @@ if TYPE_CHECKING:
     from modelwright.training.replay import Numbers
     from modelwright.training.trainer import Trainer
 
+MOST_EPOCHS = 200.0  # of a training whose length is given in seconds: small sets are soon learnt
+FIRST_LOOK = 1000  # validation examples, at most, below the last rung
 SEGMENTS = 8  # of a training, after each of which the validation examples are looked at
 LOOK = 500  # of them, between segments
 WARM, TIMED = 2, 4  # steps before speed is measured, and by which it is
 SHIPPED_SECONDS = 0.5  # for the network's ONNX file, after the training
 MARGIN = 0.03  # of the time before a deadline, kept
 # What a training that goes on remembers, beside what its coach and its trainer do.
-NOTED = ("curve", "losses", "bad", "right", "looking", "resumed", "_after")
+NOTED = ("curve", "losses", "bad", "right", "looking", "resumed", "_after", "_level")
+
+
+def first_look(valid: npt.NDArray[Any], cost: float) -> npt.NDArray[Any]:
+    """The validation examples that a trial of that cost answers: below 1 up to `FIRST_LOOK`.
+
+    To answer all of them would take longer than a short training.
+
+    >>> first_look(np.arange(2500), 0.1)[:3].tolist(), len(first_look(np.arange(2500), 1.0))
+    ([0, 3, 6], 2500)
+    """
+    return valid[:: max(1, -(-len(valid) // FIRST_LOOK))] if cost < 1 else valid
 
 
 class Lesson:
     """Trains for a `length`: in seconds since `began` where `timed`, else to the trainer's total.
 
     The `coach` is one of `coaches.COACHES`; the guard is in each that trains one network. What a
-    population trains side by side shares the length. With `kept` a training that was
-    interrupted goes on where its last checkpoint was; with a clock, in the time that its length
+    population trains side by side shares the length. Checkpoints go to `kept`; a training that was
+    interrupted goes on from `found`, what `kept` had; with a clock, in the time that its length
     still has, and before `deadline` (of `time.monotonic()`).
     """
 
@@ -49,13 +62,14 @@ class Lesson:
         began: float,
         coach: CoachName = "guard",
         kept: Checkpoint | None = None,
+        found: Mapping[str, Any] | None = None,
         deadline: float | None = None,
     ) -> None:
         from modelwright.training.coaches import guided_by
 
         self.trainer, self.part, self.timed = trainer, part, timed
         self.length, self.began = length, began
-        self.kept, self._deadline = kept, deadline
+        self.kept, self._found, self._deadline = kept, found, deadline
         looked_at = part.valid[:: max(1, len(part.valid) // LOOK)][:LOOK]
         self._inputs, self._y = part.inputs[looked_at], np.asarray(part.y[looked_at])
         self.orders: list[Order] = []  # of people, to the coach
@@ -69,22 +83,23 @@ class Lesson:
         self.right, self.seconds = 0.0, 0.0  # accuracy (or R²) of the last look
         self.looking = 0.0  # seconds of all looks
         self.resumed: list[int] = []  # the steps at which it went on after an interruption
-        self._most = trainer.total
+        self._most = trainer.total / trainer.per_epoch  # epochs
+        self._level = True  # whether all that train side by side stand at the same look
         self._after = SHIPPED_SECONDS  # what follows the last step, of the length
 
     def run(self, number: int) -> Generator[Progress, str | None, None]:
         """Trains to the end, with progress of trial `number`; what is sent are people's orders."""
         self._hear((yield Progress(number, 0.0)))
         self._start = time.perf_counter()
-        found = None if self.kept is None else self.kept.read(self.trainer.device)
-        if found is not None:
-            self.load(found)
+        if self._found is not None:
+            self.load(self._found)
         elif self.timed:
             self._measure_speed()
         for looked in self.guided.pieces(SEGMENTS):
             if looked:
                 self._looked()
-            if self.timed and (looked or self.guided.side == 1):  # what a coach tries takes time
+            self._level = looked or self.guided.side == 1
+            if self.timed and self._level:  # what a coach tries takes time
                 self._fit_into(time.perf_counter() - self._start)
             if self.kept is not None:
                 self.kept.keep(self.state)
@@ -93,6 +108,8 @@ class Lesson:
 
     def _looked(self) -> None:
         """Notes what the last look showed."""
+        if self.guided.side > 1:  # the last look was at another than the best
+            self._look()
         trainer, watch = self.trainer, self.guided.history[-1]
         self.losses.append(watch.loss)
         self.bad += watch.bad
@@ -115,6 +132,8 @@ class Lesson:
         return {
             "guided": self.guided.state(), "used": now - self.began, "taken": now - self._start,
             "loading": self.trainer.loading, "orders": self.orders,
+            "taught": self.trainer.lessons.taught,
+            "kept": None if self.kept is None else [self.kept.written + 1, self.kept.seconds],
             **{name: getattr(self, name) for name in NOTED},
         }  # fmt: skip
 
@@ -131,10 +150,13 @@ class Lesson:
             setattr(self, name, state[name])
         self.curve = [(float(at), float(right)) for at, right in self.curve]
         self.resumed.append(self.trainer.step)
+        if self.kept is not None:
+            self.kept.written, self.kept.seconds = state["kept"]
         if self.timed:
             left = math.inf if self._deadline is None else self._deadline - time.monotonic()
             self.length = min(self.length, now - self.began + (1 - MARGIN) * left)
-            self._fit_into(state["taken"])
+            if self._level:
+                self._fit_into(state["taken"])
 
     def _look(self) -> Numbers:
         """What the coach compares; the accuracy and what a look takes are kept."""
@@ -150,13 +172,20 @@ class Lesson:
         return merits(answers, self._y, self.trainer.lessons.n_classes)
 
     def _measure_speed(self) -> None:
-        """A first total of steps, from a few of them; the schedule is slow at its beginning."""
+        """A first total of steps, from a few of them; the schedule is slow at its beginning.
+
+        What trains side by side begins after them, from the start.
+        """
         self._look()
+        start = self.trainer.state() if self.guided.side > 1 else None
         self.trainer.run(WARM)
         warm, step = time.perf_counter(), self.trainer.step
         self.trainer.run(TIMED)
         now = time.perf_counter()
-        self._plan((now - warm) / max(1, self.trainer.step - step))
+        each = (now - warm) / max(1, self.trainer.step - step)
+        if start is not None:
+            self.trainer.load(start)
+        self._plan(self.guided.side * each)
 
     def _fit_into(self, taken: float) -> None:
         """The total again, from all steps so far: looking at validation examples takes time too."""
@@ -168,7 +197,8 @@ class Lesson:
         step = self.trainer.step
         left = self.length - (time.perf_counter() - self.began) - self._after
         steps = step + int(left / max(1e-6, each))
-        self.trainer.total = max(step + 1, min(self._most, steps))
+        most = round(self._most * self.trainer.per_epoch)  # by the present size of a batch
+        self.trainer.total = max(step + 1, min(most, steps))
 
     def _share_of_time(self) -> float:
         if not self.timed:

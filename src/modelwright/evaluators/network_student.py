@@ -38,12 +38,13 @@ COPIES, MOST_COPIED = 8, 60_000  # of each example; examples in all
 
 def teach(
     trainer: Trainer, ordered: Mapping[str, Any], opened: Opened, part: ArrayPart,
-    seconds: float | None, tools: Tools,
+    seconds: float | None, tools: Tools, taught: npt.NDArray[np.float32] | None = None,
 ) -> None:  # fmt: skip
     """Gives the training of a `Student` its first weights and its teacher, where it has them.
 
     `opened` are operations and weights of a trained network by its `document` and `model`. Up to a
-    quarter of the `seconds` are for a teacher that answers beforehand.
+    quarter of the `seconds` are for a teacher that answers beforehand; one that had answered when
+    the training was interrupted is not asked again: these are `taught`.
     """
     if "thin" in ordered:
         ops, state = opened(ordered["thin"])
@@ -57,7 +58,9 @@ def teach(
         most = None if seconds is None else SHARE * seconds
         if way == "copies":
             _copy(trainer)
-        told = taught_shares(*opened(teacher), part, trainer.lessons.x, most)
+        told = taught
+        if told is None:
+            told = taught_shares(*opened(teacher), part, trainer.lessons.x, most)
     else:
         _guide(trainer, way, *opened(teacher))
     trainer.lessons = replace(trainer.lessons, taught=told, trust=TRUST, temperature=TEMPERATURE)

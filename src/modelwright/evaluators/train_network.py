@@ -24,7 +24,7 @@ from modelwright.core.version import VERSION
 from modelwright.data.array_part import ArrayPart, load_arrays
 from modelwright.evaluators.begin import begin, keep_weights
 from modelwright.evaluators.keep import keep_array, read_array
-from modelwright.evaluators.lesson import Lesson
+from modelwright.evaluators.lesson import MOST_EPOCHS, Lesson, first_look, plain
 from modelwright.evaluators.network_evidence import as_shipped, drawing, majority, scored
 from modelwright.evaluators.network_rival import score_network_rival
 from modelwright.evaluators.network_student import student_facts, teach
@@ -43,9 +43,7 @@ if TYPE_CHECKING:
     from modelwright.training.trainer import Trainer
 
 CODE = 1  # raise it when scores of equal designs change
-FIRST_LOOK = 1000  # validation examples, at most, below the last rung
 MEMORY_SHARE = 0.125  # of the machine's, for the results of one step: up to four train at a time
-MOST_EPOCHS = 200.0  # of a training whose length is given in seconds: small sets are soon learnt
 
 
 def load(
@@ -126,10 +124,8 @@ class TrainNetwork:
     ) -> Generator[Progress | Evidence, Any, None]:
         """Trains the trial's design, or the one of a `Final` or `Student` that was `ordered`."""
         began = time.perf_counter()
-        if trial.cost < 1:  # a first look: answering all of them would take longer than training
-            part = replace(part, valid=part.valid[:: -(-len(part.valid) // FIRST_LOOK)])
+        part = replace(part, valid=first_look(part.valid, trial.cost))
         inner = json.dumps(ordered["design"]) if ordered else trial.candidate.document
-        length = float(ordered.get("length", trial.fidelity))
         design = design_of(inner, part)
         ops = ops_of(trial.candidate.document, part)
         bound, told = beyond(ops, self.bounds, self.device)
@@ -139,41 +135,60 @@ class TrainNetwork:
         if trial.rung == ZERO_COST:
             yield measure_untrained(ops, part, trial, tools.threads, self.device)
             return
-        epochs = MOST_EPOCHS if self.unit == "seconds" else length
+        lesson, begun = self._prepared(ordered, design, ops, part, trial, tools, began)
+        yield from lesson.run(trial.number)
+        evidence = self._learnt(ordered, ops, lesson, part, metric, trial, tools)
+        facts = {
+            **evidence.facts, **begun, "family": type(design).__name__,
+            "words": f"{design.network.words()}, {ops.weights:,} weights",
+        }  # fmt: skip
+        if lesson.kept is not None:
+            lesson.kept.remove()
+        yield replace(evidence, facts=facts)
+
+    def _prepared(
+        self, ordered: Mapping[str, Any], design: Design, ops: Ops, part: ArrayPart, trial: Trial,
+        tools: Tools, began: float,
+    ) -> tuple[Lesson, dict[str, Any]]:  # fmt: skip
+        """The training of a trial, with its teacher or first weights; and facts of those."""
+        timed = self.unit == "seconds"
+        length = float(ordered.get("length", trial.fidelity))
         threads = int(ordered.get("threads", tools.threads))
+        epochs = MOST_EPOCHS if timed else length
         trainer = new_trainer(design, ops, part, epochs, trial.seed, threads)
-        if "teacher" in ordered:
-            seconds = length if self.unit == "seconds" else None
-            teach(trainer, ordered, lambda told: _opened(told, part, tools), part, seconds, tools)
-        begun = begin(trainer, ops, trial, tools.store) if trial.checkpoint else None
         # Loading a library is no training, but it is time: what is left of the length is used.
         # A search compares recipes, not what saves them.
         coach: CoachName = self.coach if ordered else "guard"
         kept = _checkpoint(trial, trainer, part, tools, coach, self.keep_seconds)
-        lesson = Lesson(
-            trainer, part, self.unit == "seconds", length, began, coach, kept, tools.deadline
-        )
-        yield from lesson.run(trial.number)
-        shares = trainer.answers(part.inputs[part.valid])[0]
-        evidence = self._evidence(ops, weights_of(trainer), shares, part, metric, trial, tools)
-        facts = {
-            **evidence.facts, **lesson.facts(), "words": f"{design.network.words()}, "
-            f"{ops.weights:,} weights", "family": type(design).__name__,
-        }  # fmt: skip
-        if begun is not None:
-            facts["begun"] = begun
-        artefacts = dict(evidence.artefacts)
+        found = kept.read(trainer.device)
+        if "teacher" in ordered:
+            teach(
+                trainer, ordered, lambda told: _opened(told, part, tools), part,
+                length if timed else None, tools, None if found is None else found["taught"],
+            )  # fmt: skip
+        begun = {"begun": begin(trainer, ops, trial, tools.store)} if trial.checkpoint else {}
+        lesson = Lesson(trainer, part, timed, length, began, coach, kept, found, tools.deadline)
+        return lesson, begun
+
+    def _learnt(
+        self, ordered: Mapping[str, Any], ops: Ops, lesson: Lesson, part: ArrayPart, metric: Metric,
+        trial: Trial, tools: Tools,
+    ) -> Evidence:  # fmt: skip
+        """The evidence of a training that is over."""
+        shares = lesson.trainer.answers(part.inputs[part.valid])[0]
+        state = weights_of(lesson.trainer)
+        evidence = self._evidence(ops, state, shares, part, metric, trial, tools)
+        facts, artefacts = {**evidence.facts, **lesson.facts()}, dict(evidence.artefacts)
         if self.inherit and trial.rung == 0 and trial.cost < 1:
-            weights = keep_weights(ops, weights_of(trainer), trial, tools.store)
+            weights = keep_weights(ops, state, trial, tools.store)
             artefacts |= {} if weights is None else {"weights": weights}
         if "teacher" in ordered:
             folds = evidence.folds.get(metric.name, ())
-            facts["student"] = student_facts(ordered, shares, folds, part, metric, tools)
+            facts["student"] = plain(student_facts(ordered, shares, folds, part, metric, tools))
             artefacts["oof"] = artefacts["shares"]  # by which readers find a student's control
         scores = {**evidence.scores, "fit_seconds": lesson.seconds}
-        kept.remove()
-        yield Evidence(trial.number, scores, evidence.folds, evidence.noise, tuple(lesson.curve),
-                       artefacts, facts)  # fmt: skip
+        return replace(evidence, scores=scores, curve=tuple(lesson.curve), artefacts=artefacts,
+                       facts=facts)  # fmt: skip
 
     def _blend(
         self, members: Sequence[Mapping[str, Any]], part: ArrayPart, metric: Metric, trial: Trial,
@@ -212,7 +227,7 @@ class TrainNetwork:
             "drawing": drawing(ops), **known,
         }  # fmt: skip
         return Evidence(trial.number, {**scores, **shipped}, folds, noise,
-                        artefacts=artefacts, facts=facts)  # fmt: skip
+                        artefacts=artefacts, facts=plain(facts))  # fmt: skip
 
 
 def new_trainer(

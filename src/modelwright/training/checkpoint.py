@@ -19,7 +19,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 from torch import Tensor
 
-FORMAT = 1  # raise it when states of equal trainings change
+FORMAT = 2  # raise it when states of equal trainings change
 EVERY = 5.0  # seconds between two checkpoints, at least
 SHARE = 0.01  # of the time of a training that writing them takes, about; larger states wait longer
 Arrays = dict[str, npt.NDArray[Any]]
