@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +14,18 @@ from safetensors.numpy import load_file, save
 
 torch = pytest.importorskip("torch")
 
+from modelwright.core.canonical import canonical  # noqa: E402
 from modelwright.core.errors import InputError  # noqa: E402
 from modelwright.core.trial import Candidate, Evidence, Trial  # noqa: E402
 from modelwright.data.array_part import load_arrays, prepare_arrays  # noqa: E402
 from modelwright.data.collection import read_collection  # noqa: E402
 from modelwright.evaluators.keep import keep_array  # noqa: E402
-from modelwright.evaluators.network_rival import given_shares, predict_of  # noqa: E402
+from modelwright.evaluators.network_evidence import scored  # noqa: E402
+from modelwright.evaluators.network_rival import (  # noqa: E402
+    as_shares,
+    given_shares,
+    predict_of,
+)
 from modelwright.evaluators.network_student import WAYS  # noqa: E402
 from modelwright.evaluators.train_network import load, ops_of  # noqa: E402
 from modelwright.executors import FileStore, ToolBox  # noqa: E402
@@ -32,6 +40,7 @@ from modelwright.families.net_onnx_ops import onnx_of  # noqa: E402
 from modelwright.families.net_ops import side_by_side  # noqa: E402
 from modelwright.families.net_thin import thinned, thinned_weights  # noqa: E402
 from modelwright.families.network_design import NetworkDesign, network_space  # noqa: E402
+from modelwright.models.metrics import METRICS  # noqa: E402
 from modelwright.training.guide import Guide  # noqa: E402
 from modelwright.training.lessons import Lessons  # noqa: E402
 from modelwright.training.recipe import AdamW, Augment, Recipe  # noqa: E402
@@ -66,8 +75,8 @@ def tools(tmp_path_factory: pytest.TempPathFactory) -> ToolBox:
     return ToolBox(dev, FileStore(folder / "store"))
 
 
-def run(document: dict[str, Any], tools: ToolBox, seed: int = 1) -> Evidence:
-    trial = Trial(3, Candidate(json.dumps(document)), 0, 1.0, 1.0, seed)
+def run(document: dict[str, Any], tools: ToolBox, by: str = "") -> Evidence:
+    trial = Trial(3, Candidate(json.dumps(document)), 0, 1.0, 1.0, 1, by=by)
     *_, evidence = load().evaluate(trial, tools)
     assert isinstance(evidence, Evidence)
     assert evidence.failure is None
@@ -115,6 +124,27 @@ def test_in_every_way_a_student_follows_its_teacher(
 
     assert equal(False) < 0.3
     assert {way for way in WAYS if equal(True, way=way) > 0.7} == set(WAYS)
+
+
+def test_a_student_that_goes_on_asks_its_teacher_no_second_time(
+    tools: ToolBox, teacher: dict[str, Any]
+) -> None:
+    state = load_file(tools.store.path(teacher["model"]))
+    model = tools.store.put(save(state, {"copy": "1"}), ".safetensors")
+    document = {"type": "Student", "design": design(), "length": 2.0, "teach": True,
+                "teacher": {**teacher, "model": model}}  # fmt: skip
+    trial = Trial(5, Candidate(json.dumps(document)), 0, 1.0, 1.0, 1)
+    stream = load(keep_seconds=0.0).evaluate(trial, tools)
+    while not (tools.scratch / "5.safetensors").exists():
+        next(stream)
+    del stream
+    tools.store.remove(model)  # there is nobody to ask
+    *_, found = load().evaluate(trial, tools)
+    assert isinstance(found, Evidence)
+    assert found.facts["checkpoints"]["resumed"]
+    assert found.facts["checkpoints"]["written"] >= 1  # before it was interrupted
+    expected = run({**document, "teacher": teacher}, tools)
+    assert found.scores["log_loss"] == expected.scores["log_loss"]
 
 
 def test_a_thinned_teacher_begins_better_than_nothing_and_is_smaller(
@@ -194,17 +224,57 @@ def test_models_of_the_person_teach(tools: ToolBox, tmp_path: Path) -> None:
     ops = SMALL.ops(part.shape, 2)
     state = {k: v.numpy() for k, v in TorchNet(ops).state_dict().items()}
     (tmp_path / "mine.onnx").write_bytes(onnx_of(ops, state, [0.0], [1.0]))
+    function = {"type": "Rival", "source": f"{__name__}:moved_bars"}
     told = {
         "mine.onnx": run({"type": "Rival", "source": str(tmp_path / "mine.onnx")}, tools),
-        "function": run({"type": "Rival", "source": f"{__name__}:moved_bars"}, tools),
+        "function": run(function, tools, "teacher"),
         "file": run({"type": "Rival", "source": "a.csv", "shares": "teacher.npy"}, tools),
     }
+    assert "told" not in told["file"].artefacts  # a rival teaches nobody
+    late = run(function, replace(tools, deadline=time.monotonic()), "teacher")
+    assert np.isnan(np.load(tools.store.path(late.artefacts["told"]))).all()
+    assert late.scores["accuracy"] == told["function"].scores["accuracy"]
     assert told["function"].scores["accuracy"] == told["file"].scores["accuracy"] > 0.9
     assert {"latency_ms", "size_kb"} <= set(told["mine.onnx"].scores)
     teacher = {"trial": 1, "folds": [1.0] * 10, **told["function"].artefacts}
     document = {"type": "Student", "design": design(), "length": 3.0, "teach": True,
                 "teacher": teacher}  # fmt: skip
     assert run(document, tools).facts["student"]["fidelity"]["equal answers"] > 0.6
+
+
+def test_one_column_is_the_share_of_the_second_class_and_no_logit() -> None:
+    shares = as_shares(np.array([[0.25], [1.0]], np.float32), ("a", "b"), 2)
+    assert shares.tolist() == [[0.75, 0.25], [0.0, 1.0]]
+    with pytest.raises(InputError, match=r"shares between 0 and 1; got '2.5'"):
+        as_shares(np.array([[2.5], [-3.0]], np.float32), ("a", "b"), 2)
+
+
+def test_tenths_of_one_class_have_means_alone() -> None:
+    y = np.arange(60) % 2
+    shares = np.random.default_rng(0).dirichlet((1, 1), 60)
+    for rare, names in (
+        (y, {"roc_auc", "accuracy", "log_loss"}),
+        (y * (np.arange(60) < 9), {"accuracy", "log_loss"}),
+    ):
+        scores, folds = scored(METRICS["roc_auc"], rare, shares)
+        assert set(scores) == {"roc_auc", "accuracy", "log_loss"}
+        assert set(folds) == names
+
+
+def test_a_network_that_answers_no_numbers_is_a_failed_trial_and_a_row(
+    tools: ToolBox, teacher: dict[str, Any]
+) -> None:
+    blend = json.loads(teacher["document"])
+    for member in blend["members"]:
+        state = load_file(tools.store.path(member["model"]))
+        member["model"] = tools.store.put(save({k: v * np.nan for k, v in state.items()}))
+        member["shares"] = keep_array(np.load(tools.store.path(member["shares"])) * np.nan,
+                                      tools.store)  # fmt: skip
+    with np.errstate(invalid="ignore"):
+        found = run(blend, tools).checked(("accuracy",))
+    assert found.failure is not None
+    assert found.failure.cause == "bad_score"
+    assert '"parity":"nan"' in canonical(found.to_json())  # plain JSON, as a row has to be
 
 
 def test_files_of_predictions_are_matched_by_name_or_by_order(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from modelwright.families.net_ops import Ops
 from modelwright.models.metrics import Metric, find_metric, score_predictions
 
 PARTS = 10  # of the validation examples, for paired comparison
+MEANS = ("accuracy", "log_loss", "brier", "costs")  # over examples, whatever their classes
 CHECKED = 32  # examples whose answers by PyTorch and by ONNX are compared
 Floats = npt.NDArray[np.floating[Any]]
 
@@ -28,8 +29,8 @@ def scored(
 ) -> tuple[dict[str, float], dict[str, tuple[float, ...]]]:
     """The metric, accuracy and log loss; and each by tenths of the examples, classes alike.
 
-    Of values `[n]` it is RMSE and R² beside the metric. A metric that a tenth does not have (it
-    lacks a class) has no parts.
+    Of values `[n]` it is RMSE and R² beside the metric. Where a tenth has examples of one class
+    alone, only means over examples have parts: of the rest it knows nothing.
     """
     tenth = np.empty(len(y), np.int64)
     tenth[np.argsort(y, kind="stable")] = np.arange(len(y)) % PARTS
@@ -41,6 +42,8 @@ def scored(
     for name, one in wanted.items():
         scores[name] = score_predictions(one, y, shares)
         some = [tenth == i for i in range(min(PARTS, len(y)))]
+        if shares.ndim == 2 and name not in MEANS and any(np.ptp(y[rows]) == 0 for rows in some):
+            continue
         parts = [_finite(one, y[rows], shares[rows]) for rows in some]
         if all(part is not None for part in parts):
             folds[name] = tuple(part for part in parts if part is not None)

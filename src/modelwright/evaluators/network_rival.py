@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from modelwright.data.array_part import ArrayPart
 from modelwright.evaluators.keep import keep_array
 from modelwright.evaluators.latency import measure
 from modelwright.evaluators.network_evidence import scored
+from modelwright.evaluators.network_student import SHARE
 from modelwright.evaluators.rival import CAVEAT, as_predictions
 from modelwright.models.metrics import Metric
 
@@ -30,10 +32,12 @@ def score_network_rival(
 ) -> Evidence:
     """Evidence of a `Rival`: `{"source": "model.onnx" | "module:function" | "answers.csv"}`.
 
-    It is scored on the validation examples. Artefacts are `shares` of these, and `told`, what it
-    says of the training examples, float32 `[n_train, k]`: a student may learn from that. Of
+    It is scored on the validation examples. Artefacts are `shares` of these and, of a teacher,
+    `told`: what it says of the training examples, float32 `[n_train, k]`, from which students
+    learn. It is asked for a quarter of the time before the deadline at most; the rest is NaN. Of
     a file, `shares` in the document are those of all examples to develop with, by `given_shares`.
     """
+    teacher = trial.by == "teacher"
     source = str(document["source"])
     scores: dict[str, float] = {}
     noise: dict[str, float] = {}
@@ -42,8 +46,13 @@ def score_network_rival(
         found, told = given[part.valid], given[part.train]
     else:
         predict = predict_of(source)
-        found, told = (asked(predict, part.inputs, rows, part.classes)
-                       for rows in (part.valid, part.train))  # fmt: skip
+        found = asked(predict, part.inputs, part.valid, part.classes)
+        until = None
+        if tools.deadline is not None:
+            now = time.monotonic()
+            until = now + SHARE * (tools.deadline - now)
+        rows = part.train if teacher else part.train[:0]
+        told = asked(predict, part.inputs, rows, part.classes, until)
         one = np.ascontiguousarray(part.inputs[part.valid[:1]])
         scores["latency_ms"], noise["latency_ms"] = measure(lambda: predict(one))
     if source.lower().endswith(".onnx"):
@@ -53,7 +62,9 @@ def score_network_rival(
         "family": trial.by or "yours", "source": source, "overlap": 0.0, "range": metric.range,
         "tie_break": "log_loss", "caveat": CAVEAT.replace("rows", "examples"),
     }  # fmt: skip
-    kept = {"shares": keep_array(found, tools.store), "told": keep_array(told, tools.store)}
+    kept = {"shares": keep_array(found, tools.store)}
+    if teacher:
+        kept["told"] = keep_array(told, tools.store)
     return Evidence(trial.number, {**measured, **scores}, folds, noise, artefacts=kept, facts=facts)
 
 
@@ -91,17 +102,24 @@ def predict_of(source: str) -> Predict:
     return run
 
 
-def asked(predict: Predict, inputs: Any, rows: Any, classes: Sequence[str]) -> Shares:
-    """What a model says of the examples at `rows`, `[n, k]`."""
-    found = [
-        as_shares(predict(np.ascontiguousarray(inputs[some])), classes, len(some))
-        for some in (rows[at : at + ASKED] for at in range(0, len(rows), ASKED))
-    ]
-    return np.concatenate(found)
+def asked(
+    predict: Predict, inputs: Any, rows: Any, classes: Sequence[str], until: float | None = None
+) -> Shares:
+    """What a model says of the examples at `rows`, `[n, k]`; NaN after `until` (monotonic)."""
+    out = np.full((len(rows), len(classes)), np.nan, np.float32)
+    for at in range(0, len(rows), ASKED):
+        if until is not None and time.monotonic() >= until:
+            break
+        some = rows[at : at + ASKED]
+        answers = predict(np.ascontiguousarray(inputs[some]))
+        out[at : at + ASKED] = as_shares(answers, classes, len(some))
+    return out
 
 
 def as_shares(answers: Any, classes: Sequence[str], n: int) -> Shares:
     """Shares `[n, k]` of what a model answers: shares, logits, or labels.
+
+    One column is labels or, of two classes, shares of the second. InputError for anything else.
 
     >>> as_shares([[0.0, 0.0]], ("a", "b"), 1).tolist(), as_shares(["b"], ("a", "b"), 1).tolist()
     ([[0.5, 0.5]], [[0.0, 1.0]])
@@ -109,7 +127,8 @@ def as_shares(answers: Any, classes: Sequence[str], n: int) -> Shares:
     from modelwright.data.schema import Schema
 
     array = np.asarray(answers) if not hasattr(answers, "columns") else answers
-    if isinstance(array, np.ndarray) and array.ndim == 2 and array.dtype.kind == "f":
+    several = isinstance(array, np.ndarray) and array.ndim == 2 and array.shape[1] > 1
+    if several and array.dtype.kind == "f":
         sums = array.sum(axis=1)
         if (array < 0).any() or not np.allclose(sums, 1, atol=0.02):  # logits
             rising = np.exp(array - array.max(axis=1, keepdims=True))
