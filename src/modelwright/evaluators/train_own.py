@@ -29,7 +29,7 @@ from modelwright.data.pairs import Array, Pairs, read_pairs
 from modelwright.evaluators.function import folder_of, named
 from modelwright.evaluators.keep import keep_array
 from modelwright.evaluators.latency import measure
-from modelwright.evaluators.lesson import Lesson
+from modelwright.evaluators.lesson import MOST_EPOCHS, Lesson, first_look
 from modelwright.evaluators.network_evidence import scored
 from modelwright.models.metrics import Metric, find_metric, score_predictions
 from modelwright.spaces import Space
@@ -43,8 +43,6 @@ if TYPE_CHECKING:
     from modelwright.training.trainer import Trainer
 
 CODE = 1  # raise it when scores of equal designs change
-FIRST_LOOK = 1000  # validation examples, at most, below the last rung
-MOST_EPOCHS = 200.0  # of a training whose length is given in seconds
 WIDE = 1e6  # multiplications for one example, below which a second thread has too little to do
 PAIRS = "data"  # the folder with the examples, beside the ledger
 
@@ -183,9 +181,7 @@ class TrainOwn:
 
         began = time.perf_counter()
         pairs = read_pairs(Path(tools.data) / PAIRS, self.pairs)
-        if trial.cost < 1:
-            every = max(1, -(-len(pairs.valid) // FIRST_LOOK))
-            pairs = dataclasses.replace(pairs, valid=pairs.valid[::every])
+        pairs = dataclasses.replace(pairs, valid=first_look(pairs.valid, trial.cost))
         found = json.loads(trial.candidate.document)
         ordered = found if found.get("type") == "Final" and "length" in found else {}
         built = self.network(trial.candidate.document, pairs, trial.seed)
