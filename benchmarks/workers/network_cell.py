@@ -80,13 +80,9 @@ def trained(
     import torch
 
     from modelwright.data.array_part import load_arrays
-    from modelwright.evaluators.lesson import Lesson
+    from modelwright.evaluators.lesson import MOST_EPOCHS, Lesson
     from modelwright.evaluators.network_evidence import as_shipped
-    from modelwright.evaluators.train_network import (
-        MOST_EPOCHS,
-        new_trainer,
-        weights_of,
-    )
+    from modelwright.evaluators.train_network import new_trainer, weights_of
     from modelwright.families.network_design import default_design, ops_for
     from modelwright.recipes.automl import plan_build
     from modelwright.recipes.question import Question
