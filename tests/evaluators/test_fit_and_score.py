@@ -220,8 +220,15 @@ def test_blend_then_refit_then_ship(places: dict[str, Place], task: Any, tmp_pat
     evaluator = load(task, sealed=str(prepared.sealed))
     metric = evaluator.metric
     offered = members(evaluator, ["Linear", "LightGbm", "Dummy"], tools)
+    for member in offered:
+        member |= {"energy_joules": 2.0, "energy_noise": 0.5}
+        member["facts"]["how"] = {"energy_joules": "counted"}
     blended = evidence_of(evaluator, order({"type": "Blend", "members": offered}, 9), tools)
     weights = blended.facts["weights"]
+    n_used = sum(w > 0 for w in weights.values())
+    assert blended.scores["energy_joules"] == 2 * n_used
+    assert blended.noise["energy_joules"] == n_used / 2
+    assert blended.facts["how"] == {"energy_joules": "counted"}
     assert sum(weights.values()) == pytest.approx(1)
     assert weights["2"] < 0.2  # Dummy
     best = min((m["score"] for m in offered), key=metric.goal.loss)
