@@ -210,7 +210,8 @@ def test_columns_known_ahead_of_which_the_future_is_not_given(log: bool) -> None
     days = pd.date_range("2024-01-01", periods=120)
     table = read_table(pd.DataFrame({"t": days, "y": y, "promo": promo}))
     whole = read_panel(table, Asked("t", "y", HORIZON, known=("promo",)))[0]
-    model = series_family("LagLinear")(log=log).fit(whole)
+    family: Any = series_family("LagLinear")
+    model = family(log=log).fit(whole)
     found = model.forecast(_one(whole))
     assert np.isfinite(found.centre).all()
     on = promo[-HORIZON:] == 1

@@ -282,7 +282,7 @@ def test_what_was_changed_before_a_rollback_stays_and_steps_are_counted_by_it(ki
         def decide(self, history: Sequence[Watch], done: Sequence[Any]) -> Action | None:
             waited = history and history[-1].share >= 0.5
             if waited and len(done) < 2:
-                return Action(*(("batch", 128), ("optimiser", "Sgd"))[len(done)], "test")
+                return (Action("batch", 128, "test"), Action("optimiser", "Sgd", "test"))[len(done)]
             return Action(kind, 1.0, "test") if waited and len(done) == 2 else None
 
     run = finished(guided(trainer(160), Both()))
