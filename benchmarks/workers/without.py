@@ -45,8 +45,8 @@ def _designer_without(part: str) -> Any:
     def designer(space: Any, types: Any, part_of_rows: Any) -> Any:
         if part == "portfolio":
             return make_designer("bayesian")
-        names = [t.__name__ for t in types]
-        listed = portfolio(space, names, part_of_rows.schema.task, len(part_of_rows))
+        names, schema = [t.__name__ for t in types], part_of_rows.schema
+        listed = portfolio(space, names, schema.task, len(part_of_rows), len(schema.classes))
         documents, costs = zip(*listed, strict=True)
         return Portfolio(documents, then=make_designer("random"), costs=costs)
 

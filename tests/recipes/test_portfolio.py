@@ -39,3 +39,14 @@ def test_families_that_are_not_allowed_are_left_out() -> None:
 def test_the_list_says_when_and_on_what_it_was_learned() -> None:
     assert known()["date"].startswith("20")
     assert len(known()["sets"]) >= 10
+
+
+def test_with_many_classes_nets_come_right_after_the_first() -> None:
+    space = Space(table_model(SEARCHED))
+    few, many = (portfolio(space, SEARCHED, "multiclass", 20_000, n) for n in (3, 26))
+    types = [json.loads(text)["type"] for text, _ in many]
+    nets = sum(kind in NETS for kind in types)
+    assert types[0] == "LightGbm"
+    assert set(types[1 : 1 + nets]) == set(NETS)
+    assert sorted(text for text, _ in many) == sorted(text for text, _ in few)
+    assert dict(many)[many[1][0]] < dict(few)[many[1][0]]  # beside boosting, which got dearer

@@ -217,7 +217,8 @@ def _designer(space: Any, types: Sequence[Any], part: Part) -> Any:
     from modelwright.designers import make_designer
     from modelwright.designers.portfolio import Portfolio
 
-    listed = portfolio(space, [t.__name__ for t in types], part.schema.task, len(part))
+    names, schema = [t.__name__ for t in types], part.schema
+    listed = portfolio(space, names, schema.task, len(part), len(schema.classes))
     documents, costs = zip(*listed, strict=True)
     return Portfolio(documents, then=make_designer("bayesian"), costs=costs)
 
