@@ -7,7 +7,7 @@ import json
 import pytest
 
 from modelwright.families import SEARCHED, table_model
-from modelwright.recipes.portfolio import FEW, known, portfolio
+from modelwright.recipes.portfolio import FEW, NETS, known, portfolio
 from modelwright.spaces import Space
 
 
