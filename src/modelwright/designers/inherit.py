@@ -9,16 +9,16 @@ from typing import Any, ClassVar
 
 from modelwright.core.errors import InputError
 from modelwright.core.keys import Key
-from modelwright.core.roles import Designer
 from modelwright.core.trial import Proposal
-from modelwright.core.view import Brief, Outcome, View
+from modelwright.core.view import Outcome, View
+from modelwright.designers.around import Around
 
 AMONG = 6  # the best of the first rung, whose weights are given on
 WEIGHTS = "weights"  # what a trial calls the artefact that another may begin from
 
 
 @dataclass(frozen=True)
-class Inherit:
+class Inherit(Around):
     """Proposes what `then` does; at the first of several rungs from a checkpoint.
 
     That is the `weights` of the candidate's parent at that rung; of the nearest design (in the unit
@@ -35,7 +35,6 @@ class Inherit:
     1
     """
 
-    then: Designer
     among: int = AMONG
 
     name: ClassVar[str] = "inherit"
@@ -43,19 +42,6 @@ class Inherit:
     def __post_init__(self) -> None:
         if self.among < 1:
             raise InputError(f"among is at least 1; got {self.among}.")
-
-    @property
-    def block(self) -> int:
-        """That of `then`."""
-        return self.then.block
-
-    def start(self, brief: Brief) -> Any:
-        """The state of `then`."""
-        return self.then.start(brief)
-
-    def update(self, state: Any, outcomes: Sequence[Outcome], key: Key) -> Any:
-        """The state of `then` goes on."""
-        return self.then.update(state, outcomes, key)
 
     def propose(self, state: Any, view: View, n: int, key: Key) -> Sequence[Proposal]:
         """The proposals of `then`, those at the first rung with their checkpoint."""

@@ -10,9 +10,9 @@ from typing import Any, ClassVar
 from modelwright.core.errors import InputError
 from modelwright.core.keys import Key
 from modelwright.core.problem import ZERO_COST
-from modelwright.core.roles import Designer
 from modelwright.core.trial import Candidate, Proposal
-from modelwright.core.view import Brief, Outcome, View
+from modelwright.core.view import Outcome, View
+from modelwright.designers.around import Around
 from modelwright.stats.proxies import MIN_PAIRS, Proxy, ensemble, judged
 
 FIRST_SECONDS = 1.0  # what a measurement is thought to take before one was made
@@ -20,7 +20,7 @@ ENOUGH = 40  # designs that were measured and trained: if no proxy was useful by
 
 
 @dataclass(frozen=True)
-class ZeroCost:
+class ZeroCost(Around):
     """Puts a zero-cost rung before the first training of what `then` proposes.
 
     At first designs go straight on; from the eighth result on those that were trained are measured
@@ -44,7 +44,6 @@ class ZeroCost:
     4
     """
 
-    then: Designer
     measures: tuple[str, ...] = ()
     each: int = 4
     share: float = 0.05
@@ -54,19 +53,6 @@ class ZeroCost:
     def __post_init__(self) -> None:
         if self.each < 1 or not 0 < self.share < 1:
             raise InputError(f"each is at least 1 and share between 0 and 1; got {self}.")
-
-    @property
-    def block(self) -> int:
-        """That of `then`."""
-        return self.then.block
-
-    def start(self, brief: Brief) -> Any:
-        """The state of `then`."""
-        return self.then.start(brief)
-
-    def update(self, state: Any, outcomes: Sequence[Outcome], key: Key) -> Any:
-        """The state of `then` goes on."""
-        return self.then.update(state, outcomes, key)
 
     def propose(self, state: Any, view: View, n: int, key: Key) -> Sequence[Proposal]:
         """Measurements, or the first of the measured, or what `then` proposes."""

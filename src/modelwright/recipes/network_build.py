@@ -8,7 +8,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modelwright.core.errors import InputError, MissingLibraryError
+from modelwright.core.errors import InputError
 from modelwright.core.problem import Budget, Limit, Problem, Rungs
 from modelwright.core.record import Record
 from modelwright.core.roles import Designer
@@ -19,7 +19,7 @@ from modelwright.readers.runs import RunFolder
 from modelwright.recipes.network_closing import TrainLonger
 from modelwright.recipes.network_portfolio import narrow_documents, portfolio
 from modelwright.recipes.network_ship import INT8_FOR, ship_network
-from modelwright.recipes.plan import BuildPlan, absolute, of_tables
+from modelwright.recipes.plan import BuildPlan, absolute, check_torch, of_tables
 from modelwright.recipes.question import Question
 from modelwright.recipes.tidy import tidied
 from modelwright.stats.proxies import CLOCKED, PROXIES
@@ -67,7 +67,7 @@ def plan(
     """Reads and prepares the collection, and makes the study."""
     from modelwright.data.array_part import prepare_arrays
 
-    _check_torch()
+    check_torch()
     if question.teacher is not None and (budget.seconds or LESSON_FROM) < LESSON_FROM:
         raise InputError(
             f"--teacher needs a budget of {LESSON_FROM:.0f} s or more: students of networks learn "
@@ -93,7 +93,7 @@ def plan_again(run: RunFolder, record: Record, began: float) -> BuildPlan:
     dev, sealed = run.path / "data" / "dev", run.path / "data" / "sealed"
     if not dev.exists():
         raise InputError(f"the run {run.name} has lost its data folder; build it again.")
-    _check_torch()
+    check_torch()
     prepared = PreparedArrays(
         dev, sealed if sealed.exists() else None, about["n_dev"], about["n_sealed"],
         tuple(about["notes"]), about["data_hash"],
@@ -321,12 +321,3 @@ def _as(front: Any, test: Any, path: Path, target: str | None) -> Any:
     if not test.names:
         raise InputError(f"the test examples of {path.name} have another shape than the others.")
     return read_collection(path, target, front=front)
-
-
-def _check_torch() -> None:
-    try:
-        import torch  # noqa: F401
-    except ImportError:
-        raise MissingLibraryError(
-            "training networks needs PyTorch: pip install 'modelwright[networks]'"
-        ) from None

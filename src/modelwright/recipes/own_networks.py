@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from modelwright.core.errors import InputError, MissingLibraryError
+from modelwright.core.errors import InputError
 from modelwright.core.problem import Budget, Limit, Problem, Rungs
 from modelwright.core.record import Record
 from modelwright.core.reference import resolve
@@ -22,6 +22,7 @@ from modelwright.policy import LAPTOP, RulePolicy
 from modelwright.readers.own_networks import own_report
 from modelwright.recipes.network_closing import TrainLonger
 from modelwright.recipes.own_model import OwnModel, choices_of, restored, started
+from modelwright.recipes.plan import check_torch
 from modelwright.recipes.result import SearchResult
 from modelwright.recipes.search import (
     ARTEFACTS,
@@ -148,7 +149,7 @@ def search_networks(
     from modelwright.designers import designer_json
 
     began = time.monotonic()
-    _check_torch()
+    check_torch()
     files, label = _place(space, name, workspace)
     at_once, found = slots_of(executor, slots), Budget.parse(budget)
     evaluator, designs, pairs = _evaluator(
@@ -277,12 +278,3 @@ def _lengths(
 def _limits(limits: str | Sequence[str]) -> tuple[Limit, ...]:
     texts = [limits] if isinstance(limits, str) else limits
     return tuple(Limit.parse(text, LIMITED) for text in texts)
-
-
-def _check_torch() -> None:
-    try:
-        import torch  # noqa: F401
-    except ImportError:
-        raise MissingLibraryError(
-            "training networks needs PyTorch: pip install 'modelwright[networks]'"
-        ) from None

@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from modelwright.core.errors import MissingLibraryError
 from modelwright.core.record import Record
 from modelwright.core.roles import Policy
 from modelwright.ledger import Ledger
@@ -112,3 +113,13 @@ def of_tables(question: Question) -> list[str]:
 def absolute(source: str | None) -> str | None:
     """A file by its whole path: a run that goes on may be started from elsewhere."""
     return str(Path(source).absolute()) if source is not None and Path(source).exists() else source
+
+
+def check_torch() -> None:
+    """Raises MissingLibraryError where PyTorch, without which no network learns, is not there."""
+    try:
+        import torch  # noqa: F401
+    except ImportError:
+        raise MissingLibraryError(
+            "training networks needs PyTorch: pip install 'modelwright[networks]'"
+        ) from None
