@@ -8,6 +8,8 @@ from typing import Literal
 
 import numpy as np
 import pytest
+import scipy.linalg  # noqa: F401  (its BLAS is one more)
+from threadpoolctl import threadpool_info, threadpool_limits  # type: ignore[import-untyped]
 
 from modelwright.designers.acquisition import (
     log_chance_slopes,
@@ -15,6 +17,7 @@ from modelwright.designers.acquisition import (
     log_expected_improvement,
     log_improvement_slopes,
 )
+from modelwright.designers.one_thread import one_thread
 from modelwright.designers.surrogate_features import Encoder
 from modelwright.designers.surrogate_gp import Process, _gaps, _objective, first_guess, fit_theta
 from modelwright.designers.surrogate_targets import scalarised, targets
@@ -169,3 +172,15 @@ def test_mixture_keeps_order_of_domination() -> None:
     assert mixed[2] > mixed[0]
     assert mixed[2] > mixed[1]
     assert mixed[3] == math.inf
+
+
+def _threads() -> set[int]:
+    return {each["num_threads"] for each in threadpool_info() if each["user_api"] == "blas"}
+
+
+def test_matrices_are_worked_on_by_one_thread_and_others_keep_theirs() -> None:
+    with threadpool_limits(2, user_api="blas"):
+        with one_thread():
+            assert _threads() == {1}
+        assert _threads() == {2}
+        assert one_thread()(_threads)() == {1}

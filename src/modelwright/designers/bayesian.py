@@ -22,6 +22,7 @@ from modelwright.designers.acquisition import (
 )
 from modelwright.designers.acquisition_search import search
 from modelwright.designers.batch import Batch
+from modelwright.designers.one_thread import one_thread
 from modelwright.designers.standing import told
 from modelwright.designers.surrogate_features import Encoder, encoder
 from modelwright.designers.surrogate_gp import Process, first_guess, fit_theta
@@ -99,6 +100,7 @@ class Bayesian:
         """Nothing seen."""
         return State(brief, record_of((), encoder(brief.space), brief.rungs, len(brief.goals)))
 
+    @one_thread()
     def update(self, state: State, outcomes: Sequence[Outcome], key: Key) -> State:
         """The state with the outcomes in its record, and from time to time a new fit.
 
@@ -127,6 +129,7 @@ class Bayesian:
         n_fits = state.n_fits + 1
         return replace(state, theta=theta, theta_side=side, n_fitted=n_seen, n_fits=n_fits)
 
+    @one_thread()
     def propose(self, state: State, view: View, n: int, key: Key) -> Sequence[Proposal]:
         """The `n` most promising designs, each chosen as if the ones before it were running."""
         batch, coder = Batch(view, n, self.name), encoder(view.space)
@@ -145,6 +148,7 @@ class Bayesian:
             planned.append(view.space.design(batch.proposals[-1].candidate))
         return batch.proposals
 
+    @one_thread()
     def recommend(self, state: State, view: View) -> Outcome | None:
         """The finished trial to trust: the best predicted mean of those at the full rung.
 
