@@ -88,7 +88,7 @@ class Probe:
         n_bins = int(np.clip(len(rows) // 40, 3, 16))
         probe = cls(rows, few.X, T - w @ T, w, half, n_bins, 0.0, [], [])
         probe._subtract_known(rng)
-        noise = [probe.worth(rng.integers(0, n_bins, len(rows))) for _ in range(_RANDOM)]
+        noise = probe.worth([rng.integers(0, n_bins, len(rows)) for _ in range(_RANDOM)])
         probe.floor = max(1e-3, float(np.mean(noise)) + 3 * float(np.std(noise)))
         return probe
 
@@ -96,11 +96,11 @@ class Probe:
         p, q = self.X.numeric.shape[1], len(self.X.levels)
         some = np.sort(rng.permutation(p)[:MAX_NUMERIC])
         few = np.sort(rng.permutation(q)[:MAX_CODED])
-        numbers = {int(j): self.bins(self.X.numeric[:, j]) for j in some}
+        numbers = dict(zip(map(int, some), self.bins(self.X.numeric[:, some]), strict=True))
         codes = {int(j): self.place(int(j)) for j in few}
-        worth = {("n", j): self.worth(b) for j, b in numbers.items()}
-        worth |= {("c", j): self.worth(b) for j, b in codes.items()}
-        best = sorted(worth, key=lambda k: -worth[k])
+        columns = [("n", j) for j in numbers] + [("c", j) for j in codes]
+        worth = dict(zip(columns, self.worth([*numbers.values(), *codes.values()]), strict=True))
+        best = sorted(columns, key=lambda k: -worth[k])
         self.numeric = [j for kind, j in best if kind == "n"]
         self.coded = [j for kind, j in best if kind == "c"]
         known = [numbers[j] for j in self.numeric[:_EFFECTS]]
@@ -109,7 +109,7 @@ class Probe:
         for _ in range(2):
             for i, bins in enumerate(known):
                 self.rest = self.rest + effects[i]
-                effects[i] = self._means(bins, slice(None))[bins]
+                effects[i] = self._means(bins)
                 self.rest = self.rest - effects[i]
 
     def place(self, column: int) -> IntArray:
@@ -117,33 +117,49 @@ class Probe:
         levels = np.array(self.X.levels[column : column + 1], np.int64)
         return places_in(self.X.codes[:, column : column + 1], levels)[:, 0]
 
-    def bins(self, values: FloatArray) -> IntArray:
-        """Values as numbers of quantile bins, `[m]`; gaps have a bin of their own."""
-        v = tame(values)
-        known = ~np.isnan(v)
-        out = np.full(len(v), self.n_bins, np.int64)
-        if known.any():
-            edges = np.quantile(v[known], np.linspace(0, 1, self.n_bins + 1)[1:-1])
-            out[known] = np.searchsorted(edges, v[known], side="left")
-        return out
+    def bins(self, columns: FloatArray) -> list[IntArray]:
+        """The quantile bin of each value, `[m]` for each column; gaps have a bin of their own."""
+        V = tame(columns)
+        gaps = np.isnan(V)
+        shares = np.linspace(0, 1, self.n_bins + 1)[1:-1]
+        whole = np.flatnonzero(~gaps.any(axis=0))
+        edges = dict(zip(whole, np.quantile(V[:, whole], shares, axis=0).T, strict=True))
+        found: list[IntArray] = []
+        for j, (v, missing) in enumerate(zip(V.T, gaps.T, strict=True)):
+            out = np.full(len(v), self.n_bins, np.int64)
+            known = v[~missing]
+            if len(known):
+                cuts = edges[j] if j in edges else np.quantile(known, shares)
+                out[~missing] = np.searchsorted(cuts, known, side="left")
+            found.append(out)
+        return found
 
-    def worth(self, bins: IntArray) -> float:
-        """Share of the rest that the means of these bins explain on the other half of the rows."""
+    def worth(self, candidates: Sequence[IntArray]) -> list[float]:
+        """Share of the rest that the means in each candidate's bins explain on the other half."""
         before = float(self.weights @ (self.rest**2).sum(axis=1))
         if before <= 0:
-            return 0.0
-        after = 0.0
-        for part in (self.half, ~self.half):
-            told = self._means(bins, part)[bins[~part]]
-            after += float(self.weights[~part] @ ((self.rest[~part] - told) ** 2).sum(axis=1))
-        return 1 - after / before
+            return [0.0] * len(candidates)
+        pulls = [self.weights * r for r in self.rest.T]
+        return [self._explained(bins, pulls) / before for bins in candidates]
+
+    def _explained(self, bins: IntArray, pulls: Sequence[FloatArray]) -> float:
+        """How much smaller the squares of one half are about the means of the other, both ways.
+
+        Sum of w (r - m)^2 is sum of w r^2 - 2 m sum of w r + m^2 sum of w, in each bin.
+        """
+        size = int(bins.max(initial=0)) + 1
+        place = bins + size * self.half
+        held = np.bincount(place, self.weights, 2 * size).reshape(2, size)
+        sums = np.stack([np.bincount(place, p, 2 * size).reshape(2, size) for p in pulls])
+        means = (sums / (held + _SHRINK / len(bins)))[:, ::-1]
+        return float((2 * means * sums - means**2 * held).sum())
 
     def choose(self, candidates: Sequence[IntArray], limit: int) -> list[int]:
         """Which candidates, given as bins, to take: at most `limit`, the best first."""
         chosen: list[int] = []
         left = list(range(len(candidates)))
         while left and len(chosen) < limit:
-            worth = [self.worth(candidates[i]) for i in left]
+            worth = self.worth([candidates[i] for i in left])
             best = int(np.argmax(worth))
             if worth[best] <= self.floor:
                 break
@@ -152,16 +168,14 @@ class Probe:
             left = [i for i, v in zip(left, worth, strict=True) if v > 0 and i != winner]
             chosen.append(winner)
             bins = candidates[winner]
-            self.rest = self.rest - self._means(bins, slice(None))[bins]
+            self.rest = self.rest - self._means(bins)
         return chosen
 
-    def _means(self, bins: IntArray, part: Any) -> FloatArray:
-        """Means of the rest per bin, `[n_bins, c]`, drawn towards 0 as by ten rows."""
-        b, w = bins[part], self.weights[part]
-        size = int(bins.max(initial=0)) + 1
-        held = np.bincount(b, w, size) + _SHRINK / len(bins)
-        columns = [np.bincount(b, w * r, size) / held for r in self.rest[part].T]
-        return np.stack(columns, axis=1)
+    def _means(self, bins: IntArray) -> FloatArray:
+        """The mean of the rest in each row's bin, `[m, c]`, drawn towards 0 as by ten rows."""
+        held = np.bincount(bins, self.weights) + _SHRINK / len(bins)
+        columns = [np.bincount(bins, self.weights * r) / held for r in self.rest.T]
+        return np.stack(columns, axis=1)[bins]
 
 
 def useful(made: FloatArray, numeric: FloatArray) -> npt.NDArray[np.bool_]:

@@ -199,7 +199,7 @@ def _chosen_combinations(
     probe: Probe, told: list[tuple[int, int, int]], limit: int
 ) -> Combine | None:
     made = Combine(*np.array(told, np.int64).T).apply(probe.X)
-    chosen = probe.choose([probe.bins(column) for column in made.T], limit)
+    chosen = probe.choose(probe.bins(made), limit)
     return Combine(*np.array([told[i] for i in chosen], np.int64).T) if chosen else None
 
 
@@ -217,7 +217,7 @@ def choose_aggregates(
     if not told:
         return []
     made = Aggregate.fit(probe.X, told, probe.weights, seed).apply(probe.X)
-    return [told[i] for i in probe.choose([probe.bins(column) for column in made.T], limit)]
+    return [told[i] for i in probe.choose(probe.bins(made), limit)]
 
 
 def _group_facts(
