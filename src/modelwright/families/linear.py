@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import numpy as np
 
@@ -73,10 +74,7 @@ class Linear:
         rounds: int | None = None,
     ) -> FittedLinear:
         """The fitted model; only the elastic solver draws from `seed`."""
-        import sklearn.linear_model  # noqa: F401  (loads the library that is to be held back)
-        from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
-
-        with threadpool_limits(threads):
+        with _libraries().limit(limits=threads):
             matrix = Matrix.fit(examples.X, self.scaling, self.min_count)
             A = matrix.apply(examples.X)
             basis = self._basis(matrix, A, examples)
@@ -225,6 +223,15 @@ class FittedLinear:
             **self.basis.arrays(),
         }
         write_fitted(folder, "Linear", {"n_classes": self.n_classes, **self.matrix.facts()}, arrays)
+
+
+@cache
+def _libraries() -> Any:
+    """What is to be held back; to look for it takes as long as a small fit."""
+    import sklearn.linear_model  # noqa: F401  (must be loaded to be found)
+    from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
+
+    return ThreadpoolController()
 
 
 def _plain(examples: Examples) -> Examples:
