@@ -132,7 +132,7 @@ def test_limits_that_nothing_meets_are_told(photos: Path, tmp_path: Path) -> Non
         ({"limits": ("flip_rate<=0.1",)}, "unknown metric 'flip_rate'"),
         ({"metric": "rmse"}, "rmse"),
         ({"group": "who"}, "has no table of paths"),
-        ({"task": "regression"}, "a number is not learnt yet"),
+        ({"task": "regression"}, "regression needs a number"),
         ({"test": "/nowhere/at/all"}, "no file or folder"),
     ],
 )

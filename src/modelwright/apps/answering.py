@@ -18,22 +18,18 @@ from modelwright.data.texts import read_texts_to_answer
 
 
 def predict(model: Any, file: str | None, out: str | None, as_json: bool) -> int:
-    """Writes one line per file: its name, the likeliest class, the share of each class.
+    """Writes one line per file: its name, the likeliest class, the share of each; or its value.
 
     `file` is one file, a folder (files below it, too), or arrays (`.npy`, `.npz`); of texts a CSV
     file, or a `.txt` file with one on each line. A file that
     cannot be read is told on standard error and has no prediction; the exit code is then 2.
     """
     if file is None:
-        raise InputError("name the file or folder whose classes are to be told.")
-    names, shares, wrong = _answers(model, Path(file))
+        raise InputError("name the file or folder that is to be answered.")
+    names, answers, wrong = _answers(model, Path(file))
     for told in wrong:
         note(f"  - {told}")
-    rows = []
-    for name, row in zip(names, shares, strict=True):
-        told_shares = dict(zip(model.classes, (round(float(s), 6) for s in row), strict=True))
-        likeliest = model.classes[int(np.argmax(row))]
-        rows.append({"file": name, "prediction": likeliest, "shares": told_shares})
+    rows = [{"file": n, **row} for n, row in zip(names, model.told(answers), strict=True)]
     if as_json:
         emit_json({"schema": "modelwright.answers/1", "rows": rows, "unread": wrong})
     elif out is None:
@@ -46,15 +42,15 @@ def predict(model: Any, file: str | None, out: str | None, as_json: bool) -> int
 
 
 def _answers(model: Any, path: Path) -> tuple[list[str], Any, list[str]]:
-    """Names of what was answered, shares `[n, k]`, and what could not be read."""
+    """Names of what was answered, its answers, and what could not be read."""
     if not path.exists():
         raise InputError(f"there is no file or folder {str(path)!r}.")
     if model.reads_texts:
         texts = read_texts_to_answer(path)
-        return [f"row {i}" for i in range(1, len(texts) + 1)], model.shares(texts), []
+        return [f"row {i}" for i in range(1, len(texts) + 1)], model.answers(texts), []
     if path.suffix in (".npy", ".npz"):
-        shares = model.shares(_array(path))
-        return [str(i + 1) for i in range(len(shares))], shares, []
+        answers = model.answers(_array(path))
+        return [str(i + 1) for i in range(len(answers))], answers, []
     files = example_files(path)
     if not files:
         raise InputError(f"the folder {str(path)!r} holds no images or sounds.")
@@ -67,7 +63,7 @@ def _answers(model: Any, path: Path) -> tuple[list[str], Any, list[str]]:
             wrong.append(str(error))
     if not examples:
         raise InputError(wrong[0])
-    return names, model.shares(np.stack(examples)), wrong
+    return names, model.answers(np.stack(examples)), wrong
 
 
 def _array(path: Path) -> Any:
@@ -89,4 +85,4 @@ def _write(rows: list[dict[str, Any]], classes: tuple[str, ...], out: TextIO) ->
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(["file", "prediction", *(f"share_{c}" for c in classes)])
     for row in rows:
-        writer.writerow([row["file"], row["prediction"], *row["shares"].values()])
+        writer.writerow([row["file"], row["prediction"], *row.get("shares", {}).values()])

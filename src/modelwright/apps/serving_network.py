@@ -43,9 +43,8 @@ class NetworkService:
             examples, single = self._examples(body)
         except InputError as error:
             return 422, {"errors": [str(error)]}
-        shares = self.model.shares(examples)
-        self.rows += len(shares)
-        told = [self._answer(row) for row in shares]
+        told = self.model.told(self.model.answers(examples))
+        self.rows += len(told)
         return 200, told[0] if single else {"rows": told}
 
     def _examples(self, body: bytes) -> tuple[Any, bool]:
@@ -63,11 +62,6 @@ class NetworkService:
                 raise InputError('a text is sent as {"text": "..."}, several as a list of these.')
         texts = [one["text"] for one in listed]
         return self.model.read(texts), not isinstance(asked, list)
-
-    def _answer(self, shares: Any) -> dict[str, Any]:
-        classes = self.model.classes
-        named = {c: round(float(s), 6) for c, s in zip(classes, shares, strict=True)}
-        return {"prediction": classes[int(np.argmax(shares))], "shares": named}
 
     def health(self) -> dict[str, Any]:
         """That it runs, and what it serves."""
@@ -97,4 +91,4 @@ class NetworkService:
     def warm_up(self) -> None:
         """Answers once, so that the first request does not pay for loading libraries."""
         kind = np.int32 if self.model.reads_texts else np.uint8
-        self.model.shares(np.zeros((1, *self.model.shape), kind))
+        self.model.answers(np.zeros((1, *self.model.shape), kind))

@@ -15,26 +15,32 @@ import numpy.typing as npt
 from modelwright.core.canonical import digest
 from modelwright.core.errors import InputError
 from modelwright.core.keys import Key
+from modelwright.data.asked import asked_of, check_examples, values_of
 from modelwright.data.collection import Collection, front_of
+from modelwright.data.schema import Task
 from modelwright.data.split import Rows
 
 SEALED_SHARE, SEALED_MAX = 0.2, 10_000
 VALID_SHARE, VALID_MIN, VALID_MAX = 0.1, 500, 4000  # examples that validate; more take long
-FACTS = "part.json"
+FACTS, BACKBONE, FEATURES = "part.json", "backbone.json", "features.npy"
 
 
 @dataclass(frozen=True)
 class ArrayPart:
-    """`inputs` `[n, *shape]` and `y` class codes `[n]`, mapped read-only.
+    """`inputs` `[n, *shape]` and `y` `[n]`, mapped read-only: class codes, or values (float64).
+
+    Where values are asked for there are no `classes`, and `unit` is the mean and the deviation of
+    the training examples' values.
 
     `train` and `valid` are positions, rising. `shift` and `scale`, one number for each channel,
     bring inputs to mean 0 and deviation 1 on the training examples. `front` says how a file becomes
-    an input. `kind` is the collection's.
+    an input. `kind` is the collection's. `backbone` are facts about a pretrained one that was named
+    (`recipes.backbone`), whose features of all examples lie beside the arrays.
     """
 
     kind: str
     inputs: npt.NDArray[Any]
-    y: npt.NDArray[np.int64]
+    y: npt.NDArray[Any]
     classes: tuple[str, ...]
     train: Rows
     valid: Rows
@@ -42,6 +48,8 @@ class ArrayPart:
     scale: npt.NDArray[np.float32]
     front: Mapping[str, Any]
     hash: str
+    unit: tuple[float, float] = (0.0, 1.0)
+    backbone: Mapping[str, Any] | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -54,9 +62,16 @@ class ArrayPart:
         return int(getattr(front_of(self.front), "ids", 0))
 
     @property
-    def task(self) -> str:
-        """`binary` or `multiclass`."""
+    def task(self) -> Task:
+        """`binary`, `multiclass`, or `regression` where values are asked for."""
+        if not self.classes:
+            return "regression"
         return "binary" if len(self.classes) == 2 else "multiclass"
+
+    @property
+    def told(self) -> str:
+        """What is asked for, in words."""
+        return f"{len(self.classes)} classes" if self.classes else "a number each"
 
 
 @dataclass(frozen=True)
@@ -81,25 +96,26 @@ def prepare_arrays(
     seed: int = 0,
     seal: bool = True,
     test: Collection | None = None,
+    task: Task | None = None,
 ) -> PreparedArrays:
     """Splits and writes into `folder/dev` and `folder/sealed`; random in `seed`.
 
     The sealed part is `test`, or what the source itself set aside, else a fifth of the examples, at
     most 10,000; without `seal` there is none of the latter. Classes keep their proportions, and
-    no group of the collection is on two sides. Raises InputError for fewer than two classes or
-    three examples of one, and for classes that only `test` has.
+    no group of the collection is on two sides. `task` overrides what the labels say by themselves
+    (`asked_of`). Raises InputError for fewer than two classes or three examples of one, for classes
+    that only `test` has, and for numbers that are none.
     """
-    classes = np.unique(found.labels)
+    labels, why = asked_of(found, task)
+    values = labels.dtype.kind == "f"
     known = np.flatnonzero(~found.test)
-    counts = np.array([(found.labels[known] == c).sum() for c in classes])
-    if len(classes) < 2:
-        raise InputError(f"all examples are of one class, {str(classes[0])!r}; 2 are needed.")
-    if counts.min() < 3:
-        rare = classes[counts.argmin()]
-        raise InputError(
-            f"class {str(rare)!r} has {counts.min()} examples to learn from; 3 are needed."
-        )
-    y = np.searchsorted(classes, found.labels)
+    classes = labels[:0].astype(str) if values else np.unique(labels)
+    if values and len(known) < 10:
+        raise InputError(f"{len(known)} examples to learn from are too few; 10 are needed.")
+    if not values:
+        counts = np.array([(labels[known] == c).sum() for c in classes])
+        check_examples(map(str, classes), counts)
+    y = labels if values else np.searchsorted(classes, labels)
     draw = _Draw(y, found.groups, Key.of(seed).child("split"))
     aside = np.flatnonzero(found.test)
     if seal and test is None and not len(aside):
@@ -111,16 +127,19 @@ def prepare_arrays(
     facts = {
         "kind": found.kind, "classes": names, "shift": shift.tolist(), "scale": scale.tolist(),
         "front": found.front.to_json(),
+        **({"unit": [float(y[train].mean()), float(y[train].std()) or 1.0]} if values else {}),
     }  # fmt: skip
     places = np.searchsorted(known, train), np.searchsorted(known, valid)
     hashes = [_write(folder / "dev", found.inputs[known], y[known], *places, facts)]
     sealed_inputs, sealed_y = found.inputs[aside], y[aside]
     if test is not None:
-        sealed_inputs, sealed_y = test.inputs, _codes(test.labels, classes)
+        sealed_inputs = test.inputs
+        sealed_y = values_of(test) if values else _codes(asked_of(test, "multiclass")[0], classes)
     if len(sealed_y):
         none = np.zeros(0, np.intp)
         hashes.append(_write(folder / "sealed", sealed_inputs, sealed_y, none, none, facts))
-    notes = [*found.notes, f"{len(train)} examples teach, {len(valid)} validate"]
+    told = (*found.notes, why, f"{len(train)} examples teach, {len(valid)} validate")
+    notes = [note for note in told if note]
     if len(sealed_y):
         notes.append(f"{len(sealed_y)} are sealed: looked at once, at the end")
     sealed = folder / "sealed" if len(sealed_y) else None
@@ -140,15 +159,24 @@ def load_arrays(folder: Path) -> ArrayPart:
     return ArrayPart(
         facts["kind"], array("inputs"), array("y"), tuple(facts["classes"]), array("train"),
         array("valid"), np.array(facts["shift"], np.float32), np.array(facts["scale"], np.float32),
-        facts["front"], facts["hash"],
+        facts["front"], facts["hash"], tuple(facts.get("unit", (0.0, 1.0))),
+        read_beside(folder),
     )  # fmt: skip
+
+
+def read_beside(folder: Path) -> dict[str, Any] | None:
+    """The facts about a backbone that were written beside the arrays, if any were."""
+    path = folder / BACKBONE
+    if not path.exists():
+        return None
+    return {**json.loads(path.read_text("utf-8")), "onnx": str(folder / f"{path.stem}.onnx")}
 
 
 @dataclass(frozen=True)
 class _Draw:
     """Draws parts of the examples with classes in proportion, or whole groups."""
 
-    y: npt.NDArray[np.int64]
+    y: npt.NDArray[Any]
     groups: npt.NDArray[np.str_] | None
     key: Key
 
@@ -160,8 +188,9 @@ class _Draw:
         else:
             share = size / len(rows)
             chosen = []
-            for code in np.unique(self.y[rows]):
-                own = rows[self.y[rows] == code]
+            strata = np.zeros(len(rows)) if self.y.dtype.kind == "f" else self.y[rows]
+            for code in np.unique(strata):
+                own = rows[strata == code]
                 n = min(len(own) - 1, max(1, round(share * len(own))))
                 chosen.append(rng.permutation(own)[:n])
             taken = np.sort(np.concatenate(chosen))
@@ -183,7 +212,7 @@ class _Draw:
         return np.sort(np.concatenate(taken))
 
 
-def _codes(labels: npt.NDArray[np.str_], classes: npt.NDArray[np.str_]) -> npt.NDArray[np.int64]:
+def _codes(labels: npt.NDArray[Any], classes: npt.NDArray[np.str_]) -> npt.NDArray[np.int64]:
     unknown = sorted(set(labels.tolist()) - set(classes.tolist()))
     if unknown:
         raise InputError(f"the test examples have the class {unknown[0]!r}, which none teaches.")
@@ -210,7 +239,8 @@ def _write(
     folder: Path, inputs: Any, y: Any, train: Rows, valid: Rows, facts: dict[str, Any]
 ) -> str:
     folder.mkdir(parents=True, exist_ok=True)
-    arrays = {"inputs": inputs, "y": y.astype(np.int64), "train": train, "valid": valid}
+    y = y if y.dtype.kind == "f" else y.astype(np.int64)
+    arrays = {"inputs": inputs, "y": y, "train": train, "valid": valid}
     found = {}
     for name, array in arrays.items():
         array = np.ascontiguousarray(array)

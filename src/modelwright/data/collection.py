@@ -40,21 +40,25 @@ class Front(Protocol):
 
 @dataclass(frozen=True)
 class Collection:
-    """All examples as one array: `inputs` `[n, *shape]`, `labels` their classes' names `[n]`.
+    """All examples as one array: `inputs` `[n, *shape]`; `labels` as they are written, `[n]`.
+
+    Labels are texts, or floats where an array has floats; `data.asked` says what they ask for.
 
     `kind` is `images`, `sounds` or `texts`. `test` marks the examples that the source itself set
     aside, `[n]`; `groups`, where asked for, are names of which none may be on two sides of a split.
     `names` tell where each example came from; arrays have none. `notes` say what was assumed.
+    `target` is the column of a table that the labels are from.
     """
 
     kind: str
     inputs: npt.NDArray[Any]
-    labels: npt.NDArray[np.str_]
+    labels: npt.NDArray[Any]
     test: npt.NDArray[np.bool_]
     front: Front
     notes: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
     groups: npt.NDArray[np.str_] | None = None
+    target: str = ""
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -70,6 +74,7 @@ class Listing:
     test: Sequence[bool]
     groups: Sequence[str] | None = None
     notes: tuple[str, ...] = field(default=())
+    target: str = ""
 
 
 def is_collection(path: Path) -> bool:
@@ -128,7 +133,7 @@ def read_collection(
         kind = str(front.to_json()["kind"])
         test = np.array(listing.test)
         return Collection(kind, inputs, np.array(listing.labels), test, front, listing.notes,
-                          tuple(listing.names))  # fmt: skip
+                          tuple(listing.names), target=listing.target)  # fmt: skip
     return sounds_from_files(listing) if kinds == {True} else images_from_files(listing, side)
 
 
@@ -144,11 +149,14 @@ def read_file(path: Path) -> bytes:
 
 def front_of(facts: Mapping[str, Any]) -> Front:
     """The front that `to_json` told of."""
+    from modelwright.data.backbone import PiecesFront
     from modelwright.data.images import ImageFront
     from modelwright.data.sounds import SoundFront
     from modelwright.data.texts import TextFront
 
-    kinds: dict[str, Any] = {"images": ImageFront, "sounds": SoundFront, "texts": TextFront}
+    kinds: dict[str, Any] = {
+        "images": ImageFront, "sounds": SoundFront, "texts": TextFront, "pieces": PiecesFront,
+    }  # fmt: skip
     plain = {k: tuple(v) if isinstance(v, list) else v for k, v in facts.items()}
     made: Front = kinds[str(plain.pop("kind"))](**plain)
     return made
@@ -229,11 +237,11 @@ def _from_table(
     paths = [_found(row[column], folder, names, by_end, table) for row in rows]
     split = next((c for c in known if c.lower() == "split" and c != label), None)
     test = [split is not None and row[split].strip().lower() in TEST for row in rows]
-    notes = [f"paths are in column {column!r} of {table}, classes in {label!r}"]
+    notes = [f"paths are in column {column!r} of {table}, what is to be told in {label!r}"]
     if split is not None and any(test):
         notes.append(f"rows with {split!r} test are set aside")
     groups = None if group is None else [row[group] for row in rows]
-    return Listing(paths, read, [row[label] for row in rows], test, groups, tuple(notes))
+    return Listing(paths, read, [row[label] for row in rows], test, groups, tuple(notes), label)
 
 
 def _found(

@@ -70,7 +70,7 @@ def images_from_files(listing: Listing, side: int | None = None) -> Collection:
     groups = None if listing.groups is None else np.array(listing.groups)
     return Collection(
         "images", pixels, np.array(listing.labels), np.array(listing.test), front,
-        (*notes, *listing.notes), tuple(listing.names), groups,
+        (*notes, *listing.notes), tuple(listing.names), groups, listing.target,
     )  # fmt: skip
 
 
@@ -78,7 +78,7 @@ def images_from_arrays(path: Path) -> Collection:
     """Arrays `x` and `y`, or `x_train`, `y_train`, `x_test`, `y_test`; `class_names` if there.
 
     Images are `[n, height, width]`, or with 1 or 3 channels last or first; bytes, or numbers from 0
-    to 1 or 0 to 255.
+    to 1 or 0 to 255. Floats in `y` are values, all else is classes.
     """
     try:
         with np.load(path, allow_pickle=False) as file:
@@ -106,8 +106,9 @@ def images_from_arrays(path: Path) -> Collection:
     pixels = np.concatenate([channels_first(x, path) for x, _, _ in there])
     test = np.concatenate([np.full(len(y), t) for _, y, t in there])
     front = ImageFront(pixels.shape[2], pixels.shape[3], pixels.shape[1] == 1)
-    notes = ("pixels and classes are arrays of the file",)
-    return Collection("images", pixels, labels.astype(str), test, front, notes)
+    notes = ("pixels and what is to be told of them are arrays of the file",)
+    labels = labels.astype(float if labels.dtype.kind == "f" else str)
+    return Collection("images", pixels, labels, test, front, notes)
 
 
 def _opened(content: bytes, name: str, load: bool = True) -> Any:

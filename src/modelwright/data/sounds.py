@@ -82,7 +82,7 @@ def sounds_from_files(listing: Listing) -> Collection:
     groups = None if listing.groups is None else np.array(listing.groups)
     return Collection(
         "sounds", pictures, np.array(listing.labels), np.array(listing.test), front,
-        (*notes, *listing.notes), tuple(listing.names), groups,
+        (*notes, *listing.notes), tuple(listing.names), groups, listing.target,
     )  # fmt: skip
 
 

@@ -113,10 +113,10 @@ def text_column(path: Path, target: str) -> str | None:
 
 
 def read_texts(path: Path, target: str, front: TextFront | None = None) -> Collection:
-    """The texts and classes of a CSV file with one column of texts.
+    """The texts and the classes (or numbers) of a CSV file with one column of texts.
 
     The vocabulary is learned from texts that are not set aside, unless `front` is given. Raises
-    InputError for a file without such columns, and for empty classes.
+    InputError for a file without such columns; rows without a label are left out.
     """
     column = text_column(path, target)
     rows = _rows(path.read_bytes()) if path.is_file() else []
@@ -130,15 +130,15 @@ def read_texts(path: Path, target: str, front: TextFront | None = None) -> Colle
     test = np.array([split is not None and r[split].strip().lower() in TEST for r in kept])
     texts = [row[column] for row in kept]
     made = front or TextFront.of([t for t, aside in zip(texts, test, strict=True) if not aside])
-    notes = [f"texts are in column {column!r}, classes in {target!r}"]
+    notes = [f"texts are in column {column!r}, what is to be told in {target!r}"]
     if front is None:
         notes.append(f"{len(made.words)} words are known, {made.length} of a text are read")
     if len(kept) < len(rows):
-        notes.append(f"{len(rows) - len(kept)} rows without a class were left out")
+        notes.append(f"{len(rows) - len(kept)} rows without {target!r} were left out")
     inputs = np.stack([made.numbers(text) for text in texts])
     labels = np.array([row[target].strip() for row in kept])
     names = tuple(f"row {i}" for i in range(1, len(kept) + 1))
-    return Collection("texts", inputs, labels, test, made, tuple(notes), names)
+    return Collection("texts", inputs, labels, test, made, tuple(notes), names, target=target)
 
 
 def read_texts_to_answer(path: Path) -> list[str]:

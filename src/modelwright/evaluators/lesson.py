@@ -169,7 +169,7 @@ class Lesson:
         each = took / len(self._y)
         self._after = SHIPPED_SECONDS + each * len(self.part.valid)
         self.right = _right(answers, self._y)
-        return merits(answers, self._y, self.trainer.lessons.n_classes)
+        return merits(answers, self._y, self.trainer.lessons)
 
     def _measure_speed(self) -> None:
         """A first total of steps, from a few of them; the schedule is slow at its beginning.

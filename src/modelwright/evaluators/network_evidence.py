@@ -20,8 +20,14 @@ from modelwright.models.metrics import Metric, find_metric, score_predictions
 
 PARTS = 10  # of the validation examples, for paired comparison
 MEANS = ("accuracy", "log_loss", "brier", "costs")  # over examples, whatever their classes
+DEFAULT = "accuracy"  # the metric where none is named; of values it is RMSE
 CHECKED = 32  # examples whose answers by PyTorch and by ONNX are compared
 Floats = npt.NDArray[np.floating[Any]]
+
+
+def metric_of(asked: Any, part: ArrayPart) -> Metric:
+    """The metric that was asked for, or the default for what the examples ask for."""
+    return find_metric(asked or (DEFAULT if part.classes else None), part.task)
 
 
 def scored(
@@ -116,12 +122,21 @@ def opened(
 
 
 def majority(part: ArrayPart, metric: Metric, trial: Trial) -> Evidence:
-    """The evidence of the model that looks at nothing: the shares of the classes."""
-    counts = np.bincount(part.y[part.train], minlength=len(part.classes)) + 1.0
-    shares = np.tile(counts / counts.sum(), (len(part.valid), 1))
+    """The evidence of the model that looks at nothing: the shares of the classes.
+
+    Of values it is the mean; the median, or a quantile, where the metric asks for that.
+    """
+    y, n = part.y[part.train], len(part.valid)
+    if part.classes:
+        counts = np.bincount(y, minlength=len(part.classes)) + 1.0
+        shares = np.tile(counts / counts.sum(), (n, 1))
+    else:
+        middle = y.mean() if metric.learnt is None else np.quantile(y, metric.learnt)
+        shares = np.full(n, float(middle))
     scores, folds = scored(metric, np.asarray(part.y[part.valid]), shares)
-    zero = {"params": float(len(part.classes)), "macs": 0.0, "fit_seconds": 0.0}
-    facts = {"family": "Majority", "overlap": 0.0, "range": metric.range}
+    zero = {"params": float(len(part.classes) or 1), "macs": 0.0, "fit_seconds": 0.0}
+    name = "Majority" if part.classes else "Mean" if metric.learnt is None else "Quantile"
+    facts = {"family": name, "overlap": 0.0, "range": metric.range}
     return Evidence(trial.number, {**scores, **zero}, folds, facts=facts)
 
 

@@ -57,10 +57,12 @@ def score_network_rival(
         scores["latency_ms"], noise["latency_ms"] = measure(lambda: predict(one))
     if source.lower().endswith(".onnx"):
         scores["size_kb"] = Path(source).stat().st_size / 1000
+    found = found if part.classes else found[:, 0]
     measured, folds = scored(metric, np.asarray(part.y[part.valid]), found)
     facts = {
         "family": trial.by or "yours", "source": source, "overlap": 0.0, "range": metric.range,
-        "tie_break": "log_loss", "caveat": CAVEAT.replace("rows", "examples"),
+        "caveat": CAVEAT.replace("rows", "examples"),
+        **({"tie_break": "log_loss"} if part.classes else {}),
     }  # fmt: skip
     kept = {"shares": keep_array(found, tools.store)}
     if teacher:
@@ -106,7 +108,7 @@ def asked(
     predict: Predict, inputs: Any, rows: Any, classes: Sequence[str], until: float | None = None
 ) -> Shares:
     """What a model says of the examples at `rows`, `[n, k]`; NaN after `until` (monotonic)."""
-    out = np.full((len(rows), len(classes)), np.nan, np.float32)
+    out = np.full((len(rows), len(classes) or 1), np.nan, np.float32)
     for at in range(0, len(rows), ASKED):
         if until is not None and time.monotonic() >= until:
             break
@@ -117,29 +119,30 @@ def asked(
 
 
 def as_shares(answers: Any, classes: Sequence[str], n: int) -> Shares:
-    """Shares `[n, k]` of what a model answers: shares, logits, or labels.
+    """Shares `[n, k]` of what a model answers: shares, logits, or labels; without classes values
+    `[n, 1]`.
 
     One column is labels or, of two classes, shares of the second. InputError for anything else.
 
     >>> as_shares([[0.0, 0.0]], ("a", "b"), 1).tolist(), as_shares(["b"], ("a", "b"), 1).tolist()
     ([[0.5, 0.5]], [[0.0, 1.0]])
     """
-    from modelwright.data.schema import Schema
+    from modelwright.data.schema import Schema, Task
 
     array = np.asarray(answers) if not hasattr(answers, "columns") else answers
     several = isinstance(array, np.ndarray) and array.ndim == 2 and array.shape[1] > 1
-    if several and array.dtype.kind == "f":
+    if several and classes and array.dtype.kind == "f":
         sums = array.sum(axis=1)
         if (array < 0).any() or not np.allclose(sums, 1, atol=0.02):  # logits
             rising = np.exp(array - array.max(axis=1, keepdims=True))
             array = rising / rising.sum(axis=1, keepdims=True)
-    task = "binary" if len(classes) == 2 else "multiclass"
-    schema = Schema((), "the class", task, tuple(classes))  # type: ignore[arg-type]
+    task: Task = "regression" if not classes else "binary" if len(classes) == 2 else "multiclass"
+    schema = Schema((), "the class", task, tuple(classes))
     return as_predictions(array, schema, n).astype(np.float32)
 
 
 def given_shares(path: Path, classes: Sequence[str], names: Sequence[str], n: int) -> Shares:
-    """A CSV of predictions for all examples, `[n, k]`: in their order, or by a column of names.
+    """A CSV of predictions for all examples, as `as_shares`: in order, or by a column of names.
 
     Its columns are the classes with their shares, or one of labels. Raises InputError for another
     number of rows, and for a name that lacks.

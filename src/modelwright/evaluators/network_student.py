@@ -13,6 +13,7 @@ import numpy.typing as npt
 from modelwright.core.roles import Tools
 from modelwright.data.array_part import ArrayPart
 from modelwright.evaluators.keep import read_array
+from modelwright.evaluators.student_facts import fidelity
 from modelwright.families.net_onnx_ops import onnx_of
 from modelwright.families.net_thin import thinned_weights
 from modelwright.models.metrics import Metric
@@ -102,7 +103,9 @@ def taught_shares(
     examples: npt.NDArray[Any],
     seconds: float | None,
 ) -> npt.NDArray[np.float32]:
-    """The teacher's shares of raw examples `[n, *shape]`, `[n, k]`, as far as `seconds` go.
+    """The teacher's shares (or values, k = 1) of raw examples `[n, *shape]`, `[n, k]`.
+
+    As far as `seconds` go:
 
     What it was not asked about is NaN; all are asked about without `seconds`.
     """
@@ -112,13 +115,13 @@ def taught_shares(
     options.intra_op_num_threads = 1
     packed = onnx_of(ops, state, part.shift.tolist(), part.scale.tolist())
     session = onnxruntime.InferenceSession(packed, options, providers=["CPUExecutionProvider"])
-    out = np.full((len(examples), len(part.classes)), np.nan, np.float32)
+    out = np.full((len(examples), len(part.classes) or 1), np.nan, np.float32)
     began = time.perf_counter()
     for at in range(0, len(out), ASKED):
         if seconds is not None and time.perf_counter() - began > seconds:
             break
         some = np.ascontiguousarray(examples[at : at + ASKED])
-        (out[at : at + ASKED],) = session.run(None, {"examples": some})
+        out[at : at + ASKED] = session.run(None, {"examples": some})[0].reshape(len(some), -1)
     return out
 
 
@@ -137,7 +140,6 @@ def student_facts(
     """
     teacher = document["teacher"]
     theirs = np.asarray(read_array(teacher["shares"], tools.store), float)
-    same = shares.argmax(axis=1) == theirs.argmax(axis=1)
     y = np.asarray(part.y[part.valid])
     return {
         "teach": bool(document["teach"]),
@@ -145,13 +147,21 @@ def student_facts(
         "n_made": 0,
         "teacher_may_have_seen_rows": "told" in teacher,  # it is a model of the person's
         "teacher_named": "told" in teacher,
-        "fidelity": {
-            "equal answers": round(float(same.mean()), 5),
-            "distance": round(float(np.abs(shares - theirs).sum(axis=1).mean() / 2), 5),
-        },
+        "fidelity": _fidelity(shares, theirs),
         "lost": _difference(metric, folds, tuple(teacher["folds"])),
-        "ece": _calibration_error(shares, y),
-        "teacher_ece": _calibration_error(theirs, y),
+        "ece": _calibration_error(shares, y) if part.classes else None,
+        "teacher_ece": _calibration_error(theirs, y) if part.classes else None,
+    }
+
+
+def _fidelity(shares: Shares, theirs: Shares) -> dict[str, float]:
+    """How alike a student and its teacher answer; of values as `student_facts.fidelity` has it."""
+    if shares.ndim == 1:
+        return fidelity(shares[:, None], theirs[:, None])
+    same = shares.argmax(axis=1) == theirs.argmax(axis=1)
+    return {
+        "equal answers": round(float(same.mean()), 5),
+        "distance": round(float(np.abs(shares - theirs).sum(axis=1).mean() / 2), 5),
     }
 
 

@@ -2,7 +2,8 @@
 
 The documents it knows: a design of the space; `Final`, a design to be trained for longer; `Blend`,
 trained networks that answer together; `Student`, a small design that learns from one of these, or
-its control that does not; `Rival`, a model of the person's; and `Majority`, the trivial baseline.
+its control that does not; `Rival`, a model of the person's; and `Majority` (of values `Mean` or
+`Quantile`), the trivial baseline.
 """
 
 from __future__ import annotations
@@ -21,21 +22,28 @@ from modelwright.core.problem import ZERO_COST
 from modelwright.core.roles import Tools
 from modelwright.core.trial import WATTS_PER_CORE, Evidence, Progress, Trial
 from modelwright.core.version import VERSION
-from modelwright.data.array_part import ArrayPart, load_arrays
+from modelwright.data.array_part import FEATURES, ArrayPart, load_arrays
 from modelwright.evaluators.begin import begin, keep_weights
 from modelwright.evaluators.keep import keep_array, read_array
 from modelwright.evaluators.lesson import MOST_EPOCHS, Lesson, first_look, plain
-from modelwright.evaluators.network_evidence import as_shipped, drawing, majority, scored
+from modelwright.evaluators.network_evidence import (
+    as_shipped,
+    drawing,
+    majority,
+    metric_of,
+    scored,
+)
 from modelwright.evaluators.network_rival import score_network_rival
 from modelwright.evaluators.network_student import student_facts, teach
 from modelwright.evaluators.zero_cost import measure_untrained
 from modelwright.executors import memory_bytes
+from modelwright.families.backbone import BackboneDesign
 from modelwright.families.device import Device, beyond
 from modelwright.families.net_costs import training_bytes
 from modelwright.families.net_ops import Ops, side_by_side, side_by_side_weights
 from modelwright.families.net_thin import thinned
 from modelwright.families.network_design import Design, network_space, ops_for
-from modelwright.models.metrics import Metric, find_metric
+from modelwright.models.metrics import Metric
 
 if TYPE_CHECKING:
     from modelwright.training.checkpoint import Checkpoint
@@ -76,13 +84,14 @@ def load(
 class TrainNetwork:
     """An evaluator over the collection in `tools.data`.
 
-    Evidence has the metric, `accuracy` and `log_loss` on the validation examples (below the last
-    rung on up to 1,000 of them; and by tenths of them, in `folds`), `fit_seconds`, and of the
-    network as it would be shipped what `as_shipped` tells: `params`, `macs`, `latency_ms`... The
-    curve is the accuracy on up to 500 of the validation examples by epochs. Artefacts of full runs
-    are `shares` (float32 `[n_valid, k]`) and `model` (safetensors). At the zero-cost rung nothing
-    is trained, see `measure_untrained`. With lengths in seconds results
-    depend on the machine's speed; else equal trials on equal machines give equal numbers.
+    Evidence has the metric, `accuracy` and `log_loss` (of values `rmse` and `r2`) on the validation
+    examples (below the last rung on up to 1,000 of them; and by tenths of them, in `folds`),
+    `fit_seconds`, and of the network as it would be shipped what `as_shipped` tells: `params`,
+    `macs`, `latency_ms`... The curve is the accuracy (of values R²) on up to 500 of the validation
+    examples by epochs. Artefacts of full runs are `shares` (float32 `[n_valid, k]`, or values
+    `[n_valid]`) and `model` (safetensors). At the zero-cost rung nothing is trained, see
+    `measure_untrained`. With lengths in seconds results depend on the machine's speed; else equal
+    trials on equal machines give equal numbers.
     """
 
     metric: Any
@@ -101,10 +110,10 @@ class TrainNetwork:
     def evaluate(self, trial: Trial, tools: Tools) -> Iterator[Progress | Evidence]:
         """Progress after each segment, then the evidence."""
         part = load_arrays(Path(tools.data))
-        metric = find_metric(self.metric or "accuracy", part.task)  # type: ignore[arg-type]
+        metric = metric_of(self.metric, part)
         document = json.loads(trial.candidate.document)
         kind = document.get("type")
-        if kind == "Majority":
+        if kind in ("Majority", "Mean", "Quantile"):
             yield majority(part, metric, trial)
         elif kind == "Rival":
             yield score_network_rival(document, part, metric, trial, tools)
@@ -135,7 +144,8 @@ class TrainNetwork:
         if trial.rung == ZERO_COST:
             yield measure_untrained(ops, part, trial, tools.threads, self.device)
             return
-        lesson, begun = self._prepared(ordered, design, ops, part, trial, tools, began)
+        seen = as_features(design, part, Path(tools.data))
+        lesson, begun = self._prepared(ordered, design, ops, seen, trial, tools, began)
         yield from lesson.run(trial.number)
         evidence = self._learnt(ordered, ops, lesson, part, metric, trial, tools)
         facts = {
@@ -155,7 +165,8 @@ class TrainNetwork:
         length = float(ordered.get("length", trial.fidelity))
         threads = int(ordered.get("threads", tools.threads))
         epochs = MOST_EPOCHS if timed else length
-        trainer = new_trainer(design, ops, part, epochs, trial.seed, threads)
+        learnt = metric_of(self.metric, part).learnt
+        trainer = new_trainer(design, ops, part, epochs, trial.seed, threads, learnt)
         # Loading a library is no training, but it is time: what is left of the length is used.
         # A search compares recipes, not what saves them.
         coach: CoachName = self.coach if ordered else "guard"
@@ -175,7 +186,7 @@ class TrainNetwork:
         trial: Trial, tools: Tools,
     ) -> Evidence:  # fmt: skip
         """The evidence of a training that is over."""
-        shares = lesson.trainer.answers(part.inputs[part.valid])[0]
+        shares = lesson.trainer.answers(lesson.part.inputs[part.valid])[0]
         state = weights_of(lesson.trainer)
         evidence = self._evidence(ops, state, shares, part, metric, trial, tools)
         facts, artefacts = {**evidence.facts, **lesson.facts()}, dict(evidence.artefacts)
@@ -222,18 +233,22 @@ class TrainNetwork:
             artefacts["shares"] = keep_array(shares.astype(np.float32), tools.store)
             artefacts["model"] = tools.store.put(save(dict(state)), ".safetensors")
         facts = {
-            "overlap": 0.0, "tie_break": "log_loss", "range": metric.range,
-            "n_train": len(part.train), "input_shape": list(part.shape),
-            "drawing": drawing(ops), **known,
+            "overlap": 0.0, "range": metric.range, "n_train": len(part.train),
+            "input_shape": list(part.shape), "drawing": drawing(ops), **known,
+            **({"tie_break": "log_loss"} if part.classes else {}),
         }  # fmt: skip
         return Evidence(trial.number, {**scores, **shipped}, folds, noise,
                         artefacts=artefacts, facts=plain(facts))  # fmt: skip
 
 
 def new_trainer(
-    design: Design, ops: Ops, part: ArrayPart, epochs: float, seed: int, threads: int
-) -> Trainer:
-    """A trainer of one network with drawn weights, for `epochs` of the part's training examples."""
+    design: Design, ops: Ops, part: ArrayPart, epochs: float, seed: int, threads: int,
+    quantile: float | None = None,
+) -> Trainer:  # fmt: skip
+    """A trainer of one network with drawn weights, for `epochs` of the part's training examples.
+
+    Of values it learns the mean, or a `quantile`.
+    """
     import torch
 
     from modelwright.training.lessons import Lessons
@@ -244,9 +259,11 @@ def new_trainer(
     torch.set_num_threads(threads)
     torch.manual_seed(Key.of(seed).child("weights").seed(63))
     rows = part.train
+    y = np.asarray(part.y[rows])
     lessons = Lessons(
-        part.inputs[rows], np.asarray(part.y[rows]), len(part.classes), part.shift, part.scale
-    )
+        part.inputs[rows], y if part.classes else y.astype(np.float32), len(part.classes),
+        part.shift, part.scale, unit=part.unit[1], quantile=quantile,
+    )  # fmt: skip
     total = steps_for(len(rows), design.recipe.batch, epochs)
     device = best_device()
     at_once = max(1, int(MEMORY_SHARE * memory_bytes() / training_bytes(ops)))
@@ -254,6 +271,15 @@ def new_trainer(
         TorchNet(ops), [design.recipe], lessons, total, seed, device, narrow_pays(device.type),
         at_once if device.type == "cpu" else None,
     )  # fmt: skip
+
+
+def as_features(design: Design, part: ArrayPart, folder: Path) -> ArrayPart:
+    """The examples as the design's training sees them: of a frozen backbone its features."""
+    if not isinstance(design, BackboneDesign) or design.network.mode != "frozen":
+        return part
+    found = np.load(folder / FEATURES, mmap_mode="r", allow_pickle=False)
+    none, one = np.zeros(found.shape[1], np.float32), np.ones(found.shape[1], np.float32)
+    return replace(part, inputs=found, shift=none, scale=one)
 
 
 def _checkpoint(
@@ -291,7 +317,7 @@ def ops_of(document: str, part: ArrayPart) -> Ops:
 
 def design_of(document: str, part: ArrayPart) -> Design:
     """The design of a document, of the space that goes with the kind of examples."""
-    found: Design = network_space(part.kind).load(document)
+    found: Design = network_space(part.kind, part.backbone).load(document)
     return found
 
 

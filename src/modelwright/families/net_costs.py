@@ -9,11 +9,12 @@ from modelwright.families.net_ops import Op, Ops
 # All kinds of operations that `Ops` writes.
 KINDS = (
     "conv", "norm", "act", "add", "scale", "pool", "smooth", "mean", "largest", "join", "linear",
-    "dropout", "attention", "embed", "hide", "recurrent", "vote",
+    "dropout", "attention", "embed", "hide", "recurrent", "vote", "unit",
+    "take", "backbone",
 )  # fmt: skip
 TRAINING_ONLY = frozenset({"dropout", "hide"})  # they do nothing in an answer
 # Each number of the result needs one number of each input: it may be written over it.
-IN_PLACE = frozenset({"norm", "act", "add", "scale"}) | TRAINING_ONLY
+IN_PLACE = frozenset({"norm", "act", "add", "scale", "unit"}) | TRAINING_ONLY
 NUMBER = 4  # bytes: everything is computed in float32
 
 
@@ -64,6 +65,8 @@ def _overwritten(op: Op, has: int, size: int, done: bool) -> bool:
 
 def _inside(op: Op) -> int:
     """Numbers that an operation holds beside its inputs and its result."""
+    if op.kind == "backbone":  # as much as a step of training keeps: an upper bound of an answer's
+        return int(op.about["held"])
     if op.kind != "attention":
         return 0
     places = math.prod(op.shape[1:])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,10 +19,10 @@ _ACTS = {"relu": "Relu", "gelu": "Gelu", "hard_swish": "HardSwish"}
 def onnx_of(
     ops: Ops, state: Mapping[str, Any], shift: Sequence[float], scale: Sequence[float]
 ) -> bytes:
-    """The model: `examples` `[n, *input_shape]` to `shares` float32 `[n, classes]`.
+    """The model: `examples` `[n, *input_shape]` to `shares` `[n, classes]`, or `values` `[n]`.
 
-    Examples are uint8, numbers of words int32. `state` has the weights of a `TorchNet` of one copy
-    as arrays.
+    Answers are float32. Examples are uint8, numbers of words int32. `state` has the weights of a
+    `TorchNet` of one copy as arrays.
     """
     graph = Graph()
     x = graph.input("examples", raw_kind(ops), *ops.input_shape)
@@ -35,8 +36,12 @@ def onnx_of(
         own = {k.split(".", 2)[2]: np.asarray(v) for k, v in state.items()
                if k.startswith(f"layers.{number}.")}  # fmt: skip
         results[number] = _node(graph, op, ops, [results[i] for i in op.inputs], own)
-    shares = graph.node("Softmax", results[len(ops.steps) - 1], axis=1)
-    graph.output(shares, "shares", "float", ops.shape[0])
+    answers = results[len(ops.steps) - 1]
+    if ops.values:
+        flat = graph.node("Reshape", answers, graph.constant(np.array([-1])))
+        graph.output(flat, "values", "float", None)
+    else:
+        graph.output(graph.node("Softmax", answers, axis=1), "shares", "float", ops.shape[0])
     return graph.model()
 
 
@@ -71,9 +76,20 @@ def _node(graph: Graph, op: Op, ops: Ops, x: Sequence[str], own: Mapping[str, An
         found = graph.node("Gather", graph.constant(table), x[0], axis=0)
         summed = graph.node("ReduceSum", found, graph.constant(np.array([1])), keepdims=0)
         return graph.node("Transpose", summed, perm=[0, 2, 1])
+    if op.kind == "backbone":
+        return graph.splice(_backbone(op, ops, own), x[0])
     if op.kind == "recurrent":
         return _recurrent(graph, op, x[0], own)
     return _plain(graph, op, x)
+
+
+def _backbone(op: Op, ops: Ops, own: Mapping[str, Any]) -> bytes:
+    """The ONNX file of a backbone's features; of a frozen one it was written with the data."""
+    if op.about["mode"] == "frozen":
+        return Path(op.about["onnx"]).read_bytes()
+    from modelwright.training.backbone import exported
+
+    return exported(op.about, ops.input_shape, own)
 
 
 def _conv(graph: Graph, op: Op, ops: Ops, x: str, own: Mapping[str, Any]) -> str:
@@ -159,8 +175,17 @@ def _plain(graph: Graph, op: Op, x: Sequence[str]) -> str:
         kind = "GlobalAveragePool" if op.kind == "mean" else "GlobalMaxPool"
         pooled = graph.node(kind, x[0])
         return graph.node("Reshape", pooled, graph.constant(np.array([-1, op.shape[0]])))
+    if op.kind == "take":
+        first, after = op.about["first"], op.about["first"] + op.about["count"]
+        ends = [graph.constant(np.array([i])) for i in (first, after, 1)]
+        return graph.node("Slice", x[0], *ends)
     if op.kind == "join":
         return graph.node("Concat", *x, axis=1)
+    if op.kind == "unit":
+        wide = graph.node("Mul", x[0], _constant(graph, about["deviation"]))
+        return graph.node("Add", wide, _constant(graph, about["mean"]))
+    if op.kind == "vote" and about.get("values"):
+        return graph.node("Mean", *x)
     if op.kind == "vote":
         shares = [graph.node("Softmax", answer, axis=1) for answer in x]
         return graph.node("Log", graph.node("Mean", *shares))

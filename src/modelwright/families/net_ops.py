@@ -71,6 +71,11 @@ class Ops:
         """The shape of an operation's result; -1 is the input."""
         return self.input_shape if number < 0 else self.steps[number].shape
 
+    @property
+    def values(self) -> bool:
+        """True where the answer is a value in the target's unit, not scores of classes."""
+        return any(op.kind == "unit" for op in self.steps)
+
     def signature(self) -> tuple[Any, ...]:
         """Equal for networks whose weights can be stacked: kinds, wiring and shapes."""
         return tuple((op.kind, op.inputs, op.shape, tuple(sorted(op.about.items())))
@@ -193,12 +198,47 @@ class Ops:
         return self._add("recurrent", name, (x,), (2 * width, length), weights, macs,
                          {"width": width})  # fmt: skip
 
-    def vote(self, x: int, *others: int, name: str = "vote") -> int:
-        """The logarithm of the mean of several answers' shares: an ensemble as one network."""
+    def take(self, x: int, first: int, count: int, name: str = "take") -> int:
+        """Some channels, or rows of numbers, in a row."""
+        channels, *places = self.shape_of(x)
+        if not 0 <= first < first + count <= channels:
+            raise InputError(f"cannot take {count} channels from {first} of {channels}.")
+        about = {"first": first, "count": count}
+        return self._add("take", name, (x,), (count, *places), about=about)
+
+    def backbone(
+        self, x: int, facts: Mapping[str, Any], mode: str, rank: int, slow: float, scaled: Any = ()
+    ) -> int:
+        """Features of a pretrained backbone, `(2 width,)`; see `training.backbone.Pretrained`.
+
+        `facts` are what is known of it, `scaled` the shift and the scale of pictures. All its
+        weights count, learnt or not.
+        """
+        kept = ("name", "folder", "onnx", "kind", "size", "mean", "std")
+        more = rank * int(facts["adaptable"]) if mode == "adapters" else 0
+        about = {
+            **{k: facts[k] for k in kept if k in facts}, "mode": mode, "rank": rank,
+            "slow": round(slow, 9), "scaled": scaled,
+            "held": 0 if mode == "frozen" else int(facts["held"]),
+        }  # fmt: skip
+        return self._add("backbone", "backbone", (x,), (2 * int(facts["width"]),),
+                         int(facts["params"]) + more, int(facts["macs"]), about)  # fmt: skip
+
+    def unit(self, x: int, mean: float, deviation: float, name: str = "unit") -> int:
+        """Answers of mean 0 and deviation 1 in the unit of the target."""
+        about = {"mean": mean, "deviation": deviation}
+        return self._add("unit", name, (x,), self.shape_of(x), about=about)
+
+    def vote(self, x: int, *others: int, values: bool = False, name: str = "vote") -> int:
+        """The logarithm of the mean of several answers' shares: an ensemble as one network.
+
+        Of `values` it is their mean.
+        """
         shapes = {self.shape_of(i) for i in (x, *others)}
         if len(shapes) > 1:
             raise InputError(f"answers of different classes cannot vote: {sorted(shapes)}.")
-        return self._add("vote", name, (x, *others), self.shape_of(x))
+        return self._add("vote", name, (x, *others), self.shape_of(x),
+                         about={"values": True} if values else None)  # fmt: skip
 
     def _add(
         self, kind: str, name: str, inputs: tuple[int, ...], shape: tuple[int, ...],
@@ -231,8 +271,23 @@ def side_by_side(parts: Sequence[Ops]) -> Ops:
             inputs = tuple(i if i < 0 else i + first for i in op.inputs)
             out.steps.append(replace(op, name=f"net{number}.{op.name}", inputs=inputs))
         ends.append(len(out.steps) - 1)
-    out.vote(*ends)
+    out.vote(*ends, values=out.values)
     return out
+
+
+def one_after_another(first: Ops, second: Ops) -> Ops:
+    """Two networks as one: the second reads what the first answers.
+
+    >>> small = Ops((3, 8, 8))
+    >>> x = small.pool(-1, "mean", 2, name="shrink")
+    >>> net = Ops(small.shape)
+    >>> x = net.mean(-1)
+    >>> [(op.name, op.inputs, op.shape) for op in one_after_another(small, net).steps]
+    [('shrink', (-1,), (3, 4, 4)), ('mean', (0,), (3,))]
+    """
+    n = len(first.steps)
+    moved = [replace(op, inputs=tuple(i + n for i in op.inputs)) for op in second.steps]
+    return Ops(first.input_shape, [*first.steps, *moved])
 
 
 def side_by_side_weights(

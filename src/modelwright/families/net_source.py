@@ -14,7 +14,7 @@ _HEAD = '''"""A network designed by modelwright. Needs PyTorch; the weights load
     network = Network()
     network.load_state_dict(load_file("weights.safetensors"))
     network.eval()
-    shares = network.shares(examples)   # {kind} [n, {shape}] to [n, {k}]
+    {answers} = network.{answers}(examples)   # {kind} [n, {shape}] to [{width}]
 """
 
 import torch
@@ -50,7 +50,8 @@ def source_of(
 ) -> str:
     """The text of a module with a class `Network`; see `plain_weights` for what it loads."""
     head = _HEAD.format(
-        shape=", ".join(map(str, ops.input_shape)), kind=raw_kind(ops), k=len(classes),
+        shape=", ".join(map(str, ops.input_shape)), kind=raw_kind(ops),
+        width=f"n, {len(classes)}" if classes else "n", answers="shares" if classes else "values",
         classes=tuple(classes), shift=[float(v) for v in shift], scale=[float(v) for v in scale],
     )  # fmt: skip
     made = [f"        self.{_name(op)} = {layer}" for op, layer in _layers(ops)]
@@ -58,6 +59,7 @@ def source_of(
     last = _variable(len(ops.steps) - 1)
     channels = len(ops.input_shape) - 1
     ones = ", 1" * channels
+    told = "Scores [n, classes]" if classes else "Values [n, 1]"
     attention = _ATTENTION if any(op.kind == "attention" for op in ops.steps) else ""
     lines = [
         head + attention,
@@ -70,16 +72,17 @@ def source_of(
         *made,
         "",
         "    def forward(self, x):",
-        '        """Scores [n, classes] of scaled examples."""',
+        f'        """{told} of scaled examples."""',
         *run,
         f"        return {last}",
         "",
         "    @torch.no_grad()",
-        "    def shares(self, examples):",
-        '        """Shares of the classes of raw examples."""',
+        f"    def {'shares' if classes else 'values'}(self, examples):",
+        f'        """{"Shares of the classes" if classes else "Values"} of raw examples."""',
         f"        shift = torch.tensor(SHIFT).view(1, -1{ones})",
         f"        scale = torch.tensor(SCALE).view(1, -1{ones})",
-        "        return self((examples.float() - shift) * scale).softmax(dim=1)",
+        "        answers = self((examples.float() - shift) * scale)",
+        f"        return answers{'.softmax(dim=1)' if classes else '[:, 0]'}",
         "",
     ]
     return "\n".join(lines)
@@ -163,7 +166,8 @@ def pads_of(op: Op, before: tuple[int, ...]) -> list[tuple[int, int]]:
 
 def raw_kind(ops: Ops) -> Literal["int32", "uint8"]:
     """What one number of a raw example is: `int32` (a word's number) or `uint8` (a pixel)."""
-    return "int32" if any(op.kind == "embed" for op in ops.steps) else "uint8"
+    texts = any(op.kind == "embed" or op.about.get("kind") == "texts" for op in ops.steps)
+    return "int32" if texts else "uint8"
 
 
 _ACTS = {"relu": "F.relu", "silu": "F.silu", "gelu": "F.gelu", "hard_swish": "F.hardswish"}
@@ -200,6 +204,10 @@ def _call(op: Op, ops: Ops) -> str:
         return f"self.{_name(op)}({x}.transpose(1, 2)[..., None])[..., 0].transpose(1, 2)"
     if op.kind == "recurrent":
         return f"self.{_name(op)}({x}.transpose(1, 2))[0].transpose(1, 2)"
+    if op.kind == "unit":
+        return f"{x} * {a['deviation']!r} + {a['mean']!r}"
+    if op.kind == "vote" and a.get("values"):
+        return f"({' + '.join([x, *others])}) / {len(op.inputs)}"
     if op.kind == "vote":
         shares = " + ".join(f"{v}.softmax(dim=1)" for v in (x, *others))
         return f"(({shares}) / {len(op.inputs)}).log()"

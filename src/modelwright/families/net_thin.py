@@ -173,7 +173,7 @@ def _rewritten(ops: Ops, kept: Kept) -> Ops:
         elif op.kind == "linear":
             out.linear(x, width, name)
         elif op.kind in ("add", "join", "vote"):
-            getattr(out, op.kind)(*op.inputs, name=name)
+            getattr(out, op.kind)(*op.inputs, **about, name=name)
         elif op.kind == "scale":
             out.scale(x, op.inputs[1], name)
         elif op.kind == "norm":

@@ -28,7 +28,7 @@ def int8_beside(
     folder: Path,
     examples: npt.NDArray[Any],
     inputs: npt.NDArray[Any],
-    y: npt.NDArray[np.int64],
+    y: npt.NDArray[Any],
     seconds: float = math.inf,
 ) -> dict[str, Any]:
     """Puts `model-int8.onnx` beside the `model.onnx` of a folder, if it is quicker and as good.
@@ -37,9 +37,10 @@ def int8_beside(
     channel of weights with a scale of its own, ranges from 128 of the training `examples` (static
     quantisation by onnxruntime; Jacob et al. 2018). It is kept when the lower end of the 95 %
     interval of `faster` (how many times, one example, one thread, both files measured in turn) is
-    above 1.05, and the upper end of that of `lost`, accuracy on the validation examples `inputs`
-    and `y`, below 0.005. What comes back are these numbers, the sizes in kB, and `kept`. In limited
-    `seconds` fewer examples are answered, and nothing is kept where they are too few to tell.
+    above 1.05, and the upper end of that of `lost`, accuracy (of values R²) on the validation
+    examples `inputs` and `y`, below 0.005. What comes back are these numbers, the sizes in kB, and
+    `kept`. In limited `seconds` fewer examples are answered, and nothing is kept where they are too
+    few to tell.
     """
     old, new = folder / "model.onnx", folder / NAME
     until = time.perf_counter() + seconds
@@ -57,7 +58,8 @@ def int8_beside(
         new.unlink()
         return {"kept": False, "why": "no time was left to compare its answers", "faster": faster}
     inputs, y = inputs[:: len(y) // n][:n], y[:: len(y) // n][:n]
-    right = [(_asked(answer, inputs).argmax(axis=1) == y).astype(float) for answer in answers]
+    right = [_right(_asked(answer, inputs), y) for answer in answers]
+    what = "accuracy" if y.dtype.kind in "iu" else "R²"
     lost = _lost(right[0], right[1])
     facts = {
         "faster": faster, "lost": lost, "n_examples": n,
@@ -67,9 +69,9 @@ def int8_beside(
     if faster[1] <= FASTER:
         why = f"not measured faster: {faster[0]:.2f} times, 95 % from {faster[1]:.2f}"
     elif lost[2] >= LOST:
-        why = f"too much may be lost: {lost[0]:.4f} accuracy, 95 % up to {lost[2]:.4f}"
+        why = f"too much may be lost: {lost[0]:.4f} {what}, 95 % up to {lost[2]:.4f}"
     else:
-        why = f"{faster[0]:.2f} times as fast, {lost[0]:.4f} accuracy lost"
+        why = f"{faster[0]:.2f} times as fast, {lost[0]:.4f} {what} lost"
         return {"kept": True, "why": why, "file": NAME, **facts}
     new.unlink()
     return {"kept": False, "why": why, **facts}
@@ -120,8 +122,15 @@ def _asked(answer: Callable[[npt.NDArray[Any]], Shares], inputs: npt.NDArray[Any
     )
 
 
+def _right(answers: Shares, y: npt.NDArray[Any]) -> Shares:
+    """Whether the likeliest class is right; of values what is explained. Means are what counts."""
+    if answers.ndim == 2:
+        return np.asarray(answers.argmax(axis=1) == y, float)
+    return np.asarray(1 - (answers - y) ** 2 / max(float(np.var(y)), 1e-12))
+
+
 def _lost(old: Shares, new: Shares) -> list[float]:
-    """Accuracy lost, with a 95 % interval over the examples."""
+    """Accuracy (or R²) lost, with a 95 % interval over the examples."""
     found = paired_interval(old.tolist(), new.tolist(), overlap=0.0)
     return [round(x, 6) for x in (found.estimate, found.low, found.high)]
 

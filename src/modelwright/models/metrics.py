@@ -68,6 +68,11 @@ class Metric:
         return self.level if self.loss == "quantile" else 0.5
 
     @property
+    def learnt(self) -> float | None:
+        """The quantile that a network of values learns for it; None for the mean."""
+        return None if self.loss == "squared" else self.quantile
+
+    @property
     def goal(self) -> Goal:
         """The metric as a study's goal."""
         return Goal(self.name, self.direction)

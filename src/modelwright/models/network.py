@@ -47,8 +47,8 @@ class Answering:
         path, providers = str(folder / "model.onnx"), ["CPUExecutionProvider"]
         return cls(onnxruntime.InferenceSession(path, options, providers=providers))
 
-    def shares(self, inputs: npt.NDArray[Any]) -> Shares:
-        """Shares of the classes `[n, k]` of examples `[n, *shape]`."""
+    def answers(self, inputs: npt.NDArray[Any]) -> Shares:
+        """Shares of the classes `[n, k]`, or values `[n]`, of examples `[n, *shape]`."""
         found = [
             self.session.run(None, {"examples": np.ascontiguousarray(inputs[at : at + BATCH])})[0]
             for at in range(0, len(inputs), BATCH)
@@ -60,7 +60,7 @@ class Answering:
 class NetworkModel:
     """A shipped network. Examples are paths of files (texts: themselves), or arrays of its `shape`.
 
-    `classes` are in the order of the shares.
+    `classes` are in the order of the shares; there are none where it answers values.
     """
 
     folder: Path
@@ -90,12 +90,31 @@ class NetworkModel:
 
     def shares(self, examples: Any) -> Shares:
         """Shares of the classes `[n, k]`. Raises InputError for what is no such example."""
-        return self._answering.shares(self.read(examples))
+        if not self.classes:
+            raise InputError("this network answers values: it has no shares of classes.")
+        return self.answers(examples)
 
-    def predict(self, examples: Any) -> npt.NDArray[np.str_]:
-        """The likeliest class of each example, `[n]`."""
-        likeliest = self.shares(examples).argmax(axis=1)
-        return np.array([self.classes[i] for i in likeliest])
+    def answers(self, examples: Any) -> Shares:
+        """Shares of the classes `[n, k]`, or values `[n]`."""
+        return self._answering.answers(self.read(examples))
+
+    def predict(self, examples: Any) -> npt.NDArray[Any]:
+        """The likeliest class of each example, or its value, `[n]`."""
+        found = self.answers(examples)
+        if not self.classes:
+            return found
+        return np.array([self.classes[i] for i in found.argmax(axis=1)])
+
+    def told(self, answers: Shares) -> list[dict[str, Any]]:
+        """Answers as plain data: each a `prediction`, of classes with the `shares` of all."""
+        if not self.classes:
+            return [{"prediction": float(str(value))} for value in answers]  # as short as it is
+        rows = []
+        for row in answers:
+            named = zip(self.classes, row, strict=True)
+            shares = {label: round(float(share), 6) for label, share in named}
+            rows.append({"prediction": self.classes[int(row.argmax())], "shares": shares})
+        return rows
 
     def read(self, examples: Any) -> npt.NDArray[Any]:
         """Examples as the network takes them: `[n, *shape]` of bytes, or numbers of words."""
@@ -153,7 +172,8 @@ def write_network(
     (folder / "model.onnx").write_bytes(onnx_of(ops, state, shift, scale))
     plain = {k: np.ascontiguousarray(v) for k, v in plain_weights(ops, state).items()}
     save_file(plain, folder / "weights.safetensors")
-    (folder / "network.py").write_text(source_of(ops, about["classes"], shift, scale), "utf-8")
+    if all(op.kind != "backbone" for op in ops.steps):  # its module is that of its own library
+        (folder / "network.py").write_text(source_of(ops, about["classes"], shift, scale), "utf-8")
     script = Path(__file__).with_name("standalone_network.py").read_text("utf-8")
     (folder / "predict.py").write_text(script, "utf-8")
     facts = {

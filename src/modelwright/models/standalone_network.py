@@ -1,10 +1,11 @@
-"""Tells the class of images, sounds or texts with the model.onnx beside this script.
+"""Tells the class, or the value, of images, sounds or texts with the model.onnx beside this script.
 
     python predict.py photo.png another.png > answers.csv
     python predict.py folder/ > answers.csv
     python predict.py texts.txt > answers.csv        # one text on each line
 
-Needs onnxruntime and numpy, and Pillow for images or SciPy for sounds.
+Needs onnxruntime and numpy, Pillow for images or SciPy for sounds, and tokenizers for texts that a
+pretrained backbone reads.
 """
 
 from __future__ import annotations
@@ -83,6 +84,20 @@ def text(content: str, front: dict[str, Any]) -> Any:
     return out
 
 
+def pieces(content: str, front: dict[str, Any]) -> Any:
+    """int32 [5, length]: the rows of `text`, and numbers of pieces for a pretrained backbone."""
+    from tokenizers import Tokenizer
+
+    tokenizer = Tokenizer.from_str(front["tokenizer"])
+    tokenizer.no_padding()
+    tokenizer.enable_truncation(front["pieces"])
+    above, found = text(content, front["words"]), tokenizer.encode(content).ids
+    out = np.zeros((len(above) + 1, max(above.shape[1], front["pieces"])), np.int32)
+    out[:-1, : above.shape[1]] = above
+    out[-1, : len(found)] = np.array(found) + 1
+    return out
+
+
 def examples(names: list[str], front: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     """Names, and examples that are still to be read: functions."""
     files: list[Path] = []
@@ -90,15 +105,16 @@ def examples(names: list[str], front: dict[str, Any]) -> Iterator[tuple[str, Any
         path = Path(name)
         files += sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
     for path in files:
-        if front["kind"] == "texts":
+        if front["kind"] in ("texts", "pieces"):
+            read = text if front["kind"] == "texts" else pieces
             for i, line in enumerate(path.read_text("utf-8", "replace").splitlines(), 1):
-                yield f"{path}:{i}", partial(text, line, front)
+                yield f"{path}:{i}", partial(read, line, front)
         else:
             yield str(path), partial(sound if front["kind"] == "sounds" else image, path, front)
 
 
 def main(names: list[str]) -> int:
-    """Writes a line for each file: its name, the likeliest class, the share of each class."""
+    """Writes a line for each file: its name, the likeliest class, shares; or the value."""
     here = Path(__file__).parent
     facts = json.loads((here / "model.json").read_text("utf-8"))
     if not names:
@@ -117,9 +133,12 @@ def main(names: list[str]) -> int:
             print(f"predict.py: {name} cannot be read: {error}", file=sys.stderr)
             failed += 1
             continue
-        (shares,) = session.run(None, {"examples": example})
-        likeliest = facts["classes"][int(shares[0].argmax())]
-        out.writerow([name, likeliest, *(f"{share:.6f}" for share in shares[0])])
+        (answers,) = session.run(None, {"examples": example})
+        if not facts["classes"]:
+            out.writerow([name, str(answers[0])])
+            continue
+        likeliest = facts["classes"][int(answers[0].argmax())]
+        out.writerow([name, likeliest, *(f"{share:.6f}" for share in answers[0])])
     return 2 if failed else 0
 
 

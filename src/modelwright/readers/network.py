@@ -263,8 +263,10 @@ def _curves(record: Record, best: Outcome) -> str:
         return ""
     curves = [(f"trial {o.trial.number}", o.evidence.curve) for o in chosen]
     lead = "The network above" if own else f"Trial {chosen[0].trial.number}"
+    # An older run asked for classes, whatever its row says.
+    what = "accuracy" if record.settings["problem"]["about"].get("classes", True) else "R²"
     caption = (
-        f"Accuracy on validation examples while training. {lead} is the strong line, "
+        f"{what.capitalize()} on validation examples while training. {lead} is the strong line, "
         f"{len(curves) - 1} others are grey; short lines are shorter trainings."
     )
     losses = best.evidence.facts.get("losses") or ()
@@ -272,7 +274,7 @@ def _curves(record: Record, best: Outcome) -> str:
     if losses:
         words = " → ".join(f"{float(x):.3g}" for x in losses)
         told = paragraph(f"Its mean training loss, stretch by stretch: {words}.", "soft")
-    return section("Learning curves", figure(curves_picture(curves, "accuracy"), caption) + told)
+    return section("Learning curves", figure(curves_picture(curves, what), caption) + told)
 
 
 def _coach(view: View, best: Outcome) -> str:

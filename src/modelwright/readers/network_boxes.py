@@ -13,7 +13,7 @@ from typing import Any
 
 Drawing = Sequence[Sequence[Any]]
 MERGES = {"add": "+", "scale": "×", "join": "&"}  # drawn as circles
-FOLLOW = ("norm", "act", "dropout")  # said in the box of what they come after
+FOLLOW = ("norm", "act", "dropout", "unit")  # said in the box of what they come after
 PLAIN = frozenset(
     {"conv", "norm", "act", "add", "scale", "pool", "smooth", "mean", "largest", "join", "linear",
      "dropout", "attention", "vote"}
@@ -240,6 +240,8 @@ def _follower(step: _Step) -> str:
     kind = str(step.about.get("kind", "")).replace("_", " ")
     if step.kind == "norm":
         return f"{kind} norm".strip()
+    if step.kind == "unit":
+        return "in the target's unit"
     if step.kind == "dropout":
         return f"dropout {step.about['rate']:g}" if "rate" in step.about else "dropout"
     return kind or "activation"

@@ -137,10 +137,10 @@ def _curves(record: Record) -> str:
         "newest": "tau, newest look", "foretold": "tau, end foretold",
     }  # fmt: skip
     told = paragraph(
-        "From the looks in the first half of each training its accuracy at the end was foretold, "
-        "by power laws, exponentials and lines. Ends foretold decide nothing: where this was "
-        "measured they put networks in no better order than the newest looks did (Kendall's "
-        "tau here).",
+        "From the looks in the first half of each training its accuracy (of values R²) at the end "
+        "was foretold, by power laws, exponentials and lines. Ends foretold decide nothing: where "
+        "this was measured they put networks in no better order than the newest looks did "
+        "(Kendall's tau here).",
         "soft",
     )  # fmt: skip
     return section("How well half a learning curve told its end", table(rows, columns) + told)

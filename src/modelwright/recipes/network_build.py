@@ -8,6 +8,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from modelwright.core.canonical import canonical
 from modelwright.core.errors import InputError
 from modelwright.core.problem import Budget, Limit, Problem, Rungs
 from modelwright.core.record import Record
@@ -16,6 +17,7 @@ from modelwright.core.trial import WATTS_PER_CORE, Candidate
 from modelwright.executors import cpu_slots
 from modelwright.policy import RulePolicy
 from modelwright.readers.runs import RunFolder
+from modelwright.recipes.backbone import check_same, put_beside, read_for
 from modelwright.recipes.network_closing import TrainLonger
 from modelwright.recipes.network_portfolio import narrow_documents, portfolio
 from modelwright.recipes.network_ship import INT8_FOR, ship_network
@@ -31,7 +33,6 @@ if TYPE_CHECKING:
     from modelwright.families.device import Device
 
 EVALUATOR = "modelwright.evaluators.train_network:load"
-TRIVIAL = '{"type":"Majority"}'
 FINAL_SHARE = 0.5  # of a budget in seconds, for training the best for longer
 TOP_SHARE = 0.12  # of it, for one full run of the search
 # Both where the whole budget shows every example fewer than so many times: there is little to
@@ -49,9 +50,7 @@ INT8_SECONDS = 3.0  # and for trying 8 bits
 def check(question: Question) -> None:
     """Refuses what goes with tables only, before anything is read."""
     for name in of_tables(question):
-        raise InputError(f"--{name} goes with tables; networks learn from examples and classes.")
-    if question.task == "regression":
-        raise InputError("networks tell examples apart by class; a number is not learnt yet.")
+        raise InputError(f"--{name} goes with tables; networks learn from examples and labels.")
     _device(question, None)
 
 
@@ -68,17 +67,22 @@ def plan(
     from modelwright.data.array_part import prepare_arrays
 
     check_torch()
+    backbone = _backbone(question)
     if question.teacher is not None and (budget.seconds or LESSON_FROM) < LESSON_FROM:
         raise InputError(
             f"--teacher needs a budget of {LESSON_FROM:.0f} s or more: students of networks learn "
             f"at its end; got {budget}."
         )
-    found, test = _read(question)
+    found, test = _read(question, backbone)
     folder = run.path / "data"
     question = replace(
-        question, baseline=absolute(question.baseline), teacher=absolute(question.teacher)
-    )
-    prepared = prepare_arrays(found, folder, question.seed, question.sealed, test)
+        question, baseline=absolute(question.baseline), teacher=absolute(question.teacher),
+        backbone=absolute(question.backbone),
+    )  # fmt: skip
+    task: Any = question.task
+    prepared = prepare_arrays(found, folder, question.seed, question.sealed, test, task)
+    if backbone is not None:
+        prepared = put_beside(backbone, prepared, budget)
     _check_yours(question, found, prepared)
     source = {"name": Path(question.data).name, "kind": found.kind}
     return _study_plan(run, question, source, prepared, budget, policy, slots, began)
@@ -86,7 +90,7 @@ def plan(
 
 def plan_again(run: RunFolder, record: Record, began: float) -> BuildPlan:
     """The plan of a run that exists, from its first row and its prepared data."""
-    from modelwright.data.array_part import PreparedArrays
+    from modelwright.data.array_part import PreparedArrays, load_arrays
     from modelwright.designers import make_designer
 
     about = record.settings["problem"]["about"]
@@ -98,6 +102,7 @@ def plan_again(run: RunFolder, record: Record, began: float) -> BuildPlan:
         dev, sealed if sealed.exists() else None, about["n_dev"], about["n_sealed"],
         tuple(about["notes"]), about["data_hash"],
     )  # fmt: skip
+    check_same(load_arrays(dev))
     budget = Budget(**record.settings["budget"])
     made = _study_plan(
         run, Question.from_json(about["question"]), about["source"], prepared, budget,
@@ -124,19 +129,18 @@ def _study_plan(
     from modelwright.data.array_part import load_arrays
     from modelwright.designers import designer_json
     from modelwright.designers.portfolio import Portfolio
+    from modelwright.evaluators.network_evidence import metric_of
     from modelwright.families.device import bounds_of
     from modelwright.families.network_design import network_space
     from modelwright.gates import Paired
     from modelwright.models.limits import NETWORK_LIMITED
-    from modelwright.models.metrics import find_metric
-
     part = load_arrays(prepared.dev)
-    metric = find_metric(question.metric or "accuracy", part.task)  # type: ignore[arg-type]
+    metric = metric_of(question.metric, part)
     device = _device(question, before)
     limits = tuple(Limit.parse(text, NETWORK_LIMITED) for text in question.limits)
     _check_device(limits, device)
     limits += () if device is None else device.limits
-    space = network_space(part.kind)
+    space = network_space(part.kind, part.backbone)
     at_once = slots or min(4, cpu_slots())
     timed = budget.seconds is not None
     bounds = bounds_of(limits, device)
@@ -151,14 +155,15 @@ def _study_plan(
     alone = bool(went.get("alone", before is None and timed and passes < SCARCE))
     small = narrow_documents(space, part, bounds, device) if lesson else ()
     yours = _yours(question, prepared.dev)
+    trivial = "Majority" if part.classes else "Mean" if metric.learnt is None else "Quantile"
     study = Study(
         name=run.name,
         problem=Problem("network", (metric.goal,), limits, _about(question, source, prepared, part),
                         question.seed),
         space=space,
-        designer=Portfolio(portfolio(space, part, bounds, device), _designer(question, timed)),
+        designer=Portfolio(portfolio(space, part, bounds, device), _designer(question, timed, part)),
         gate=Paired(), policy=policy, budget=budget, rungs=rungs, slots=at_once, kept_seconds=kept,
-        rivals=(Candidate(TRIVIAL), *(c for _, c in yours)),
+        rivals=(Candidate(canonical({"type": trivial})), *(c for _, c in yours)),
         rival_names=("trivial", *(by for by, _ in yours)),
         closing=TrainLonger(final, timed, at_once, kept, prepared.n_sealed, lesson, small, alone),
         protocol={"data": prepared.hash, "metric": metric.identity(), "evaluator": EVALUATOR},
@@ -172,14 +177,21 @@ def _study_plan(
     )  # fmt: skip
 
 
-def _designer(question: Question, timed: bool) -> Designer:
-    """What proposes once the known good designs have been tried."""
+def _designer(question: Question, timed: bool, part: ArrayPart) -> Designer:
+    """What proposes once the known good designs have been tried.
+
+    Weights that were learnt before are nothing for measures of drawn ones: with a backbone there
+    are none of these.
+    """
     from modelwright.designers import make_designer
     from modelwright.designers.inherit import Inherit
     from modelwright.designers.zero_cost import ZeroCost
 
     measures = tuple(name for name in PROXIES if timed or name not in CLOCKED)
-    found = ZeroCost(make_designer("map_elites" if question.diverse else "evolution"), measures)
+    found = make_designer("map_elites" if question.diverse else "evolution")
+    if part.backbone is not None:
+        return found
+    found = ZeroCost(found, measures)
     return Inherit(found) if question.inherit else found
 
 
@@ -254,20 +266,19 @@ def _check_yours(question: Question, found: Collection, prepared: PreparedArrays
     """Refuses what cannot be read or run; what a file of predictions says is kept with the data."""
     import numpy as np
 
+    from modelwright.data.array_part import load_arrays
     from modelwright.evaluators.network_rival import given_shares, predict_of
 
+    classes = load_arrays(prepared.dev).classes
     for by, source in _given(question):
         if not source.lower().endswith(".csv"):
             predict_of(source)
             continue
-        classes = [str(c) for c in np.unique(found.labels)]
         given = given_shares(Path(source), classes, found.names, len(found))
         np.save(prepared.dev / f"{by}.npy", given[prepared.known])
 
 
 def _yours(question: Question, dev: Path) -> list[tuple[str, Candidate]]:
-    from modelwright.core.canonical import canonical
-
     out = []
     for by, source in _given(question):
         kept = {"shares": f"{by}.npy"} if (dev / f"{by}.npy").exists() else {}
@@ -279,24 +290,37 @@ def _about(
     question: Question, source: Mapping[str, Any], prepared: PreparedArrays, part: ArrayPart
 ) -> dict[str, Any]:
     """What the first row keeps of the question and the data, for readers."""
-    shape = " x ".join(map(str, part.shape))
+    shape, told = " x ".join(map(str, part.shape)), part.backbone
     return {
         "question": question.to_json(),
-        "task": f"{part.kind}, {len(part.classes)} classes",
+        "task": f"{part.kind}, {part.told}",
         "classes": list(part.classes),
         "n_rows": prepared.n_dev + prepared.n_sealed,
         "n_dev": prepared.n_dev,
         "n_sealed": prepared.n_sealed,
         "notes": list(prepared.notes),
         "shape": list(part.shape),
-        "headline": f"{prepared.n_dev + prepared.n_sealed} {part.kind} of {shape}, "
-        f"{len(part.classes)} classes",
+        "headline": f"{prepared.n_dev + prepared.n_sealed} {part.kind} of {shape}, {part.told}",
         "source": dict(source),
         "data_hash": prepared.hash,
+        **({} if told is None else {"backbone": {k: told[k] for k in ("name", "hash", "licence")}}),
     }
 
 
-def _read(question: Question) -> tuple[Collection, Collection | None]:
+def _backbone(question: Question) -> dict[str, Any] | None:
+    """What the folder of the backbone says, if one is named."""
+    from modelwright.data.backbone import read_backbone
+
+    if question.backbone is None:
+        return None
+    if question.inherit:
+        raise InputError("--inherit and --backbone exclude each other: leave one out.")
+    return read_backbone(question.backbone)
+
+
+def _read(
+    question: Question, backbone: Mapping[str, Any] | None
+) -> tuple[Collection, Collection | None]:
     """The examples, and the test examples where there is a file of their own."""
     from modelwright.data.collection import is_collection, read_collection
     from modelwright.data.texts import read_texts
@@ -305,9 +329,11 @@ def _read(question: Question) -> tuple[Collection, Collection | None]:
     given = None if question.test is None else Path(question.test)
     if not is_collection(path) and target is not None:
         found = read_texts(path, target)
+        found = found if backbone is None else read_for(backbone, found, question)
         front: Any = found.front
         return found, None if given is None else read_texts(given, target, front)
     found = read_collection(path, target, question.group)
+    found = found if backbone is None else read_for(backbone, found, question)
     if given is None:
         return found, None
     test = read_collection(given, target)

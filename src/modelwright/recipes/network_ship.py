@@ -112,6 +112,7 @@ def _write(draft: Path, run: RunFolder, record: Record, outcome: Outcome, store:
     about = {
         "classes": list(part.classes), "front": dict(part.front), "shift": part.shift.tolist(),
         "scale": part.scale.tolist(), "examples": part.kind,
+        **({} if part.classes else {"unit": list(part.unit)}),
     }  # fmt: skip
     write_network(draft, ops, state, about)
 
@@ -131,29 +132,28 @@ def _measure(record: Record, sealed: Path, draft: Path) -> dict[str, Any]:
     import numpy as np
 
     from modelwright.data.array_part import load_arrays
-    from modelwright.models.metrics import find_metric, score_predictions
+    from modelwright.evaluators.network_evidence import metric_of
+    from modelwright.models.metrics import score_predictions
     from modelwright.models.network import Answering
 
     part = load_arrays(sealed)
-    asked = record.settings["settings"]["arguments"]["metric"]
-    metric = find_metric(asked or "accuracy", part.task)  # type: ignore[arg-type]
-    shares = Answering.of(draft, threads=0).shares(part.inputs)
+    metric = metric_of(record.settings["settings"]["arguments"]["metric"], part)
+    shares = Answering.of(draft, threads=0).answers(part.inputs)
     y = np.asarray(part.y)
-    labels = shares.argmax(axis=1)
     key = Key.of(record.settings["problem"]["seed"]).child("look")
     found = bootstrap_interval(
         lambda rows: score_predictions(metric, y[rows], shares[rows]), len(y), key, rounds=200
     )
-    n = len(part.classes)
-    counts = np.zeros((n, n), int)
-    np.add.at(counts, (y, labels), 1)
     facts: dict[str, Any] = {
         "metric": metric.name, "score": found.estimate, "interval": [found.low, found.high],
         "n_rows": len(y),
         "sentence": f"On {len(y)} sealed examples: {metric.name} {found.estimate:.5g}, "
         f"95 % interval {found.low:.4g} to {found.high:.4g} (the shipped network itself).",
     }  # fmt: skip
-    if n <= 12:
+    n = len(part.classes)
+    if 0 < n <= 12:
+        counts = np.zeros((n, n), int)
+        np.add.at(counts, (y, shares.argmax(axis=1)), 1)
         facts |= {"labels": list(part.classes), "confusion": counts.tolist()}
     return facts
 
@@ -218,9 +218,10 @@ def card_of(record: Record, outcome: Outcome) -> dict[str, Any]:
     return card_basics(record, outcome, MEASURED) | {
         **({"inherited": begun} if begun else {}),
         "family": str(outcome.evidence.facts.get("family", "")),
+        "task": record.settings["problem"]["about"]["task"],
         "fitted_on": ROWS,
         "score_is_of": "this network, on examples that it did not learn from but was chosen by",
-        "licences": {},
+        "licences": _licences(record, outcome),
         "contains_training_rows": False,
         "onnx": {
             "written": True,
@@ -228,3 +229,10 @@ def card_of(record: Record, outcome: Outcome) -> dict[str, Any]:
             "compared_rows": CHECKED,
         },
     }
+
+
+def _licences(record: Record, outcome: Outcome) -> dict[str, str]:
+    """Of the pretrained backbone that the network has, or that taught it."""
+    told = record.settings["problem"]["about"].get("backbone")
+    used = told is not None and "BackboneDesign" in outcome.trial.candidate.document
+    return {str(told["name"]): str(told["licence"])} if used else {}

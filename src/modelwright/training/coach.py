@@ -120,8 +120,8 @@ class Guided:
         if not lessons.n_classes and self.trainer.own is None:
             # squared errors of one batch may miss the few that are large
             some = slice(None, None, max(1, len(lessons.y) // MANY))
-            errors = self.trainer.answers(lessons.x[some])[0] - lessons.y[some]
-            self.first = max(self.first, float(np.nanmean(errors**2)))
+            errors = lessons.costs(self.trainer.answers(lessons.x[some])[0], lessons.y[some])
+            self.first = max(self.first, float(np.nanmean(errors)))
         self._start, self._back = start, [(0, start)]
         self._pay(1)
         action = self.coach.decide((), self.rows)
@@ -159,7 +159,7 @@ class Guided:
             trainer.step, self.share, trainer.step / trainer.per_epoch, steps,
             float(found.loss[0]), float(found.norm[0]), float(found.move[0]), int(found.bad[0]),
             self.first or 0.0, chance, float(trainer.optimiser.rate[0]), self.score,
-            strength=how.shift + how.cut + how.mix,
+            strength=how.shift + how.cut + how.mix, values=not trainer.lessons.n_classes,
             slow=self._seconds[-1] / max(1e-9, usual), **facts,
         )  # fmt: skip
 
@@ -170,7 +170,9 @@ class Guided:
         if self.trainer.own is not None:
             return math.inf
         lessons = self.trainer.lessons
-        return math.log(lessons.n_classes) if lessons.n_classes else float(np.var(lessons.y))
+        if lessons.n_classes:
+            return math.log(lessons.n_classes)
+        return float(np.mean(lessons.costs(lessons.guess, lessons.y)))
 
     def _settle(self, now: Watch) -> None:
         """Fills in what could not be known before this piece."""

@@ -86,11 +86,16 @@ def features(
         _ratio(now.loss, early.loss), (_ratio(now.move, 0.01)) / math.log(10),
         _ratio(now.norm, history[0].norm) / math.log(10),
         10 * (score - earlier[-1]) if score is not None and earlier else 0.0,
-        math.exp(-min(50.0, now.loss)) - score if score is not None else 0.0,
+        _in_training(now) - score if score is not None else 0.0,
         0.0 if last is None else math.copysign(1, math.log(last["action"]["value"])), factor,
     )  # fmt: skip
     whole = np.nan_to_num(np.array(found), nan=3.0, posinf=3.0, neginf=-3.0)
     return np.asarray(np.clip(whole, -3, 3))
+
+
+def _in_training(now: Watch) -> float:
+    """What `score` would be of the examples that were learnt from."""
+    return -now.loss if now.values else math.exp(-min(50.0, now.loss))
 
 
 def _ratio(a: float, b: float) -> float:

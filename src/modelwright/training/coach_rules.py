@@ -31,7 +31,8 @@ class Watch:
     look at the validation examples (larger is better), None before it. Of the rows, by their losses
     in the last epochs: `suspects` is the share that is worse than a guess while most are learnt,
     `learnt` the share far better; `hardest` the worst class's loss over the middle one's.
-    `strength` is that of the augmentation, 0 without any.
+    `strength` is that of the augmentation, 0 without any. Of `values` scores and losses are both
+    errors, of classes scores are shares and losses logarithms of these.
     `slow` is the time of a step over the usual one; it is noted, and nothing rests on it.
     """
 
@@ -52,6 +53,7 @@ class Watch:
     hardest: float = 1.0
     strength: float = 0.0
     slow: float = 1.0
+    values: bool = False
 
 
 Kind = Literal[
@@ -245,13 +247,14 @@ def _change(now: Watch) -> Action | None:
         return Action("select", "unsuspected", "suspected label errors", told, control,
                       "less of what is wrong is learnt by heart", True)  # fmt: skip
     if now.score is not None:
-        gap = math.exp(-now.loss) - now.score
+        in_training = -now.loss if now.values else math.exp(-now.loss)
+        gap = in_training - now.score
         stronger = gap > GAP
         # Smoothing, and the mean of a logarithm, make training look worse than it is.
         if stronger or (now.strength > 0 and gap < -3 * GAP):
             return Action(
                 "augment", 1.5 if stronger else 0.5, "overfitting" if stronger else "underfitting",
-                {"in_training": math.exp(-now.loss), "in_validation": now.score}, control[:1],
+                {"in_training": in_training, "in_validation": now.score}, control[:1],
                 "training and validation come closer, and validation gains", True,
             )  # fmt: skip
     if now.learnt > 0.7:

@@ -61,10 +61,12 @@ class Guide:
         return self.own if self.signals else ()
 
     def shares(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """The teacher's shares `[batch, k]` of a batch, and its last maps."""
+        """The teacher's shares `[batch, k]` (or values) of a batch, and its last maps."""
         with torch.no_grad():
             out, maps = self.net.watch(x, self.theirs if self.signals else ())
-            return out[:, 0].float().softmax(dim=1), [m.float() for m in maps]
+            told = out[:, 0].float()
+            values = any(step.kind == "unit" for step in self.net.ops.steps)
+            return told if values else told.softmax(dim=1), [m.float() for m in maps]
 
     def apart(self, own: Sequence[Tensor], theirs: Sequence[Tensor]) -> Tensor:
         """How far the student's map is from the teacher's, by all signals, `[batch]`."""

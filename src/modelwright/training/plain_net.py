@@ -16,16 +16,13 @@ _NORMS = (nn.LayerNorm, nn.GroupNorm, nn.RMSNorm, nn.modules.batchnorm._NormBase
 
 
 class PlainNet(nn.Module):
-    """A module `[batch, *shape]` to `[batch, k]` for the trainer, which expects `[batch, 1, k]`.
-
-    Answers are brought to mean 0 and deviation 1 by `scale` (mean, deviation), as the targets are.
-    """
+    """A module `[batch, *shape]` to `[batch, k]` for the trainer, which expects `[batch, 1, k]`."""
 
     copies = 1
 
-    def __init__(self, module: nn.Module, scale: tuple[float, float] = (0.0, 1.0)) -> None:
+    def __init__(self, module: nn.Module) -> None:
         super().__init__()
-        self.module, self.scale = module, scale
+        self.module = module
         with torch.no_grad():
             for weight in module.parameters():  # the optimiser sees each as one row
                 if not weight.is_contiguous():
@@ -41,8 +38,7 @@ class PlainNet(nn.Module):
         """Answers `[batch, 1, k]`."""
         # A user's `view` needs plain memory.
         out: Tensor = self.module(x.contiguous()).reshape(len(x), 1, -1)
-        mean, deviation = self.scale
-        return out if self.scale == (0.0, 1.0) else (out - mean) / deviation
+        return out
 
     def watch(self, x: Tensor, numbers: Sequence[int] = ()) -> tuple[Tensor, list[Tensor]]:
         """Answers, as `TorchNet.watch`; there are no operations with numbers here."""

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from modelwright.training.coach_rules import RATES
+from modelwright.training.lessons import Lessons
 from modelwright.training.trainer import Trainer
 
 Numbers = npt.NDArray[np.float64]
@@ -26,22 +27,23 @@ SURE = 1.96  # standard errors of a paired difference
 
 def looker(trainer: Trainer, x: npt.NDArray[Any], y: npt.NDArray[Any]) -> Look:
     """Looks at validation examples with the one network of `trainer`; see `merits`."""
-    return lambda: merits(trainer.answers(x)[0], y, trainer.lessons.n_classes)
+    return lambda: merits(trainer.answers(x)[0], y, trainer.lessons)
 
 
-def merits(out: npt.NDArray[Any], y: npt.NDArray[Any], n_classes: int) -> Numbers:
+def merits(out: npt.NDArray[Any], y: npt.NDArray[Any], lessons: Lessons) -> Numbers:
     """One number for each example, larger is better, `[n]`, from what a network answers.
 
     It is the share given to the right class, which tells two states apart sooner than accuracy
     does, and under labels wrong at random ranks them as right labels would (Ghosh et al. 2017); for
-    values (no classes) the negative squared error.
+    values (no classes) their loss, negative.
 
-    >>> merits(np.array([[0.25, 0.75], [0.5, 0.5]]), np.array([1, 0]), 2)
+    >>> of_two = Lessons(np.zeros((2, 1)), np.zeros(2), 2, np.zeros(1), np.ones(1))
+    >>> merits(np.array([[0.25, 0.75], [0.5, 0.5]]), np.array([1, 0]), of_two)
     array([0.75, 0.5 ])
     """
-    if n_classes:
+    if lessons.n_classes:
         return np.asarray(out[np.arange(len(y)), y])
-    return np.asarray(-((out - y) ** 2))
+    return np.asarray(-lessons.costs(out, y))
 
 
 @dataclass(frozen=True)

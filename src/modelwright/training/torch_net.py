@@ -160,7 +160,7 @@ class _Linear(nn.Module):
         super().__init__()
         (features,), (width,) = ops.shape_of(op.inputs[0]), op.shape
         self.copies, self.features = copies, features
-        last = op is ops.steps[-1]
+        last = op is next(step for step in reversed(ops.steps) if step.kind != "unit")
         spread = 1 / math.sqrt(features) if last else math.sqrt(2 / features)
         self.weight = nn.Parameter(torch.randn(copies, width, features) * spread)
         self.bias = nn.Parameter(torch.zeros(copies, width))
@@ -230,6 +230,7 @@ class _Plain(nn.Module):
     def __init__(self, op: Step, ops: Graph, copies: int) -> None:
         super().__init__()
         self.kind, self.about, self.copies = op.kind, op.about, copies
+        self.shared = op.inputs[0] < 0  # the input is no copy's own
 
     def forward(self, x: Tensor, *others: Tensor) -> Tensor:
         out: Tensor = getattr(self, f"_{self.kind}")(x, *others)
@@ -273,7 +274,19 @@ class _Plain(nn.Module):
         parts = [p.view(len(p), self.copies, -1, *p.shape[2:]) for p in (x, *others)]
         return torch.cat(parts, dim=2).flatten(1, 2)
 
+    def _unit(self, x: Tensor) -> Tensor:
+        out: Tensor = x.float() * self.about["deviation"] + self.about["mean"]
+        return out
+
+    def _take(self, x: Tensor) -> Tensor:
+        at = slice(self.about["first"], self.about["first"] + self.about["count"])
+        if self.shared:
+            return x[:, at]
+        return x.view(len(x), self.copies, -1, *x.shape[2:])[:, :, at].flatten(1, 2)
+
     def _vote(self, *answers: Tensor) -> Tensor:
+        if self.about.get("values"):
+            return torch.stack(answers).mean(dim=0)
         shares = [a.view(len(a), self.copies, -1).softmax(dim=2) for a in answers]
         return torch.stack(shares).mean(dim=0).log().flatten(1)
 
@@ -295,4 +308,10 @@ _WITH_WEIGHTS: Mapping[str, type[nn.Module]] = {
 
 
 def _layer(op: Step, ops: Graph, copies: int) -> nn.Module:
+    if op.kind == "backbone":
+        from modelwright.training.backbone import Pretrained
+
+        if copies > 1:
+            raise InputError("backbones are not trained side by side.")
+        return Pretrained(op.about)
     return _WITH_WEIGHTS.get(op.kind, _Plain)(op, ops, copies)

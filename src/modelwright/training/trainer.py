@@ -94,7 +94,7 @@ class Trainer:
             [w for _, w in named], k,
             self._each([o.rate for o in optimisers]), self._each([o.decay for o in optimisers]),
             self._each(momentum) if momentum else None,
-            [_exempt(self.net, name) for name, _ in named],
+            [_exempt(self.net, name) for name, _ in named], _slow(self.net, [n for n, _ in named]),
         )  # fmt: skip
         self._smooth = self._each([r.smoothing for r in self.recipes])
         self._clip = self._each([r.clip for r in self.recipes])
@@ -245,7 +245,8 @@ class Trainer:
     def _loss(self, out: Tensor, y: Tensor) -> Tensor:
         """Losses `[batch, copies]` of answers `[batch, copies, k]`."""
         if not self.lessons.n_classes:
-            return (out[:, :, 0] - y[:, None]) ** 2
+            losses: Tensor = self.lessons.costs(out[:, :, 0], y[:, None])
+            return losses
         logs = F.log_softmax(out, dim=2)
         hit = logs.gather(2, y.long()[:, None, None].expand(-1, self.net.copies, 1))[:, :, 0]
         return -(1 - self._smooth) * hit - self._smooth * logs.mean(dim=2)
@@ -254,6 +255,9 @@ class Trainer:
         """The loss with the teacher's part in it, where it was asked."""
         heat, trust = self.lessons.temperature, self.lessons.trust
         asked = told.isfinite().all(dim=1, keepdim=True)
+        if not self.lessons.n_classes:  # what it says is one more value to come near to
+            apart = self._loss(out, told.nan_to_num(0.0)[:, 0])
+            return torch.where(asked, (1 - trust) * own + trust * apart, own)
         soft = told.nan_to_num(1.0).clamp(min=1e-8) ** (1 / heat)
         soft = soft / soft.sum(dim=1, keepdim=True)
         logs = F.log_softmax(out / heat, dim=2)
@@ -351,6 +355,13 @@ class Trainer:
             self.own.load(state["own"])
         if self.guide is not None:
             self.guide.load(state["guide"])
+
+
+def _slow(net: TorchNet | PlainNet, names: Sequence[str]) -> list[float]:
+    """How much slower than the others each weight learns; empty where none does."""
+    if isinstance(net, PlainNet) or not any(hasattr(layer, "slow") for layer in net.layers):
+        return []
+    return [float(getattr(net.layers[int(n.split(".")[1])], "slow", 1.0)) for n in names]
 
 
 def _exempt(net: TorchNet | PlainNet, name: str) -> bool:
