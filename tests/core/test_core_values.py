@@ -5,6 +5,7 @@ import math
 import subprocess
 import sys
 import time
+from dataclasses import asdict
 
 import pytest
 from hypothesis import given, settings
@@ -77,6 +78,11 @@ def test_an_unknown_limited_metric_suggests_the_nearest() -> None:
 def test_rungs_rise() -> None:
     with pytest.raises(InputError, match="rising"):
         Rungs((3, 1))
+    rungs = Rungs.timed(9.0, 3.0, 2)
+    assert (rungs.fidelities, rungs.eta) == ((4.5, 9.0), 2)
+    assert Rungs.timed(0.2, 3.0).fidelities == (1.0,)
+    assert Rungs.timed(1e4, 3.0).fidelities == (370.37, 1111.111, 3333.333, 1e4)
+    assert Rungs.of(json.loads(json.dumps(asdict(rungs)))) == rungs
 
 
 def test_a_problem_reads_back_with_its_hash() -> None:

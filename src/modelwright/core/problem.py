@@ -190,6 +190,25 @@ class Rungs:
         if len(self.costs) != len(f) or any(not c > 0 for c in self.costs):
             raise InputError(f"one positive cost per rung; got {self.costs} for {f}.")
 
+    @classmethod
+    def timed(cls, top: float, least: float, eta: float = 3.0) -> Rungs:
+        """At most four lengths in seconds: `top`, at least 1, and below it each shorter by `eta`.
+
+        None but the top is shorter than `least`.
+
+        >>> Rungs.timed(60.0, 5.0).fidelities
+        (6.667, 20.0, 60.0)
+        """
+        found = [max(1.0, top)]
+        while found[0] / eta >= least and len(found) < 4:
+            found.insert(0, found[0] / eta)
+        return cls(tuple(round(seconds, 3) for seconds in found), eta=eta)
+
+    @classmethod
+    def of(cls, told: Mapping[str, Any]) -> Rungs:
+        """The rungs that the first row of a study tells."""
+        return cls(tuple(told["fidelities"]), tuple(told["costs"]), told["eta"])
+
     @property
     def top(self) -> int:
         """Index of the last rung: the full run."""

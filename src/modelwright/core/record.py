@@ -36,12 +36,11 @@ Status = Literal["new", "running", "paused", "stopped", "finished", "refused", "
 def brief_of(settings: Mapping[str, Any], space: Any = None) -> tuple[Brief, Budget]:
     """The brief and the first budget in the body of a `study` row."""
     problem = settings["problem"]
-    rungs = settings["rungs"]
     brief = Brief(
         space=space,
         goals=tuple(Goal(**g) for g in problem["goals"]),
         limits=tuple(Limit(**x) for x in problem["limits"]),
-        rungs=Rungs(tuple(rungs["fidelities"]), tuple(rungs["costs"]), rungs["eta"]),
+        rungs=Rungs.of(settings["rungs"]),
         slots=settings["slots"],
         seed=problem["seed"],
     )

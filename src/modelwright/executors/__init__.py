@@ -5,7 +5,7 @@ library only.
 """
 
 from modelwright.executors.inline import Inline
-from modelwright.executors.machine import cpu_slots, hardware_class, memory_bytes
+from modelwright.executors.machine import cpu_slots, default_slots, hardware_class, memory_bytes
 from modelwright.executors.processes import Processes
 from modelwright.executors.store import FileStore
 from modelwright.executors.toolbox import EvaluatorSpec, ToolBox
@@ -17,6 +17,7 @@ __all__ = [
     "Processes",
     "ToolBox",
     "cpu_slots",
+    "default_slots",
     "hardware_class",
     "memory_bytes",
 ]

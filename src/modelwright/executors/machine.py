@@ -34,6 +34,11 @@ def cpu_slots(root: Path = _ROOT) -> int:
     return max(1, int(min([float(n), *quotas])))
 
 
+def default_slots() -> int:
+    """How many trials run at a time where nobody says: one for each core, four at most."""
+    return min(4, cpu_slots())
+
+
 def memory_bytes(root: Path = _ROOT) -> int:
     """Bytes of memory that this process and its children may use together."""
     total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from modelwright.core.errors import InputError
 from modelwright.core.keys import Key
 from modelwright.core.record import Record
-from modelwright.executors import cpu_slots
+from modelwright.executors import default_slots
 from modelwright.readers.explained import EXPLANATION, SCHEMA, read_explanation
 from modelwright.readers.runs import RunFolder, settings_of
 from modelwright.recipes.closing import winner
@@ -224,5 +224,5 @@ def _learning(done: Subject, data: Path, clock: Clock) -> Any:
 
     from modelwright.recipes.learning import learning_facts
 
-    facts = learning_facts(done, data, clock, min(4, cpu_slots()))
+    facts = learning_facts(done, data, clock, default_slots())
     return facts if facts["sentence"] else None

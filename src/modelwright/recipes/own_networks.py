@@ -261,18 +261,14 @@ def _lengths(
     """Rungs, and the length of the final training; of a search that goes on those it began with."""
     timed = before is not None and before["protocol"].get("unit") == "seconds"
     if before is not None and rungs is None and timed is (budget.seconds is not None):
-        told = before["rungs"]
-        ladder = Rungs(tuple(told["fidelities"]), tuple(told["costs"]), told["eta"])
-        return ladder, float(before["settings"]["final"])
+        return Rungs.of(before["rungs"]), float(before["settings"]["final"])
     if rungs is not None or budget.seconds is None:
         few = (budget.trials or FEW) < FEW  # halving needs many to choose from
         ladder = Rungs(tuple(map(float, rungs or (EPOCHS[-1:] if few else EPOCHS))), eta=ETA)
         final = FINAL * ladder.fidelities[-1]
         return ladder, final if budget.seconds is None else FINAL_SHARE * budget.seconds
-    found = [max(1.0, TOP_SHARE * budget.seconds)]
-    while found[0] / ETA >= LEAST_SECONDS and len(found) < 4:
-        found.insert(0, found[0] / ETA)
-    return Rungs(tuple(round(x, 3) for x in found), eta=ETA), FINAL_SHARE * budget.seconds
+    ladder = Rungs.timed(TOP_SHARE * budget.seconds, LEAST_SECONDS, ETA)
+    return ladder, FINAL_SHARE * budget.seconds
 
 
 def _limits(limits: str | Sequence[str]) -> tuple[Limit, ...]:

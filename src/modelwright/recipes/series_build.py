@@ -12,7 +12,7 @@ from modelwright.core.errors import InputError, did_you_mean
 from modelwright.core.problem import Budget, Limit, Problem
 from modelwright.core.record import Record
 from modelwright.core.trial import Candidate
-from modelwright.executors import cpu_slots
+from modelwright.executors import default_slots
 from modelwright.policy import RulePolicy
 from modelwright.readers.runs import RunFolder
 from modelwright.recipes.closing import BlendAndRefit
@@ -176,7 +176,7 @@ def _study_plan(
     names, left_out = _families(policy, before)
     space = Space(series_model(names))
     limits = tuple(Limit.parse(text, LIMITED) for text in question.limits)
-    at_once = slots or min(4, cpu_slots())
+    at_once = slots or default_slots()
     notes = (*prepared.notes, *left_out)
     arguments = {
         "metric": goal.metric, "families": names,
