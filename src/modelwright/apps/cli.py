@@ -99,6 +99,9 @@ def build(
     coach: Annotated[
         str | None, typer.Option(help="Of last trainings: rules, guard, learned, population.")
     ] = None,
+    backbone: Annotated[
+        str | None, typer.Option(help="A local folder with a pretrained backbone (safetensors).")
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="The seed of everything random (0).")] = None,
     policy: Annotated[str | None, typer.Option(help="A policy.toml.")] = None,
     name: Annotated[str | None, typer.Option(help="The run's name.")] = None,
@@ -122,7 +125,7 @@ def build(
         "memory": memory, "kind": kind, "seed": seed, "horizon": horizon, "series": series,
         "known": known,
         "device": device, "power_watts": power_watts, "diverse": diverse, "inherit": inherit,
-        "coach": coach,
+        "coach": coach, "backbone": backbone,
     }  # fmt: skip
     wanted = {"budget": budget, "policy": policy, "name": name, "workspace": workspace}
     question, settings = building.question_from(file, asked, wanted)

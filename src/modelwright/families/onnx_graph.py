@@ -12,6 +12,7 @@ the name of a float64 tensor: probabilities `[n, n_classes]`, or values `[n, 1]`
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
@@ -66,6 +67,7 @@ class Graph:
         self._constants: list[Any] = []
         self._kept: dict[tuple[str, tuple[int, ...], bytes], str] = {}
         self._taken: set[str] = set()
+        self._spliced: dict[tuple[str, str], str] = {}
         self.bytes = 0
 
     def name(self, hint: str) -> str:
@@ -124,6 +126,25 @@ class Graph:
         self._nodes.append(made)
         self._count(made.ByteSize())
         return names
+
+    def splice(self, model: bytes, x: str) -> str:
+        """The only output of another ONNX file with one input, asked about `x`.
+
+        The same file asked about the same tensor is there once.
+        """
+        import onnx
+
+        key = (hashlib.sha256(model).hexdigest(), x)
+        if key not in self._spliced:
+            prefix = f"part{len(self._spliced)}."
+            part = onnx.compose.add_prefix(onnx.load_from_string(model), prefix).graph
+            self._nodes.append(onnx.helper.make_node("Identity", [x], [part.input[0].name]))
+            self._nodes.extend(part.node)
+            self._constants.extend(part.initializer)
+            self._taken.update(name for node in part.node for name in node.output)
+            self._count(len(model))
+            self._spliced[key] = part.output[0].name
+        return self._spliced[key]
 
     def cast(self, x: str, kind: Kind) -> str:
         """The tensor in another kind of number."""

@@ -66,10 +66,12 @@ def told_of(card: Mapping[str, Any]) -> list[str]:
     if card.get("contains_training_rows"):
         out.append("it holds rows of the training data: mind who may see them")
     for name, licence in card.get("licences", {}).items():
-        where = WITH_WEIGHTS[name][0] if name in WITH_WEIGHTS else "its variable"
+        if name not in WITH_WEIGHTS:  # a backbone
+            out.append(f"what {name} had learnt before is in it; the licence of that: {licence}")
+            continue
         out.append(
             f"{name} needs its library ({licence}) and the weights it was made with, in the folder "
-            f"that {where} names"
+            f"that {WITH_WEIGHTS[name][0]} names"
         )
     onnx = card.get("onnx")
     if onnx and onnx["written"]:

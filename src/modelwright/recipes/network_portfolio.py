@@ -19,12 +19,17 @@ def portfolio(
 
     Where all are beyond them, narrowed ones come; where these are too, the narrowest of the space.
     """
+    from modelwright.families.backbone import backbone_designs
+
+    known: list[Any]
     if part.kind == "texts":
         known, small = text_designs(), narrow_text_designs()
     else:
         known, small = designs(), narrow()
         if part.kind == "sounds":
             known = [d for d in known if not d.recipe.augment.flip]
+    if part.backbone is not None:
+        known = [*backbone_designs(part.backbone), *known]
     fitting = [d for d in known if _fits(d, part, bounds, device)]
     if not fitting:
         fitting = [d for d in small if _fits(d, part, bounds, device)] or small[-1:]

@@ -14,6 +14,7 @@ SMALLER = 10.0  # times fewer weights than the winner a student has, at least
 EACH_SECONDS = 25.0  # of a lesson: as many lessons as there is time for
 MOST = 3  # designs
 WAY = "answers"  # of teaching, by a network: no other way was shown to be better (docs/networks.md)
+BACKBONE = '"type":"BackboneDesign"'  # in the document of a design on a pretrained backbone
 KEEP = 0.5  # of the channels of a network that is thinned
 
 
@@ -102,9 +103,12 @@ def _designs(
     the winner's weights at most, or a known one; the winner thinned; and a known one, smaller yet.
     """
     most = best.evidence.scores["params"] / SMALLER
-    small = [o.trial.candidate.document for o in searched if o.evidence.scores["params"] <= most]
+    own = [o for o in searched if BACKBONE not in o.trial.candidate.document]
+    small = [o.trial.candidate.document for o in own if o.evidence.scores["params"] <= most]
     known = [text for text, params in narrow if params <= most]
     of_winner = _single(view)
+    if of_winner is not None and BACKBONE in of_winner.trial.candidate.document:
+        of_winner = None  # what was pretrained is a teacher here
     found: list[tuple[Mapping[str, Any], str]] = []
     if view.limits and of_winner is not None:
         design = json.loads(of_winner.trial.candidate.document)

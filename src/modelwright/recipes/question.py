@@ -45,7 +45,8 @@ class Question:
     busy core of this machine, for energy where nothing counts it (10 is assumed). `diverse`
     searches networks of all sizes for the best of each (`designers/map_elites.py`). With `inherit`
     networks are first looked at with the weights of the design that they come from. `coach`
-    guides the last trainings of networks: `rules`, `guard`, `learned` or `population`.
+    guides the last trainings of networks: `rules`, `guard`, `learned` or `population`. `backbone`
+    is a local folder with a pretrained one, as transformers saves it, to be searched beside them.
     """
 
     data: str
@@ -77,6 +78,7 @@ class Question:
     diverse: bool = False
     inherit: bool = False
     coach: CoachName = "rules"
+    backbone: str | None = None
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -224,7 +226,7 @@ def read_question(path: str | Path) -> tuple[Question, dict[str, Any]]:
     for key in settings:
         if key not in known:
             raise InputError(f"unknown key {key!r} in [run].{did_you_mean(key, known)}")
-    for key in ("data", "test", "baseline", "teacher", "device"):
+    for key in ("data", "test", "baseline", "teacher", "device", "backbone"):
         given = data.get(key)
         # The two models may be module:function, which is no path.
         if isinstance(given, str) and (key in ("data", "test") or (where.parent / given).exists()):

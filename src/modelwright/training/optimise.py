@@ -18,7 +18,8 @@ class Optimiser:
 
     `rate` and `decay` have one number for each copy, `[copies]`. Weights with the copies along
     their first dimension are seen as `[copies, -1]`. `exempt` weights (of one dimension: biases,
-    norms) have no decay. What `state` holds makes an exact resume.
+    norms) have no decay; each weight learns at `slow` times the rate of its network. What `state`
+    holds makes an exact resume.
     """
 
     weights: Sequence[Tensor]
@@ -27,6 +28,7 @@ class Optimiser:
     decay: Tensor
     momentum: Tensor | None = None
     exempt: Sequence[bool] = ()
+    slow: Sequence[float] = ()
     steps: int = 0
     first: list[Tensor] = field(default_factory=list)
     second: list[Tensor] = field(default_factory=list)
@@ -40,10 +42,11 @@ class Optimiser:
     def step(self) -> None:
         """One step by the gradients; sets the gradients to None."""
         self.steps += 1
-        rate = self.rate[:, None]
+        each = self.rate[:, None]
         for i, weight in enumerate(self.weights):
             if weight.grad is None:
                 continue
+            rate = each * self.slow[i] if self.slow else each
             w, g = weight.view(self.copies, -1), weight.grad.view(self.copies, -1)
             decay = 0.0 if self.exempt and self.exempt[i] else self.decay[:, None]
             if self.momentum is None:
