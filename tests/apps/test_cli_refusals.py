@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from command_line import Built, call, shop
+from command_line import call, shop
 
 BUY = ("--target", "bought")
 
@@ -143,14 +143,15 @@ def test_without_a_command_the_help_is_shown(tmp_path: Path) -> None:
     assert call(tmp_path, "--version").out.startswith("modelwright ")
 
 
-def test_what_the_policy_refuses_is_code_4(built: Built) -> None:
-    (built.folder / "tight.toml").write_text("allow = ['run']\n[budget]\ntrials = 5\n")
+def test_what_the_policy_refuses_is_code_4(tmp_path: Path) -> None:
+    shop(60).to_csv(tmp_path / "shop.csv", index=False)
+    (tmp_path / "tight.toml").write_text("allow = ['run']\n[budget]\ntrials = 5\n")
     words = ("build", "shop.csv", *BUY, "--policy", "tight.toml", "--workspace", "w4", "--dry-run")
-    answer = call(built.folder, *words, "--budget", "6trials", "--json")
+    answer = call(tmp_path, *words, "--budget", "6trials", "--json")
     assert answer.code == 4
     assert "caps trials at 5" in answer.json["ruling"]["reason"]
-    (built.folder / "asks.toml").write_text("allow = []\nask = ['run']\n")
-    answer = call(built.folder, *words[:5], "asks.toml", *words[6:])
+    (tmp_path / "asks.toml").write_text("allow = []\nask = ['run']\n")
+    answer = call(tmp_path, *words[:5], "asks.toml", *words[6:])
     assert answer.code == 5
 
 

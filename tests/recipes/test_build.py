@@ -79,7 +79,7 @@ def test_a_run_goes_on_with_what_its_first_row_says(tmp_path: Path, monkeypatch:
     table["y"] = table["a"] + rng.normal(size=6000)
     policy = RulePolicy(families=("Linear",))
     built = mw.build(
-        table, "y", budget="5s", workspace=tmp_path, policy=policy, slots=0, student=False
+        table, "y", budget="2s", workspace=tmp_path, policy=policy, slots=0, student=False
     )
     first = built.record.settings
     monkeypatch.setenv("MODELWRIGHT_TABICL", str(tmp_path))  # would be searched from now on
@@ -92,7 +92,7 @@ def test_a_run_goes_on_with_what_its_first_row_says(tmp_path: Path, monkeypatch:
 
 
 def test_a_limit_that_nothing_meets_names_itself_and_the_nearest(tmp_path: Path) -> None:
-    result = build(frame(), tmp_path, budget=2, limits=["size_kb<=0.001"])
+    result = build(frame(), tmp_path, budget=2, slots=0, limits=["size_kb<=0.001"])
     assert result.exit_code == 3
     assert "size_kb<=0.001 (measured" in result.sentence
     with pytest.raises(NoModelError, match="no model met the limits"):
@@ -101,7 +101,7 @@ def test_a_limit_that_nothing_meets_names_itself_and_the_nearest(tmp_path: Path)
 
 def test_the_policy_asks_before_shipping_and_the_model_waits(tmp_path: Path) -> None:
     asking = RulePolicy("asks", tuple(a for a in FAST.allow if a != "ship"), ("ship",))
-    result = build(frame(), tmp_path, budget=1, policy=asking)
+    result = build(frame(), tmp_path, budget=1, slots=0, policy=asking)
     assert result.exit_code == 5
     assert not result.run.model_path.exists()
 

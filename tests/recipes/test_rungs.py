@@ -48,9 +48,9 @@ def test_an_ensemble_finds_the_fold_models_of_members_that_were_looked_at_first(
     tmp_path: Path,
 ) -> None:
     rng = np.random.default_rng(1)
-    frame = pd.DataFrame(rng.normal(size=(320, 4)), columns=list("abcd"))
-    frame["y"] = frame["a"] * frame["b"] + frame["c"] + rng.normal(scale=0.3, size=320)
-    policy = RulePolicy(families=("Linear", "LightGbm", "Forest"))
+    frame = pd.DataFrame(rng.normal(size=(160, 4)), columns=list("abcd"))
+    frame["y"] = frame["a"] * frame["b"] + frame["c"] + rng.normal(scale=0.3, size=160)
+    policy = RulePolicy(families=("Linear", "KNearest"))
     built = build(
         frame, "y", budget="20trials", workspace=tmp_path, policy=policy, slots=0, student=False
     )

@@ -168,7 +168,7 @@ def test_equal_seeds_give_equal_rows(built: mw.BuildResult, tmp_path: Path) -> N
 
 
 def test_a_finished_run_goes_on_with_more_budget(tmp_path: Path) -> None:
-    first = build(frame(60, 1), tmp_path, budget=3, series=None)
+    first = build(frame(60, 1), tmp_path, budget=3, series=None, slots=0)
     before = len(first.record.view.searched)
     more = resume_build(first.run, mw.Budget(trials=2))
     assert len(more.record.view.searched) == before + 2
@@ -185,7 +185,7 @@ def test_a_killed_run_ends_as_if_nothing_had_happened(tmp_path: Path) -> None:
         "if __name__ == '__main__':\n"
         "    fast = RulePolicy('fast', families=('LagLinear', 'Theta', 'Harmonic', 'Drift'))\n"
         f"    mw.build({str(data)!r}, 'sales', time='month', series='shop', horizon={HORIZON},\n"
-        "        budget=30, slots=2, policy=fast, workspace=sys.argv[1], name='r')\n"
+        "        budget=12, slots=2, policy=fast, workspace=sys.argv[1], name='r')\n"
     )
     script = tmp_path / "go.py"
     script.write_text(code, "utf-8")
@@ -201,7 +201,7 @@ def test_a_killed_run_ends_as_if_nothing_had_happened(tmp_path: Path) -> None:
 
     ended = resume_build(RunFolder(run))
     whole = mw.build(
-        str(data), "sales", time="month", series="shop", horizon=HORIZON, budget=30, slots=2,
+        str(data), "sales", time="month", series="shop", horizon=HORIZON, budget=12, slots=2,
         policy=FAST, workspace=tmp_path / "w2", name="r",
     )  # fmt: skip
 
@@ -216,7 +216,7 @@ def test_columns_known_ahead_go_with_the_question_and_the_history(tmp_path: Path
     data = frame(80, 1).assign(promo=lambda f: (f.index % 5 == 0) * 1.0)
     data["sales"] += 4 * data["promo"]
     data["sales"] = data["sales"].where(data.index < 80 - HORIZON)
-    result = build(data, tmp_path, budget=4, series=None, known=["promo"], drop=["shop"])
+    result = build(data, tmp_path, budget=4, series=None, slots=0, known=["promo"], drop=["shop"])
     assert len(result.model.predict()) == HORIZON
     assert result.model.schema.known == ("promo",)
     told = result.model.predict(data)
@@ -226,7 +226,7 @@ def test_columns_known_ahead_go_with_the_question_and_the_history(tmp_path: Path
 
 
 def test_a_changed_bundle_is_not_loaded(tmp_path: Path) -> None:
-    result = build(frame(60), tmp_path, budget=2)
+    result = build(frame(60), tmp_path, budget=2, slots=0)
     assert result.shipped is not None
     path = result.shipped.path / "history" / "panel.safetensors"
     path.write_bytes(path.read_bytes()[:-8] + bytes(8))
@@ -258,6 +258,6 @@ def test_what_cannot_be_asked_is_said_in_a_sentence(
 
 
 def test_a_limit_that_nothing_meets_is_told(tmp_path: Path) -> None:
-    result = build(frame(60), tmp_path, budget=2, limits=["size_kb<=0.001"])
+    result = build(frame(60), tmp_path, budget=2, slots=0, limits=["size_kb<=0.001"])
     assert result.exit_code == 3
     assert "no model met the limits" in result.sentence
