@@ -25,6 +25,7 @@ from modelwright.core.keys import Key
 from modelwright.core.reference import reference, resolve
 from modelwright.core.roles import Tools
 from modelwright.core.trial import Evidence, Progress, Trial
+from modelwright.core.version import VERSION
 from modelwright.data.pairs import Array, Pairs, read_pairs
 from modelwright.evaluators.function import folder_of, named
 from modelwright.evaluators.keep import keep_array
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from modelwright.training.assemble import Assembled
+    from modelwright.training.checkpoint import Checkpoint
     from modelwright.training.trainer import Trainer
 
 CODE = 2  # raise it when scores of equal designs change
@@ -111,7 +113,8 @@ class TrainOwn:
     answers one example, see `training.count`), `latency_ms` (median for one example with one
     thread) and `size_kb` of its weights. Facts have its `layers` and `adapters`. Artefacts of full
     runs are `shares` and `model` (safetensors). A trial's fidelity is in `unit`, `seconds` or
-    `epochs`.
+    `epochs`. A checkpoint follows another after `keep_seconds`
+    (`training.checkpoint.EVERY`).
     """
 
     choices: Choices
@@ -121,6 +124,7 @@ class TrainOwn:
     metric: str | None
     unit: str
     bounds: Mapping[str, float]
+    keep_seconds: float | None = None
 
     def protocol(self) -> Mapping[str, Any]:
         """The examples, the metric, and the code of all that is the user's."""
@@ -198,11 +202,31 @@ class TrainOwn:
         design = self.space.load(design_text(trial.candidate.document))
         timed = self.unit == "seconds"
         trainer = self._trainer(design, built, pairs, MOST_EPOCHS if timed else length, trial.seed)
-        lesson = Lesson(trainer, pairs, timed, length, began)
+        kept = self._checkpoint(trial, tools, str(trainer.device))
+        found = kept.read(trainer.device)
+        lesson = Lesson(
+            trainer, pairs, timed, length, began, kept=kept, found=found, deadline=tools.deadline
+        )
         yield from lesson.run(trial.number)
         if trainer.mean:
             trainer.net.load_state_dict(trainer.mean)
-        yield self._evidence(built, design, pairs, trial, tools, known, lesson)
+        evidence = self._evidence(built, design, pairs, trial, tools, known, lesson)
+        kept.remove()
+        yield evidence
+
+    def _checkpoint(self, trial: Trial, tools: Tools, device: str) -> Checkpoint:
+        """Where the training of a trial is kept; of another code, data or design it is another."""
+        import torch
+
+        from modelwright.training.checkpoint import EVERY, Checkpoint
+
+        about = {
+            "version": f"{VERSION}, PyTorch {torch.__version__}", "protocol": self.protocol(),
+            "trial": trial.number, "design": trial.candidate.id, "seed": trial.seed,
+            "length": trial.fidelity, "device": device, "threads": torch.get_num_threads(),
+        }  # fmt: skip
+        every = EVERY if self.keep_seconds is None else self.keep_seconds
+        return Checkpoint(tools.scratch / f"{trial.number}.safetensors", about, every)
 
     def _trainer(
         self, design: Any, built: Assembled, pairs: Pairs, epochs: float, seed: int

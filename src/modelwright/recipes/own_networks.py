@@ -16,7 +16,7 @@ from modelwright.core.roles import Designer, Executor
 from modelwright.core.trial import Candidate
 from modelwright.data.pairs import Pairs, keep_pairs, read_pairs
 from modelwright.evaluators.train_own import PAIRS, TrainOwn, guess
-from modelwright.executors import FileStore, cpu_slots
+from modelwright.executors import FileStore, ToolBox, cpu_slots
 from modelwright.ledger import open_ledger
 from modelwright.policy import LAPTOP, RulePolicy
 from modelwright.readers.own_networks import own_report
@@ -140,7 +140,8 @@ def search_networks(
     With a `budget` in seconds rungs are seconds of training and half of it goes to a last, longer
     training of the best design; in trials they are epochs, and equal seeds give equal results.
     `executor`, `slots`, `designer`, `name`, `workspace` and `if_changed` are those of `search`;
-    called again it goes on where it was, also after it was killed. With `"processes"` all that is
+    called again it goes on where it was, also after it was killed, and inside a training from its
+    newest checkpoint. With `"processes"` all that is
     the user's must lie in a module that can be imported.
 
     Raises InputError for what cannot be used, MissingLibraryError without PyTorch, LedgerError when
@@ -171,6 +172,8 @@ def search_networks(
         finally:
             if not isinstance(executor, Executor):
                 runner.close()
+        store = FileStore(files / ARTEFACTS)
+        ToolBox(files, store).sweep({trial.number for trial in record.view.pending})
     return NetworkResult(record, plan)
 
 

@@ -60,14 +60,15 @@ class Checkpoint:
     def keep(self, state: Callable[[], Mapping[str, Any]]) -> None:
         """Writes what `state` gives, where it is time to.
 
-        A disk that takes no more ends this, not the training.
+        A disk that takes no more ends this, not the training; nor does an optimiser of the user's
+        that holds what is neither plain nor a tensor.
         """
         began = self.clock()
         if began < self._due:
             return
         try:
             self._write(state())
-        except (OSError, SafetensorError) as error:
+        except (OSError, SafetensorError, TypeError, ValueError) as error:
             self.note, self._due = f"no more checkpoints: {error}", math.inf
             with contextlib.suppress(OSError):
                 self.path.with_suffix(".partial").unlink(missing_ok=True)

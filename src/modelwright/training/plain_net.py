@@ -86,5 +86,7 @@ class OwnStep:
         return deepcopy(self.optimizer.state_dict())
 
     def load(self, state: Mapping[str, Any]) -> None:
-        """Goes back to what `state` gave."""
-        self.optimizer.load_state_dict(deepcopy(dict(state)))
+        """Goes back to what `state` gave; in a file the numbers of weights have become texts."""
+        found = deepcopy(dict(state))
+        found["state"] = {int(number): of for number, of in found["state"].items()}
+        self.optimizer.load_state_dict(found)
