@@ -14,7 +14,7 @@ demo: .venv/ready
 	$(BIN)/modelwright demo
 
 test: .venv/ready
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder  # short files come last
 
 check: .venv/ready
 	$(BIN)/ruff check src tests benchmarks

@@ -104,7 +104,7 @@ def test_equal_seeds_give_equal_networks(
 def test_a_finished_run_goes_on_with_more_budget(
     built: mw.BuildResult, photos: Path, tmp_path: Path
 ) -> None:
-    first = mw.build(photos, budget=2, workspace=tmp_path, slots=1)
+    first = mw.build(photos, budget=2, workspace=tmp_path, slots=0)
     before = len(first.record.view.finished)
     assert len(resume_build(first.run).record.view.finished) == before
     more = resume_build(first.run, mw.Budget(trials=1))
@@ -119,7 +119,7 @@ def test_the_report_shows_the_network(built: mw.BuildResult) -> None:
 
 
 def test_limits_that_nothing_meets_are_told(photos: Path, tmp_path: Path) -> None:
-    found = mw.build(photos, budget=2, workspace=tmp_path, slots=1, limits=["params<=20"])
+    found = mw.build(photos, budget=2, workspace=tmp_path, slots=0, limits=["params<=20"])
     assert found.exit_code == 3
     assert not found.run.model_path.exists()
 
