@@ -11,9 +11,11 @@ from study_bench import Bench, Point, square
 from modelwright.core.problem import Budget, Rungs
 from modelwright.core.record import Record
 from modelwright.core.trial import Candidate
+from modelwright.executors import FileStore, ToolBox
 from modelwright.ledger import Ledger, open_ledger
 from modelwright.policy import RulePolicy
 from modelwright.study import Study, run
+from modelwright.study.session import Session
 
 
 @pytest.fixture
@@ -210,6 +212,38 @@ def test_a_trial_that_kills_two_supervisors_is_not_tried_a_third_time(bench: Ben
     assert outcome.evidence.failure is not None
     assert outcome.evidence.failure.cause == "interrupted"
     assert record.view.n_trials == 3
+
+
+def test_a_trial_that_gets_further_between_two_deaths_is_ordered_again(
+    bench: Bench, tmp_path: Path
+) -> None:
+    study, tools = bench.study(3), ToolBox(tmp_path, FileStore(tmp_path / "store"))
+    whole = open_ledger(":memory:")
+    play(bench, study, whole)
+    rows = [(row.kind, row.body) for row in whole.rows("s")]
+    first_order = next(i for i, (kind, _) in enumerate(rows) if kind == "order")
+    ledger = open_ledger(":memory:")
+    with ledger.writer("s") as writer:
+        writer.append(rows[: first_order + 1])
+    tools.scratch.mkdir(parents=True)
+    told = []
+    # What lies there at each start: thrice more than before, then the same, until it is given up.
+    for step in (b"", b"5", b"9", b"14", b"14", b"14"):
+        if step:
+            (tools.scratch / "0.safetensors").write_bytes(step)
+        (tools.scratch / "0.partial").write_bytes(b"half" * len(told))
+        with ledger.writer("s") as writer:  # a supervisor that dies at once
+            session = Session.open(study, ledger, writer, {}, kept=tools.kept)
+            session.commit()
+        told.append([trial.number for trial in session.orders()])
+    assert told == [[0]] * 5 + [[]]
+    record = play(bench, study, ledger)
+    outcome = record.view.outcome(0)
+    assert outcome is not None
+    assert outcome.evidence.failure is not None
+    assert "it got no further" in outcome.evidence.failure.message
+    again = [row.body["kept"] for row in ledger.rows("s") if row.kind == "session"][1:]
+    assert [list(kept) for kept in again] == [[], ["0"], ["0"], ["0"], ["0"], [], []]
 
 
 def test_rivals_come_first_and_cost_no_search_budget(bench: Bench) -> None:

@@ -3,7 +3,7 @@
 | kind of row | body |
 |---|---|
 | `study` | the frozen study: problem, space, designer, gate, policy, budget, rungs, slots, seed |
-| `session` | a process took the study up: versions, trials ordered again, the code's protocol |
+| `session` | a process took the study up: versions, trials ordered again and what of them is kept |
 | `order` | a trial: candidate, rung, seed, who proposed it and why |
 | `evidence` | what was measured in a trial |
 | `verdict` | the gate's word on it |
@@ -78,7 +78,9 @@ class Record:
         self.rulings: list[Mapping[str, Any]] = []
         self.looks: list[Mapping[str, Any]] = []
         self.ships: list[Mapping[str, Any]] = []
+        # Deaths of the supervisor while a trial ran, since it last got further; and what was kept.
         self.ordered_again: Counter[int] = Counter()
+        self.kept: dict[int, str] = {}
 
     @classmethod
     def open(cls, first: Mapping[str, Any], space: Any = None) -> Record:
@@ -139,8 +141,12 @@ class Record:
         if kind == "study":
             self.settings, self.status = body, "running"
         elif kind == "session":
+            told = {int(n): name for n, name in body.get("kept", {}).items()}
             if self._session_open:  # the one before was killed: its trials may be to blame
-                self.ordered_again.update(body.get("ordered_again", ()))
+                for n in body.get("ordered_again", ()):
+                    further = self.got_further(n, told.get(n, ""))
+                    self.ordered_again[n] = 1 if further else self.ordered_again[n] + 1
+            self.kept |= told
             self.sessions.append(body)
             self.status, self.reason, self._session_open = "running", "", True
         elif kind == "message":
@@ -159,6 +165,10 @@ class Record:
                 self.seen.refused.add(body["candidate"])
         elif kind in ("look", "ship"):
             (self.looks if kind == "look" else self.ships).append(body)
+
+    def got_further(self, number: int, kept: str) -> bool:
+        """Whether what is kept of a trial that was ordered is no longer what it was then."""
+        return bool(kept) and kept != self.kept.get(number)
 
     def _message(self, body: Mapping[str, Any]) -> None:
         self.messages.append(body)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import importlib
 import json
 import re
@@ -42,6 +43,16 @@ class ToolBox:
     def scratch(self) -> Path:
         """Where trials leave what they can go on from, in files `NUMBER.*`; it may not exist."""
         return self.store.root / "unfinished"
+
+    def kept(self, number: int) -> str:
+        """A name for what a trial left in `scratch`, by its content; empty where there is none."""
+        # A writer that was killed leaves a `.partial`, and nobody goes on from that.
+        files = [p for p in self.scratch.glob(f"{number}.*") if p.suffix != ".partial"]
+        total = hashlib.sha256()
+        for path in sorted(files):
+            with path.open("rb") as file:
+                total.update(hashlib.file_digest(file, "sha256").digest())
+        return total.hexdigest()[:16] if files else ""
 
     def sweep(self, running: Collection[int]) -> None:
         """Deletes from `scratch` what belongs to none of the trials `running`."""

@@ -117,7 +117,7 @@ def play(plan: BuildPlan) -> BuildResult:
         workers = _workers(plan, tools)
         try:
             executor = workers if plan.tidy is None else plan.tidy(workers, store, plan.study)
-            record = run(plan.study, ledger, executor, plan.description, plan.began)
+            record = run(plan.study, ledger, executor, plan.description, plan.began, tools.kept)
         finally:
             workers.close()
         tools.sweep({trial.number for trial in record.view.pending})

@@ -166,14 +166,14 @@ def search_networks(
         plan = settle(plan, ledger, if_changed)
         threads = max(1, min(MOST_THREADS, cpu_slots() // at_once))
         runner = make_executor(plan, executor, threads)
-        runner = tidied(runner, FileStore(files / ARTEFACTS), plan.study)
+        tools = ToolBox(files, FileStore(files / ARTEFACTS))
+        runner = tidied(runner, tools.store, plan.study)
         try:
-            record = run(plan.study, ledger, runner, plan.description, began)
+            record = run(plan.study, ledger, runner, plan.description, began, tools.kept)
         finally:
             if not isinstance(executor, Executor):
                 runner.close()
-        store = FileStore(files / ARTEFACTS)
-        ToolBox(files, store).sweep({trial.number for trial in record.view.pending})
+        tools.sweep({trial.number for trial in record.view.pending})
     return NetworkResult(record, plan)
 
 

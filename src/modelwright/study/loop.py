@@ -13,6 +13,7 @@ from modelwright.core.record import Record
 from modelwright.core.roles import Executor
 from modelwright.core.trial import Evidence
 from modelwright.ledger import Ledger
+from modelwright.study.again import Kept, nothing_kept
 from modelwright.study.coaching import unheard
 from modelwright.study.session import Session
 from modelwright.study.study import Study
@@ -24,20 +25,22 @@ def run(
     executor: Executor,
     description: Mapping[str, Any],
     began: float | None = None,
+    kept: Kept = nothing_kept,
 ) -> Record:
     """Runs a study until its budget is spent, a person stops it, or nothing is left to try.
 
     Takes the study's lock in the ledger; a study with rows is resumed, and trials that were running
-    when an earlier session died are run again under their number. A finished study is left as it
-    is. `description` is the body of the first row (`Study.to_json`). The clock of a budget in
-    seconds starts at `began` (a time of `time.monotonic()`, default now), so that what the caller
-    did before is charged. Returns the record, folded
-    from the rows; `record.view.champion` is the best trial so far and `record.reason` why it ended.
+    when an earlier session died are run again under their number; not a third time, unless what is
+    `kept` of them tells that they got further meanwhile. A finished study is left as it is.
+    `description` is the body of the first row (`Study.to_json`). The clock of a budget in seconds
+    starts at `began` (a time of `time.monotonic()`, default now), so that what the caller did
+    before is charged. Returns the record, folded from the rows; `record.view.champion` is the best
+    trial so far and `record.reason` why it ended.
 
     Raises LedgerError when another process runs the study or the rows cannot be written.
     """
     with ledger.writer(study.name) as writer:
-        session = Session.open(study, ledger, writer, description, began)
+        session = Session.open(study, ledger, writer, description, began, kept=kept)
         heard: dict[int, int] = {}
         try:
             with _deferred_interrupts(session, executor):

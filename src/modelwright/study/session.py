@@ -22,6 +22,7 @@ from modelwright.core.trial import (
 from modelwright.core.version import VERSION
 from modelwright.core.view import View
 from modelwright.ledger import Ledger, Writer
+from modelwright.study.again import Kept, again_or_lost, nothing_kept
 from modelwright.study.bounds import affordable, rule_budget, trouble_with, why_over
 from modelwright.study.pace import Pace
 from modelwright.study.rungs import promotable
@@ -67,10 +68,12 @@ class Session:
         description: Mapping[str, Any],
         began: float | None = None,
         elsewhere: bool = False,
+        kept: Kept = nothing_kept,
     ) -> Session:
         """Folds the rows there are; a new study writes its first, a resumed one a `session` row.
 
-        `elsewhere` tells that the caller runs the trials: none can take this process down.
+        `elsewhere` tells that the caller runs the trials: none can take this process down. `kept`
+        names what a trial would go on from.
         """
         record = Record(study.brief, study.budget)
         for row in ledger.rows(study.name):
@@ -90,14 +93,12 @@ class Session:
         if record.status == "finished" and not session._more_to_do():
             session.over = record.reason
             return session
-        left = [trial.number for trial in record.view.pending]
-        lost = [n for n in left if record.ordered_again[n] >= 2 and not elsewhere]
+        again, lost, there = ([], [], {}) if elsewhere else again_or_lost(record, kept)
         facts = {"version": VERSION, "python": platform.python_version()}
         facts["protocol"] = session.protocol
-        again = [] if elsewhere else [n for n in left if n not in lost]
-        session.note("session", {**facts, "ordered_again": again})
-        for number in lost:  # it took its supervisor down twice: not a third time
-            message = "the supervisor died twice while this trial ran"
+        session.note("session", {**facts, "ordered_again": again, "kept": there})
+        for number in lost:
+            message = "the supervisor died twice while this trial ran, and it got no further"
             session.take(Evidence(number).failed("interrupted", message))
         session._orders = list(record.view.pending)
         if not study.repeatable:
