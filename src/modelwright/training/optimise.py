@@ -118,8 +118,8 @@ def clip_(weights: Iterable[Tensor], copies: int, most: Tensor) -> Tensor:
             grads.append((grad, slice(None)))
     norms = squares.sqrt()
     factor = (most / (norms + 1e-12)).clamp(max=1.0)
-    for grad, which in grads:
-        grad.mul_(factor[which, None])
+    for grad, of in grads:
+        grad.mul_(factor[of, None])
     return norms
 
 
