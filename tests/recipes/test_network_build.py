@@ -17,8 +17,16 @@ image_module = pytest.importorskip("PIL.Image")
 
 import modelwright as mw  # noqa: E402
 from modelwright.core.errors import InputError  # noqa: E402
+from modelwright.core.record import Record  # noqa: E402
+from modelwright.core.trial import Evidence, Trial  # noqa: E402
+from modelwright.core.view import View  # noqa: E402
+from modelwright.evaluators.train_network import load  # noqa: E402
+from modelwright.executors import FileStore, ToolBox  # noqa: E402
+from modelwright.families.network_design import network_space  # noqa: E402
+from modelwright.ledger import open_ledger  # noqa: E402
 from modelwright.readers.report import report_html  # noqa: E402
 from modelwright.recipes.automl import plan_build, resume_build  # noqa: E402
+from modelwright.recipes.network_closing import TrainLonger  # noqa: E402
 from modelwright.recipes.question import Question  # noqa: E402
 
 
@@ -143,15 +151,34 @@ def test_what_does_not_go_with_networks(
     assert not list(tmp_path.iterdir())
 
 
-def test_where_examples_are_seen_few_times_one_network_gets_all_threads(tmp_path: Path) -> None:
-    rng = np.random.default_rng(0)
-    y = np.arange(900) % 2
-    x = rng.integers(0, 60, (900, 64, 64, 3)).astype(np.uint8)
-    x[y == 1, :32] += 90
-    np.savez(tmp_path / "x.npz", x=x, y=y)
-    done = mw.build(tmp_path / "x.npz", budget="20s", workspace=tmp_path, slots=2)
-    finals = [t for t in done.record.view.trials.values() if t.role == "final"]
-    assert [json.loads(t.candidate.document)["threads"] for t in finals] == [2]
-    assert done.shipped is not None
-    assert done.seconds < 23
-    assert done.record.looks[-1]["score"] > 0.9
+def searched(built: mw.BuildResult) -> View:
+    """What the closing steps of a build saw first."""
+    with open_ledger(built.run.path / "ledger.sqlite") as ledger:
+        rows = list(ledger.rows(built.run.name))
+    record = Record.open(rows[0].body, network_space("images"))
+    for row in rows[: next(i for i, row in enumerate(rows) if row.kind == "phase")]:
+        record.absorb(row.kind, row.body)
+    return record.view
+
+
+def test_where_examples_are_seen_few_times_one_network_gets_all_threads(
+    built: mw.BuildResult, photos: Path, tmp_path: Path
+) -> None:
+    big = np.random.default_rng(0).integers(0, 255, (100, 128, 128, 3)).astype(np.uint8)
+    np.savez(tmp_path / "big.npz", x=big, y=np.arange(100) % 2)
+    short, long = (
+        plan_build(Question(str(data), ""), budget="4s", workspace=tmp_path, slots=2)
+        for data in (tmp_path / "big.npz", photos)
+    )
+    assert isinstance(short.study.closing, TrainLonger)
+    assert isinstance(long.study.closing, TrainLonger)
+    assert (short.study.closing.finals, long.study.closing.finals) == (1, 2)
+    [proposal] = short.study.closing.propose(searched(built))
+    final = json.loads(proposal.candidate.document)
+    assert (final["type"], final["threads"]) == ("Final", 2)
+    tools = ToolBox(long.dev, FileStore(tmp_path / "store"))
+    *_, evidence = load(unit="seconds").evaluate(
+        Trial(1, proposal.candidate, 0, 1.0, 1.0, seed=3), tools
+    )
+    assert isinstance(evidence, Evidence)
+    assert evidence.facts["threads"] == 2

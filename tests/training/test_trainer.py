@@ -11,6 +11,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from modelwright.families.image_net import Depthwise, Double, ImageNet, Stage  # noqa: E402
+from modelwright.families.text_net import TextNet  # noqa: E402
 from modelwright.training.lessons import Lessons  # noqa: E402
 from modelwright.training.recipe import AdamW, Augment, Recipe, Sgd  # noqa: E402
 from modelwright.training.torch_net import TorchNet, stack_copies, take_copy  # noqa: E402
@@ -61,6 +62,49 @@ def test_networks_side_by_side_learn_what_each_learns_alone() -> None:
         mine = take_copy(together.net.state_dict(), i, 2)
         for name, value in one.net.state_dict().items():
             assert torch.allclose(mine[name], value, rtol=1e-2, atol=2e-3), name
+
+
+def of_texts(recipes: Any, total: int = 30) -> Trainer:
+    """Texts of words 2 to 39; the classes tell whether word 2 is among them."""
+    rng = np.random.default_rng(0)
+    x = rng.integers(3, 40, (300, 4, 6)).astype(np.int64)
+    y = (np.arange(300) % 2).astype(np.int64)
+    x[y == 1, 0, 0] = 2
+    torch.manual_seed(1)
+    net = TextNet(blocks=(), width=8, forget=0.0, dropout=0.0)
+    none = np.zeros(1, np.float32)
+    module = TorchNet(net.ops((4, 6), 2, ids=50), len(recipes))
+    return Trainer(module, list(recipes), Lessons(x, y, 2, none, none), total, seed=5)
+
+
+@pytest.mark.parametrize("optimiser", [AdamW(0.03), Sgd()])
+def test_words_that_a_batch_has_not_stay_as_they_are(optimiser: AdamW | Sgd) -> None:
+    one = of_texts((Recipe(optimiser=optimiser, batch=32),))
+    before = one.net.state_dict()["layers.0.weight"].clone()
+    one.run(17)
+    moved = (one.net.state_dict()["layers.0.weight"] != before).any(dim=1).numpy()
+    assert moved[2:40].all()
+    assert not moved[40:].any()
+    again = of_texts((Recipe(optimiser=optimiser, batch=32),))
+    again.load(one.state())
+    for trainer in (one, again):
+        trainer.run(13)
+    for name, value in one.net.state_dict().items():
+        assert torch.equal(value, again.net.state_dict()[name]), name
+    assert (one.answers(one.lessons.x)[0].argmax(axis=1) == one.lessons.y).mean() > 0.8
+
+
+def test_networks_for_texts_side_by_side_learn_what_each_learns_alone() -> None:
+    recipes = (Recipe(AdamW(1e-3), clip=0.1), Recipe(AdamW(4e-3)))
+    alone = [of_texts((recipe,)) for recipe in recipes]
+    together = of_texts(recipes)
+    together.net.load_state_dict(stack_copies([t.net.state_dict() for t in alone]))
+    for one in (*alone, together):
+        one.run(5)
+    for i, one in enumerate(alone):
+        mine = take_copy(together.net.state_dict(), i, 2)
+        for name, value in one.net.state_dict().items():
+            assert torch.allclose(mine[name], value, rtol=1e-4, atol=1e-5), name
 
 
 def test_it_learns() -> None:

@@ -25,12 +25,13 @@ if TYPE_CHECKING:
 MOST_EPOCHS = 200.0  # of a training whose length is given in seconds: small sets are soon learnt
 FIRST_LOOK = 1000  # validation examples, at most, below the last rung
 SEGMENTS = 8  # of a training, after each of which the validation examples are looked at
-LOOK = 500  # of them, between segments
+LOOK, LEAST_LOOK = 500, 100  # of them, between segments
+LOOKS_SHARE = 0.1  # of the length, for looks; with a clock they are the smaller for it
 WARM, TIMED = 2, 4  # steps before speed is measured, and by which it is
 SHIPPED_SECONDS = 0.5  # for the network's ONNX file, after the training
 MARGIN = 0.03  # of the time before a deadline, kept
 # What a training that goes on remembers, beside what its coach and its trainer do.
-NOTED = ("curve", "losses", "bad", "right", "looking", "resumed", "_after", "_level")
+NOTED = ("curve", "losses", "bad", "right", "looking", "resumed", "_after", "_level", "_looked_at")
 
 
 def first_look(valid: npt.NDArray[Any], cost: float) -> npt.NDArray[Any]:
@@ -70,8 +71,7 @@ class Lesson:
         self.trainer, self.part, self.timed = trainer, part, timed
         self.length, self.began = length, began
         self.kept, self._found, self._deadline = kept, found, deadline
-        looked_at = part.valid[:: max(1, len(part.valid) // LOOK)][:LOOK]
-        self._inputs, self._y = part.inputs[looked_at], np.asarray(part.y[looked_at])
+        self._look_at(LEAST_LOOK if timed else LOOK)
         self.orders: list[Order] = []  # of people, to the coach
         self._told = "accuracy" if trainer.lessons.n_classes else "r2"
         self.guided = guided_by(coach, trainer, self._look, self.orders)
@@ -148,6 +148,7 @@ class Lesson:
         self.orders += state["orders"][len(self.orders) :]
         for name in NOTED:
             setattr(self, name, state[name])
+        self._look_at(self._looked_at)
         self.curve = [(float(at), float(right)) for at, right in self.curve]
         self.resumed.append(self.trainer.step)
         if self.kept is not None:
@@ -157,6 +158,12 @@ class Lesson:
             self.length = min(self.length, now - self.began + (1 - MARGIN) * left)
             if self._level:
                 self._fit_into(state["taken"])
+
+    def _look_at(self, n: int) -> None:
+        """Which validation examples are looked at between segments: `n`, evenly."""
+        rows = self.part.valid[:: max(1, len(self.part.valid) // n)][:n]
+        self._looked_at = n
+        self._inputs, self._y = self.part.inputs[rows], np.asarray(self.part.y[rows])
 
     def _look(self) -> Numbers:
         """What the coach compares; the accuracy and what a look takes are kept."""
@@ -176,7 +183,11 @@ class Lesson:
 
         What trains side by side begins after them, from the start.
         """
+        self._look()  # the first takes longer: what it asks for is made ready
+        before = self.looking
         self._look()
+        each = (self.looking - before) / len(self._y)
+        self._look_at(max(LEAST_LOOK, min(LOOK, int(LOOKS_SHARE * self.length / SEGMENTS / each))))
         start = self.trainer.state() if self.guided.side > 1 else None
         self.trainer.run(WARM)
         warm, step = time.perf_counter(), self.trainer.step

@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from modelwright.training.coaches import CoachName
     from modelwright.training.trainer import Trainer
 
-CODE = 1  # raise it when scores of equal designs change
+CODE = 2  # raise it when scores of equal designs change
 MEMORY_SHARE = 0.125  # of the machine's, for the results of one step: up to four train at a time
 
 
@@ -132,6 +132,9 @@ class TrainNetwork:
         tools: Tools,
     ) -> Generator[Progress | Evidence, Any, None]:
         """Trains the trial's design, or the one of a `Final` or `Student` that was `ordered`."""
+        # Loading PyTorch is no training: the first trial of a worker would get less of it.
+        import modelwright.training.trainer  # noqa: F401
+
         began = time.perf_counter()
         part = replace(part, valid=first_look(part.valid, trial.cost))
         inner = json.dumps(ordered["design"]) if ordered else trial.candidate.document
@@ -167,7 +170,6 @@ class TrainNetwork:
         epochs = MOST_EPOCHS if timed else length
         learnt = metric_of(self.metric, part).learnt
         trainer = new_trainer(design, ops, part, epochs, trial.seed, threads, learnt)
-        # Loading a library is no training, but it is time: what is left of the length is used.
         # A search compares recipes, not what saves them.
         coach: CoachName = self.coach if ordered else "guard"
         kept = _checkpoint(trial, trainer, part, tools, coach, self.keep_seconds)

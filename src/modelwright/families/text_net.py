@@ -107,4 +107,4 @@ class TextDesign:
     """
 
     network: TextNet = TextNet()
-    recipe: Recipe = Recipe(AdamW(3e-3), batch=32)
+    recipe: Recipe = Recipe(AdamW(6e-3), batch=32)

@@ -11,11 +11,12 @@ from modelwright.core.trial import Candidate, Proposal
 from modelwright.core.view import Outcome, View
 from modelwright.recipes.network_students import lessons, n_lessons
 
-MARGIN = 0.03  # of the time for the final training, kept: a clock's length is not exact
+MARGIN = 0.015  # of the time for the final training, kept: a clock's length is not exact
 OF_SPACE = ("start", "default")  # rivals that are designs of the space
 START_SECONDS = 2.0  # of a final training or a blend, beside training itself
 SHARE = 0.8  # the closing steps never hold back more of the budget than this
 LOOK_SHARE = 0.1  # of the budget, at most, for answering the sealed examples
+TOGETHER = 0.5  # of what one example takes alone, at most, where many are answered together
 
 
 @dataclass(frozen=True)
@@ -50,8 +51,13 @@ class TrainLonger:
         """Seconds for the final trainings, a blend of them, a lesson, and the sealed examples."""
         if not _best_designs(view):  # first of all a model, if only a short training of one
             return START_SECONDS
-        needed = self.length + self._lessons() + 2 * START_SECONDS + self.after(view)
+        needed = self.length + self._lessons() + self._starts + self.after(view)
         return min(needed, SHARE * (view.budget.seconds or needed))
+
+    @property
+    def _starts(self) -> float:
+        """Seconds for the start of the final trainings, and of a blend of several."""
+        return START_SECONDS * min(2, self.finals)
 
     def _lessons(self) -> float:
         """Seconds for students and their controls."""
@@ -64,8 +70,8 @@ class TrainLonger:
         """Seconds for the winner's answers on the sealed examples, by its measured latency."""
         best = None if view.champion is None else view.outcome(view.champion)
         scores = {} if best is None else best.evidence.scores  # latency_ms may be another device's
-        each = scores.get("latency_here_ms", scores.get("latency_ms", 0.0)) / 1000
-        return min(each * self.n_sealed, LOOK_SHARE * (view.budget.seconds or 0.0))
+        alone = scores.get("latency_here_ms", scores.get("latency_ms", 0.0)) / 1000
+        return min(TOGETHER * alone * self.n_sealed, LOOK_SHARE * (view.budget.seconds or 0.0))
 
     def propose(self, view: View) -> Sequence[Proposal]:
         """The final trainings; when they have ended, their blend; then a lesson."""
@@ -113,7 +119,7 @@ class TrainLonger:
         if view.budget.seconds is None:
             return self.length
         left = view.budget.seconds - view.elapsed - self.kept_seconds - self.after(view)
-        left -= 2 * START_SECONDS + self._lessons()  # a final's start, and the blend
+        left -= self._starts + self._lessons()
         return round(max(1.0, left * (1 - MARGIN)), 3)
 
     def _blend(self, view: View, ended: Sequence[Outcome]) -> Proposal | None:

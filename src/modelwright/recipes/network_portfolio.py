@@ -132,7 +132,7 @@ def text_designs() -> list[Any]:
         TextDesign(),
         TextDesign(TextNet((Window(128, 3, True), Window(128, 3, True)), 128, dropout=0.5)),
         TextDesign(TextNet((Recurrent(64),), 64)),
-        TextDesign(TextNet((), 128, forget=0.5, dropout=0.5), Recipe(AdamW(6e-3, 0.1), batch=64)),
+        TextDesign(TextNet((), 128, forget=0.5, dropout=0.5), Recipe(AdamW(0.012, 0.1), batch=64)),
         TextDesign(TextNet((Window(64), Attend(2)), 64, Style("none", "gelu")), recipe),
     ]
 

@@ -205,8 +205,10 @@ class _Embed(nn.Module):
         ids = x.long()
         # Nothing (0) stays nothing, whatever its vector is: [batch, 1, length].
         there = (ids[:, :1] > 0).to(self.weight.dtype)
+        rows = x.device.type != "mps"  # which has no sparse gradients
         found = [
-            F.embedding(ids + k * self.ids, self.weight).sum(dim=1).transpose(1, 2) * there
+            F.embedding(ids + k * self.ids, self.weight, sparse=rows).sum(dim=1).transpose(1, 2)
+            * there
             for k in range(self.copies)
         ]
         return torch.cat(found, dim=1)

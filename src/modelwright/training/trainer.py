@@ -18,7 +18,7 @@ from modelwright.core.keys import Key
 from modelwright.training.augment import augmented, mixed
 from modelwright.training.guide import Guide
 from modelwright.training.lessons import Lessons
-from modelwright.training.optimise import Optimiser, clip_
+from modelwright.training.optimise import Optimiser, clip_, silence_
 from modelwright.training.plain_net import OwnStep, PlainNet
 from modelwright.training.recipe import Recipe, Sgd, recipe_json, recipe_of
 from modelwright.training.speed import reseed
@@ -276,8 +276,7 @@ class Trainer:
         if bool(fine.all()):
             return
         for w in self.net.parameters():
-            if w.grad is not None:
-                w.grad.view(self.net.copies, -1)[~fine] = 0.0
+            silence_(w, self.net.copies, fine)
         for buffer, before in zip(self.net.buffers(), kept, strict=True):
             k = self.net.copies
             buffer.view(k, -1)[~fine] = before.view(k, -1)[~fine]
