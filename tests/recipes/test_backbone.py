@@ -140,7 +140,7 @@ def built(reviews: Path, bert: Path, tmp_path_factory: pytest.TempPathFactory) -
 def test_a_build_searches_a_backbone_and_ships_it(built: mw.BuildResult, reviews: Path) -> None:
     finished = [o for o in built.record.view.finished if o.trial.role == "search" and o.ok]
     modes = {json.loads(o.trial.candidate.document)["network"]["mode"] for o in finished}
-    assert {"frozen", "adapters", "tuned"} >= modes >= {"frozen"}
+    assert {"frozen", "low_rank", "tuned"} >= modes >= {"frozen"}
     assert built.best is not None
     assert built.best.evidence.facts["parity"] < 1e-4
     losses = built.best.evidence.facts["losses"]
@@ -159,17 +159,17 @@ def test_a_build_searches_a_backbone_and_ships_it(built: mw.BuildResult, reviews
     assert [row["prediction"] for row in csv.DictReader(told.stdout.splitlines())] == list(answers)
 
 
-@pytest.mark.parametrize("mode", ["frozen", "adapters", "tuned"])
+@pytest.mark.parametrize("mode", ["frozen", "low_rank", "tuned"])
 def test_what_is_learnt_is_what_is_kept(built: mw.BuildResult, mode: Any) -> None:
     """The file of a network has what its training changed, and its ONNX file all of it."""
     part = load_arrays(built.run.path / "data" / "dev")
     ops = ops_for(BackboneDesign(Backbone(mode, rank=2)), part)
     net = TorchNet(ops)
     names = {name.split(".")[2] for name in net.state_dict() if name.startswith("layers.0.")}
-    assert names == {"frozen": set(), "adapters": {"down", "up"}, "tuned": {"model"}}[mode]
+    assert names == {"frozen": set(), "low_rank": {"down", "up"}, "tuned": {"model"}}[mode]
     with torch.no_grad():
         for weight in net.parameters():
-            weight += 0.02 * torch.randn_like(weight)
+            weight.add_(0.02 * torch.randn_like(weight))
         asked = net.eval()(torch.from_numpy(np.array(part.inputs[:8])).float())[:, 0].softmax(dim=1)
     state = {k: v.numpy() for k, v in net.state_dict().items()}
     packed = onnx_of(ops, state, part.shift.tolist(), part.scale.tolist())
@@ -212,7 +212,7 @@ def test_backbones_of_images_see_grey_ones_of_another_size(kind: str, tmp_path: 
     facts = {**read_backbone(str(tmp_path)), "scaled": ([100.0], [0.02]), "rank": 2, "slow": 1.0}
     known = measured(facts, (1, 12, 12))
     assert known["width"] == 8
-    assert (known["adaptable"] > 0) == (kind == "ViT")
+    assert (known["projections"] > 0) == (kind == "ViT")
     about = {**facts, **known, "mode": "frozen"}
     some = np.random.default_rng(0).normal(size=(3, 1, 12, 12)).astype(np.float32)
     (found,) = run_graph(exported(about, (1, 12, 12), {}), {"x": some})

@@ -142,7 +142,9 @@ def majority(part: ArrayPart, metric: Metric, trial: Trial) -> Evidence:
 
 def drawing(ops: Ops) -> list[list[Any]]:
     """The operations as plain data, for readers: kind, name, inputs, shape, weights, macs."""
+    places = ("folder", "onnx")  # of a backbone's files on this machine
     return [
-        [op.kind, op.name, list(op.inputs), list(op.shape), op.weights, op.macs, dict(op.about)]
+        [op.kind, op.name, list(op.inputs), list(op.shape), op.weights, op.macs,
+         {k: v for k, v in op.about.items() if k not in places}]
         for op in ops.steps
-    ]
+    ]  # fmt: skip

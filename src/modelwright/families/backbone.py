@@ -13,15 +13,15 @@ from modelwright.families.net_ops import Ops
 from modelwright.spaces import Log, Ordered
 from modelwright.training.recipe import AdamW, Recipe
 
-Mode = Literal["frozen", "adapters", "tuned"]
+Mode = Literal["frozen", "low_rank", "tuned"]
 
 
 @dataclass(frozen=True)
 class Backbone:
     """The features of the backbone that the person named, normalised, and a linear head.
 
-    `frozen` learns the head alone, from features that were taken once. `adapters` also learns
-    matrices of a low `rank` beside the projections to queries and values (Hu et al. 2021, "LoRA",
+    `frozen` learns the head alone, from features that were taken once. `low_rank` also learns
+    matrices of that `rank` beside the projections to queries and values (Hu et al. 2021, "LoRA",
     with alpha twice the rank), `tuned` all weights; both at `slow` times the rate of the head.
     `pooling` is the mean over all places, the first place (a class token, where there is one), or
     both.
@@ -45,8 +45,10 @@ class Backbone:
         and the scale that pictures come with.
         """
         ops, width = Ops(shape), int(facts["width"])
-        if self.mode == "adapters" and not facts["adaptable"]:
-            raise InputError(f"{facts['name']} has no projections that adapters could go beside.")
+        if self.mode == "low_rank" and not facts["projections"]:
+            raise InputError(
+                f"{facts['name']} has no projections that could be learnt at a low rank."
+            )
         x = ops.backbone(-1, facts, self.mode, self.rank, self.slow, scaled)
         if self.pooling != "both":
             x = ops.take(x, 0 if self.pooling == "mean" else width, width, name=self.pooling)
@@ -56,7 +58,7 @@ class Backbone:
 
     def words(self) -> str:
         """What it is in a few words."""
-        how = {"adapters": f"adapters of rank {self.rank}", "tuned": "all weights tuned"}
+        how = {"low_rank": f"learnt at rank {self.rank}", "tuned": "all weights tuned"}
         return f"backbone, {how.get(self.mode, self.mode)}"
 
 
@@ -73,11 +75,11 @@ class BackboneDesign:
 
 
 def backbone_designs(facts: Mapping[str, Any]) -> list[BackboneDesign]:
-    """Where a search starts: frozen, and adapters and tuning where there is time for them."""
+    """Where a search starts: frozen; learnt at a low rank, or whole, where there is time for it."""
     found = [BackboneDesign()]
     if facts["deep"]:
-        adapters = Recipe(AdamW(2e-3), batch=32)
-        found += [BackboneDesign(Backbone("adapters"), adapters)] if facts["adaptable"] else []
-        found.append(BackboneDesign(Backbone("tuned", slow=0.02), Recipe(AdamW(2e-3), batch=32)))
+        recipe = Recipe(AdamW(2e-3), batch=32)
+        found += [BackboneDesign(Backbone("low_rank"), recipe)] if facts["projections"] else []
+        found.append(BackboneDesign(Backbone("tuned", slow=0.02), recipe))
     found.append(BackboneDesign(Backbone(pooling="mean", dropout=0.3), Recipe(AdamW(1e-2))))
     return found

@@ -215,7 +215,7 @@ class Ops:
         weights count, learnt or not.
         """
         kept = ("name", "folder", "onnx", "kind", "size", "mean", "std")
-        more = rank * int(facts["adaptable"]) if mode == "adapters" else 0
+        more = rank * int(facts["projections"]) if mode == "low_rank" else 0
         about = {
             **{k: facts[k] for k in kept if k in facts}, "mode": mode, "rank": rank,
             "slow": round(slow, 9), "scaled": scaled,

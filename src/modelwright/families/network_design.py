@@ -48,7 +48,7 @@ def network_space(kind: str, backbone: Mapping[str, Any] | None = None) -> Space
     settled: dict[type, set[str]] = {Augment: fixed} if fixed else {}
     if backbone is None:
         return Space(own, settled=settled)
-    if not (backbone["deep"] and backbone["adaptable"]):
+    if not (backbone["deep"] and backbone["projections"]):
         settled[Backbone] = {"mode", "rank", "slow"}
     return Space(own | BackboneDesign, settled=settled)
 

@@ -233,6 +233,8 @@ def _about(step: _Step) -> list[str]:
         return [f"{heads} head{'s' if heads > 1 else ''}"]
     if step.kind in ("mean", "largest"):
         return ["over all positions"]
+    if step.kind == "backbone":
+        return [f"{step.about.get('name', '')}, {step.about.get('mode', '')}".replace("_", " ")]
     return []
 
 

@@ -24,10 +24,10 @@ from modelwright.data.array_part import ArrayPart
 from modelwright.training.lessons import Lessons
 from modelwright.training.speed import best_device
 
-ALPHA = 2.0  # of adapters, over their rank (Hu et al. 2021)
+ALPHA = 2.0  # of what is learnt at a low rank, over that rank (Hu et al. 2021)
 AT_ONCE = 32  # examples answered at a time
 OPSET = 20  # the newest that the exporter knows; its operations are the same in that of `Graph`
-QUERIES = re.compile(r"(^|\.)(query|value|q_proj|v_proj|q_lin|v_lin|qkv|Wqkv)$")
+QUERIES = re.compile(r"(^|\.)(query|value|(query|value|q|v)_proj|[qv]_lin|q|v|qkv|Wqkv)$")
 BROKEN = (OSError, ValueError, RuntimeError, TypeError, KeyError, AttributeError, ImportError)
 
 
@@ -35,9 +35,9 @@ class Pretrained(nn.Module):
     """Features `[batch, 2 width]` of raw examples: the mean over all places, then the first place.
 
     `about` is that of an operation `backbone` (`families.net_ops`). What is not learnt is no part
-    of the module's state: with `adapters` that is the adapters, frozen it is empty. Features that
-    were taken before, `[batch, 2 width]`, are passed on. Dropout inside stays off and norms keep
-    their statistics, whatever is learnt: sets here are small.
+    of the module's state: with `low_rank` that is pairs of matrices, frozen it is empty. Features
+    that were taken before, `[batch, 2 width]`, are passed on. Dropout inside stays off and norms
+    keep their statistics, whatever is learnt: sets here are small.
     """
 
     def __init__(self, about: Mapping[str, Any]) -> None:
@@ -48,8 +48,8 @@ class Pretrained(nn.Module):
         self.down, self.up = nn.ParameterList(), nn.ParameterList()
         if about["mode"] == "tuned":
             self.model = load_backbone(about["folder"]).requires_grad_(True)
-        elif about["mode"] == "adapters":
-            self._adapt(self._opened())
+        elif about["mode"] == "low_rank":
+            self._put_beside(self._opened())
 
     def _opened(self) -> nn.Module:
         """The backbone; one that is frozen is loaded when it is asked first."""
@@ -59,14 +59,14 @@ class Pretrained(nn.Module):
             self.hidden.append(load_backbone(self.about["folder"]))
         return self.hidden[0]
 
-    def _adapt(self, model: nn.Module) -> None:
-        """Puts adapters that do nothing yet beside the projections to queries and values."""
+    def _put_beside(self, model: nn.Module) -> None:
+        """Puts products of matrices that are 0 yet beside the projections to queries and values."""
         rank = int(self.about["rank"])
         for name, inner in projections(model).items():
             down = torch.randn(rank, inner.in_features) / inner.in_features**0.5
             self.down.append(nn.Parameter(down))
             self.up.append(nn.Parameter(torch.zeros(inner.out_features, rank)))
-            model.set_submodule(name, Adapted(inner, self.down[-1], self.up[-1]))
+            model.set_submodule(name, LowRank(inner, self.down[-1], self.up[-1]))
 
     def _apply(self, fn: Callable[..., Any], recurse: bool = True) -> Any:
         for model in self.hidden:  # goes to another device with the rest
@@ -117,14 +117,14 @@ class Pretrained(nn.Module):
         return torch.cat([out.mean(dim=1), out[:, 0]], dim=1)
 
     def merge(self) -> None:
-        """Adds the adapters to the weights that they stand beside; nothing is learnt after it."""
+        """Adds what was learnt at a low rank to the weights beside it; nothing is learnt after."""
         model = self._opened()
-        for name, found in [(n, m) for n, m in model.named_modules() if isinstance(m, Adapted)]:
+        for name, found in [(n, m) for n, m in model.named_modules() if isinstance(m, LowRank)]:
             found.inner.weight.data += ALPHA * found.up.data @ found.down.data
             model.set_submodule(name, found.inner)
 
 
-class Adapted(nn.Module):
+class LowRank(nn.Module):
     """A linear layer and a product of two low matrices beside it."""
 
     def __init__(self, inner: nn.Linear, down: Tensor, up: Tensor) -> None:
@@ -177,7 +177,7 @@ def load_backbone(folder: str) -> nn.Module:
 def measured(about: Mapping[str, Any], shape: tuple[int, ...]) -> dict[str, Any]:
     """What the backbone is: `width` of its features, `params`, `macs` of one example, `held`.
 
-    `held` are the numbers that a step of training keeps for an example; `adaptable` inputs and
+    `held` are the numbers that a step of training keeps for an example; `projections` inputs and
     outputs of all projections together; `seconds` for an example, as measured. Examples are of that
     `shape`. Raises InputError for a backbone that does not answer them.
     """
@@ -211,7 +211,7 @@ def measured(about: Mapping[str, Any], shape: tuple[int, ...]) -> dict[str, Any]
     return {
         "width": width, "params": sum(p.numel() for p in net.parameters()), "held": sum(held),
         "macs": count.get_total_flops() // 2, "seconds": min(took) / len(some),
-        "adaptable": sum(m.in_features + m.out_features for m in found),
+        "projections": sum(m.in_features + m.out_features for m in found),
     }  # fmt: skip
 
 
