@@ -246,7 +246,7 @@ def test_a_changed_bundle_is_not_loaded(tmp_path: Path) -> None:
         ({"known": ["promo"]}, "no known column called 'promo'"),
         ({"limits": ["auc>=1"]}, "names the unknown metric"),
         ({"horizon": 200}, "needs a history of at least 208; the longest series has 60"),
-        ({"horizon": None}, "--series and known columns go with a forecast"),
+        ({"horizon": None}, "same in all rows of a series.* give --horizon"),
     ],
 )
 def test_what_cannot_be_asked_is_said_in_a_sentence(

@@ -73,7 +73,7 @@ class Service:
             return 422, _errors(f"a request has 1 to {MAX_ROWS:,} rows; got {len(rows):,}.")
         try:
             abstain, strict, coverage = self._wishes(query)
-            wrong = misfits(self.model.schema, rows)
+            wrong = misfits(self.model.asked, rows)
             if wrong:
                 return 422, _errors(*wrong)
             answers = self.model.answer(rows, abstain, coverage=coverage)
@@ -83,7 +83,7 @@ class Service:
         if strict and flags:
             return 422, _errors(*flags[:20])
         self.rows += len(rows)
-        told = [answer_row(self.model, answers, i) for i in range(len(rows))]
+        told = [answer_row(self.model, answers, i) for i in range(len(answers.values))]
         return 200, told[0] if single else {"rows": told}
 
     def _wishes(self, query: Mapping[str, str]) -> tuple[Abstain, bool, float | None]:
@@ -99,11 +99,11 @@ class Service:
 
     def schema(self) -> dict[str, Any]:
         """The JSON Schema of a row."""
-        return row_schema(self.model.schema)
+        return row_schema(self.model.asked)
 
     def warm_up(self) -> None:
         """Answers before the first request, so that it does not pay for loading libraries."""
-        columns = self.model.schema.columns
+        columns = self.model.asked.columns
         row = {c.name: c.categories[0] if c.categories else c.low for c in columns}
         for rows in ([row], [row, row]):  # one row and several are read in different ways
             with contextlib.suppress(ModelwrightError):

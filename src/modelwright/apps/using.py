@@ -61,6 +61,7 @@ def predict(
     `confidence` says how sure an answer has to be, or `auto`; it implies `abstain`.
     """
     from modelwright.data import read_rows_limited
+    from modelwright.data.labelled_series import wide_inputs
     from modelwright.models import load_model
 
     loaded = load_model(model_folder(model, workspace))
@@ -73,14 +74,21 @@ def predict(
         return int(getattr(import_module(module), name)(loaded, file, out, as_json))
     if file is None:
         raise InputError("name the file whose rows are to be predicted.")
-    expected = tuple(c.name for c in loaded.schema.columns)
+    expected = tuple(c.name for c in loaded.asked.columns)
     with tempfile.TemporaryDirectory() as folder:  # a hostile file cannot take this process down
-        raw = read_rows_limited(file, Path(folder), expected)
+        given: Any
+        said: tuple[str, ...] = ()
+        if loaded.front is not None and file.lower().endswith(".npz"):
+            given, comma = wide_inputs(Path(file)), None
+        else:
+            raw = read_rows_limited(file, Path(folder), expected)
+            given, comma = raw.frame, raw.comma
+            said = raw.notes
         abstain = abstain or confidence is not None
         sure = _confidence(loaded, confidence) if abstain else None
-        answers = loaded.answer(raw.frame, sure, raw.comma, coverage)
-        why = loaded.explain(raw.frame, comma=raw.comma) if explain else []
-    for line in (*raw.notes, *answers.notes):
+        answers = loaded.answer(given, sure, comma, coverage)
+        why = loaded.explain(given, comma=comma) if explain else []
+    for line in (*said, *answers.notes):
         note(f"  - {line}")
     rows = [answer_row(loaded, answers, i) for i in range(len(answers.values))]
     for row, attribution in zip(rows, why, strict=False):
@@ -117,7 +125,7 @@ def _confidence(model: Any, text: str | None) -> Any:
 
 
 def answer_row(model: Any, answers: Any, i: int) -> dict[str, Any]:
-    """The answer to row number `i` of some answers as plain data, rows counted from 1 on."""
+    """The answer to row number `i` of some answers as plain data: its number from 1, or series."""
     value, left = answers.values[i], bool(answers.left[i])
     shares = None
     if answers.shares is not None:
@@ -129,7 +137,7 @@ def answer_row(model: Any, answers: Any, i: int) -> dict[str, Any]:
     if answers.sets is not None:
         more["set"] = list(answers.sets[i])
     return {
-        "row": i + 1,
+        **({"series": answers.names[i]} if answers.names else {"row": i + 1}),
         "prediction": None if left else value.item() if hasattr(value, "item") else value,
         "shares": shares,
         **more,
@@ -145,8 +153,9 @@ def _write(rows: list[dict[str, Any]], out: TextIO) -> None:
     flat = []
     for row in rows:
         shares = {f"share_{label}": share for label, share in (row["shares"] or {}).items()}
+        about: dict[str, Any] = {key: row[key] for key in ("series", "row") if key in row}
         flat.append({
-            "row": row["row"],
+            **about,
             "prediction": "" if row["prediction"] is None else row["prediction"],
             **shares,
             **_sure(row),

@@ -164,12 +164,14 @@ class Flag:
 class Encoded:
     """Rows as a model takes them, with what was doubtful about each.
 
-    `notes` are about the whole (columns that were ignored), `flags` about rows.
+    `notes` are about the whole (columns that were ignored), `flags` about rows. `names` are of the
+    series that the rows stand for, where they do.
     """
 
     features: Features
     flags: tuple[Flag, ...] = ()
     notes: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
 
     def problems(self) -> list[list[str]]:
         """Per row the sentences about it; an empty list where nothing is doubtful."""

@@ -12,7 +12,7 @@ import numpy as np
 from modelwright.core.errors import InputError
 from modelwright.core.keys import Key
 from modelwright.data.one_column import feature_columns
-from modelwright.data.schema import Features, encode_rows
+from modelwright.data.schema import Features
 from modelwright.families.base import FloatArray
 from modelwright.families.contributions import contributions
 from modelwright.families.inputs import inputs_of, places_of
@@ -77,8 +77,7 @@ def explain_rows(
     """
     if samples < 2:
         raise InputError(f"an explanation needs at least 2 samples; got {samples}.")
-    found: Any = [rows] if isinstance(rows, Mapping) else rows
-    features = encode_rows(model.schema, found, comma).features
+    features = model.encoded(rows, comma).features
     background = background_rows(model.schema, model.card.get("background", {}))
     if not len(features):
         return []

@@ -2,6 +2,7 @@
 
 model.json       format, schema, members with weights, calibration and decision, card
 member0/ ...     each fitted model in its family's own plain files
+series.json      where rows are series: how they become a row of features each
 model.onnx       the whole model from raw columns to answers, where its members allow it
 predict.py       answers a CSV file with model.onnx; needs onnxruntime and numpy only
 Dockerfile       runs predict.py, or the model in a server where there is no model.onnx
@@ -21,6 +22,7 @@ from typing import Any
 
 from modelwright.core.errors import InputError, TamperedError
 from modelwright.data.schema import Schema
+from modelwright.data.series_front import SeriesFront
 from modelwright.families import load_fitted
 from modelwright.families.base import Fitted
 from modelwright.models.crossfit import Finish
@@ -185,6 +187,7 @@ def load_model(folder: str | Path) -> Any:
         Finish.from_json(facts["finish"]),
         facts["card"],
         quick_path(where, facts["card"]),
+        SeriesFront.load(where),
     )
 
 

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from modelwright.core.errors import InputError
 from modelwright.data.schema import Encoded, Features, Schema, encode_rows
+from modelwright.data.series_front import SeriesFront
 from modelwright.families import family
 from modelwright.families.base import Fitted, FloatArray, Inputs
 from modelwright.families.inputs import inputs_of
@@ -42,7 +43,8 @@ class Answers:
     numbers. `shares` is `[n, k]` in the order of the model's classes, None for regression. `flags`
     holds per row the sentences about it. `left` marks rows left to a person, `[n]`. Where a
     coverage was asked for, `intervals` is `[n, 2]` for values, and `sets` has for each row the
-    labels of its set, likeliest first.
+    labels of its set, likeliest first. `names` are those of series, where they are what is
+    answered.
     """
 
     values: npt.NDArray[Any]
@@ -52,6 +54,7 @@ class Answers:
     notes: tuple[str, ...] = ()
     intervals: FloatArray | None = None
     sets: list[list[Any]] | None = None
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,8 @@ class Model:
 
     Columns may come in any order; a missing or doubled column is an error, a cell unlike those of
     training a flag of its row. Extra columns are not looked at. `onnx` is a file of the whole
-    model that answers single rows faster.
+    model that answers single rows faster. With a `front` rows are moments of series, or an array
+    with a series in each row, and there is one answer for each series.
     """
 
     schema: Schema
@@ -69,6 +73,7 @@ class Model:
     finish: Finish
     card: Mapping[str, Any] = field(default_factory=dict)
     onnx: Path | None = None
+    front: SeriesFront | None = None
 
     kind: ClassVar[str] = "table"
 
@@ -76,6 +81,11 @@ class Model:
     def task(self) -> str:
         """`binary`, `multiclass` or `regression`."""
         return self.schema.task
+
+    @property
+    def asked(self) -> Schema:
+        """The columns that rows must have: those of the model, or of the rows of its series."""
+        return self.schema if self.front is None else self.front.schema
 
     @cached_property
     def classes(self) -> npt.NDArray[Any]:
@@ -147,7 +157,7 @@ class Model:
         self, rows: pd.DataFrame | Mapping[str, Any] | Sequence[Mapping[str, Any]]
     ) -> list[list[str]]:
         """Per row the sentences about cells unlike those of training; nothing is predicted."""
-        return self._encoded(rows).problems()
+        return self.encoded(rows).problems()
 
     def answer(
         self,
@@ -168,7 +178,7 @@ class Model:
         if abstain is not None and abstain != "auto" and not 0 <= abstain <= 1:
             raise InputError(f"a confidence is between 0 and 1; got {abstain!r}.")
         quick = self._quick(rows) if comma is None else None
-        encoded = self._encoded(rows, comma) if quick is None else Encoded(quick)
+        encoded = self.encoded(rows, comma) if quick is None else Encoded(quick)
         out = self.predict_features(encoded.features)
         shares = None if self.task == "regression" else out
         left = np.zeros(len(out), bool)
@@ -180,7 +190,8 @@ class Model:
         elif coverage is not None:
             sets = self._sets(out, coverage)
         problems = encoded.problems()
-        return Answers(self._values(out), shares, problems, left, encoded.notes, intervals, sets)
+        return Answers(self._values(out), shares, problems, left, encoded.notes, intervals, sets,
+                       encoded.names)  # fmt: skip
 
     def predict_features(self, features: Features) -> FloatArray:
         """What `combined` gives, for rows as `data.encode_rows` has them."""
@@ -191,7 +202,7 @@ class Model:
     def _combined(self, rows: Any) -> FloatArray:
         features = self._quick(rows)
         if features is None:
-            features = self._encoded(rows).features
+            features = self.encoded(rows).features
         return self.predict_features(features)
 
     def _left(self, out: FloatArray, abstain: float | Literal["auto"]) -> npt.NDArray[np.bool_]:
@@ -225,6 +236,8 @@ class Model:
 
     def _quick(self, rows: Any) -> Features | None:
         """The features of a single row without trouble, made without a data frame."""
+        if self.front is not None:
+            return None
         if not isinstance(rows, Mapping):
             if len(rows) != 1:
                 return None
@@ -233,9 +246,12 @@ class Model:
             return None
         return self._reader.read(rows)
 
-    def _encoded(self, rows: Any, comma: bool | None = None) -> Encoded:
+    def encoded(self, rows: Any, comma: bool | None = None) -> Encoded:
+        """Rows, or series, as features; `comma` as in `data.encode_rows`."""
         if isinstance(rows, Mapping):
             rows = [cast("Mapping[str, Any]", rows)]
+        if self.front is not None:
+            return self.front.encoded(self.schema, rows, comma)
         return encode_rows(self.schema, rows, comma)
 
     @cached_property

@@ -30,7 +30,7 @@ def add_portable(folder: Path, features: Features, seconds: float | None = None)
     to 1,000 of them, and the file is left out when they differ, or when a member cannot be written.
     With `seconds`, it is also left out when writing it is expected to take longer. The Dockerfile
     runs `predict.py` where there is a `model.onnx`, and the model itself in a small server where
-    there is none.
+    there is none. Of a model of series `model.onnx` takes the features, without a `predict.py`.
     """
     model = load_model(folder)
     size = sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
@@ -47,9 +47,11 @@ def add_portable(folder: Path, features: Features, seconds: float | None = None)
         (folder / name).unlink(missing_ok=True)
     if written.data is not None:
         (folder / "model.onnx").write_bytes(written.data)
+    alone = written.data is not None and model.front is None  # predict.py makes no features
+    if alone:
         script = Path(__file__).with_name("standalone.py").read_text("utf-8")
         (folder / "predict.py").write_text(script, "utf-8")
-    text = dockerfile(model.families, written.data is not None)
+    text = dockerfile(model.families, alone)
     (folder / "Dockerfile").write_text(text, "utf-8")
     told = written.to_json()
     _tell(folder, {"onnx": told, "contains_training_rows": model.contains_rows})

@@ -92,10 +92,12 @@ def kind_of(question: Question) -> str:
     from modelwright.data.collection import is_collection
     from modelwright.data.texts import text_column
 
-    if question.kind is not None:
+    if question.kind is not None and not question.labelled_series:
         return question.kind
     if question.horizon is not None:
         return "series"
+    if question.labelled_series:
+        return "table"
     path = Path(question.data)
     if is_collection(path):
         return "network"

@@ -39,7 +39,8 @@ class Question:
     one that the small models at the end learn from, instead of from the winner. `student` False
     teaches none. `memory` is a ceiling for all processes of the build together, `"4GB"`.
     `horizon` asks for a forecast of so many steps along `time`; `series` is the column that names
-    the series where there are several, and `known` are columns whose future is known.
+    the series where there are several, and `known` are columns whose future is known. With `series`
+    and no horizon each series, along `time`, has one answer: the target.
     `kind` is `table`, `network` or `series`, or None (inferred). `device` is the name or the
     `.json` profile of what a network is for (docs/limits.md). `power_watts` is the power of one
     busy core of this machine, for energy where nothing counts it (10 is assumed). `diverse`
@@ -105,7 +106,7 @@ class Question:
         if self.test is not None and not self.sealed:
             raise InputError("a test file and --no-sealed exclude each other: give one of them.")
         self._check_forecast()
-        if self.group is not None and self.time is not None:
+        if self.group is not None and self.time is not None and not self.labelled_series:
             raise InputError("--group and --time exclude each other: give the one that matters.")
         if isinstance(self.seed, bool) or not isinstance(self.seed, int) or self.seed < 0:
             raise InputError(f"a seed is a whole number from 0; got {self.seed!r}.")
@@ -126,8 +127,13 @@ class Question:
         whole = isinstance(self.horizon, int) and not isinstance(self.horizon, bool)
         if self.horizon is not None and not (whole and self.horizon > 0):
             raise InputError(f"a horizon is a number of steps from 1; got {self.horizon!r}.")
-        if self.horizon is None and (self.series is not None or self.known):
-            raise InputError("--series and known columns go with a forecast: give --horizon too.")
+        if self.horizon is None and self.known:
+            raise InputError("known columns go with a forecast: give --horizon too.")
+        if self.kind == "series" and self.horizon is None and not self.labelled_series:
+            raise InputError(
+                "series in a table need --horizon N for a forecast, or --series COLUMN for one "
+                "answer for each series."
+            )
 
     def _check_teacher(self) -> None:
         if self.teacher is None:
@@ -147,6 +153,13 @@ class Question:
             raise InputError("a limit on invariance_gap needs columns: --invariant COLUMN.")
         if not self.directions and "monotone_violations" in named:
             raise InputError("a limit on monotone_violations needs columns: --monotone COLUMN:+.")
+
+    @property
+    def labelled_series(self) -> bool:
+        """Whether each series has one answer: rows of a table, or of arrays, named as series."""
+        wide = self.kind == "series" and self.data.lower().endswith(".npz")
+        named = self.series is not None and self.kind in (None, "series")
+        return self.horizon is None and (named or wide)
 
     @property
     def directions(self) -> Directions:

@@ -180,8 +180,10 @@ def write_model(
     An ONNX file goes with it where that can be written `until` then.
     """
     from modelwright.data import load_part
+    from modelwright.data.series_front import SeriesFront
     from modelwright.models import save_bundle
     from modelwright.models.background import background_of
+    from modelwright.models.bundle import seal_bundle
     from modelwright.models.portable import add_portable
 
     draft = out.with_name(out.name + ".partial")
@@ -189,7 +191,11 @@ def write_model(
     part = load_part(run.path / "data" / "dev")
     card = card_of(record, outcome, parts) | end.facts
     card["background"] = background_of(part.features, part.schema)
+    front = SeriesFront.load(run.path / "data")
     save_bundle(draft, parts.members, part.schema, end.finish, card, all_folds=parts.rows != "fold")
+    if front is not None:
+        front.save(draft)
+        seal_bundle(draft)
     left = None if until is None else max(ONNX_SECONDS, until - time.monotonic())
     add_portable(draft, part.features, left)
     hand_over(run, record, ledger, outcome, draft, out, parts.rows, {"sure": end.facts})

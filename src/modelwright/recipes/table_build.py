@@ -14,12 +14,15 @@ from modelwright.readers.runs import RunFolder
 from modelwright.recipes.memory import check_preparing, parse_memory, reading_bytes
 from modelwright.recipes.plan import BuildPlan, absolute
 from modelwright.recipes.question import Question
+from modelwright.recipes.series_table import check_labelled, read_series
 from modelwright.recipes.table_study import check_metric, study_plan
 
 
 def check(question: Question) -> None:
     """Refuses what can be refused before a file is opened."""
     check_metric(question)
+    if question.labelled_series:
+        check_labelled(question)
     plain = Question("", "")
     for name in ("device", "diverse", "inherit", "coach"):
         if getattr(question, name) != getattr(plain, name):
@@ -42,11 +45,18 @@ def plan(
     question = replace(
         question, baseline=absolute(question.baseline), teacher=absolute(question.teacher)
     )
-    table, test = _read(question, frame, run.path / "data")
+    made: tuple[str, ...] = ()
+    asked = question
+    if question.labelled_series:
+        question = replace(question, target=question.target or "y")
+        table, test, made = read_series(question, frame, run.path / "data")
+        asked = replace(question, time=None, drop=())  # columns of moments, not of series
+    else:
+        table, test = _read(question, frame, run.path / "data")
     if question.memory is not None:
         check_preparing(parse_memory(question.memory), table)
-    prepared = prepare(table, _split_question(question, budget), run.path / "data", test)
-    prepared = replace(prepared, notes=(*prepared.notes, *_doubts(table, question)))
+    prepared = prepare(table, _split_question(asked, budget), run.path / "data", test)
+    prepared = replace(prepared, notes=(*prepared.notes, *_doubts(table, asked, made)))
     for source in (question.baseline, question.teacher):
         if source is not None:
             check_rival(source, load_part(prepared.dev), prepared.dev)
@@ -95,13 +105,14 @@ def _split_question(question: Question, budget: Budget) -> Any:
     )  # fmt: skip
 
 
-def _doubts(table: Any, question: Question) -> list[str]:
-    """Columns that likely give the target away, or repeat another, in words."""
+def _doubts(table: Any, question: Question, made: tuple[str, ...] = ()) -> list[str]:
+    """Columns, but those `made` of series, that likely give the target away, or repeat another."""
     from modelwright.data import read_target
     from modelwright.data.suspects import suspect_notes
 
     target = read_target(table, question.target, question.task, question.positive)  # type: ignore[arg-type]
-    aside = [n for n in (question.group, question.weight, *question.drop) if n is not None]
+    given = (question.group, question.weight, *question.drop, *made)
+    aside = [n for n in given if n is not None]
     return suspect_notes(table, target, aside, table.info.notes)
 
 
