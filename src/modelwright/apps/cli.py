@@ -59,7 +59,7 @@ def build(
         int | None, typer.Option(help="Forecast so many steps along --time.")
     ] = None,
     series: Annotated[
-        str | None, typer.Option(help="The column that names the series, where several.")
+        str | None, typer.Option(help="Names the series; without --horizon each has one answer.")
     ] = None,
     known: Annotated[
         list[str] | None, typer.Option(help="A column whose future a forecast may know.")
