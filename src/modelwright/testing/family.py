@@ -9,6 +9,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import fields
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -269,9 +270,15 @@ def _constant(make: Make) -> bool:
 
 
 def _fits(make: Make) -> Iterator[tuple[Task, Examples, Fitted]]:
+    design: Any = make()
     for task in TASKS:
-        examples = toy(task)
-        yield task, examples, fit_design(make(), examples, rounds=20)
+        yield task, toy(task), _fit(design, task)
+
+
+@lru_cache(maxsize=len(TASKS))
+def _fit(design: Family, task: Task) -> Fitted:
+    """What several checks look at, one after the other: designs are values, so once is enough."""
+    return fit_design(design, toy(task), rounds=20)
 
 
 def _fit_and_look(make: Make, examples: Examples, what: str) -> Any:
