@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 Floats = npt.NDArray[np.floating[Any]]
 Whole = npt.NDArray[np.int64]
 FILE = "series.json"
-MAX_STEPS = 512  # of a series; longer ones are told by means of neighbouring steps
+MAX_STEPS = 1024  # of a series; longer ones are told by means of neighbouring steps
 MAX_CELLS = 20_000_000  # of all series on their grid
 # Of kernels: one for each series; fewer where convolving would take minutes.
 FEATURES, LEAST_FEATURES = 504, 168

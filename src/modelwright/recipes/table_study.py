@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from modelwright.core.errors import InputError, did_you_mean
 from modelwright.core.problem import Budget, Problem, Rungs
 from modelwright.core.trial import WATTS_PER_CORE, Candidate
-from modelwright.executors import cpu_slots
+from modelwright.executors import default_slots
 from modelwright.policy import RulePolicy
 from modelwright.readers.runs import RunFolder
 from modelwright.recipes.beside import ship_both
@@ -76,7 +76,7 @@ def study_plan(
     for name in question.invariant:
         place_of(prepared.schema, name)
     part = load_part(prepared.dev)
-    cores = slots or min(4, cpu_slots())
+    cores = slots or default_slots()
     dealt = deal(question.memory, cores, slots is not None, part)
     at_once = dealt.slots
     notes = (*info.notes, *prepared.notes, *left_out, *dealt.notes)
@@ -118,6 +118,7 @@ def _about(
     question: Question, info: TableInfo, prepared: Prepared, notes: tuple[str, ...]
 ) -> dict[str, Any]:
     """What the first row keeps of the question and the data, for readers."""
+    series = question.labelled_series
     return {
         "question": question.to_json(),
         "task": prepared.schema.task,
@@ -129,6 +130,7 @@ def _about(
         "columns": [c.to_json() for c in info.columns],
         "source": dict(info.source),
         "data_hash": prepared.hash,
+        **({"headline": f"{info.n_rows} series; {prepared.schema.task}"} if series else {}),
     }
 
 
@@ -251,9 +253,8 @@ def _settled(
     kept = _kept_seconds(budget, setup)
     if before is None:
         return _rungs(part, budget), kept
-    told = before["rungs"]
-    rungs = Rungs(tuple(told["fidelities"]), tuple(told["costs"]), told["eta"])
-    return rungs, float(before["settings"].get("kept_seconds", kept))  # older rows have none
+    told = before["settings"].get("kept_seconds", kept)  # older rows have none
+    return Rungs.of(before["rungs"]), float(told)
 
 
 def _growth(prepared: Prepared, part: Part, rungs: Rungs) -> float:
