@@ -53,12 +53,9 @@ def asked_of(found: Collection, task: Task | None = None) -> tuple[npt.NDArray[A
 
 def values_of(found: Collection) -> Values:
     """The labels as numbers, `[n]`. Raises InputError for one that is none."""
-    import pandas as pd
-
     name = repr(found.target) if found.target else "the label"
-    column = pd.Series(found.labels)
-    values, _ = col.numbers(column, infer(found.target or "label", column, kind="numeric"))
-    wrong = np.flatnonzero(np.isnan(values))
+    values = found.labels if found.labels.dtype.kind == "f" else _numbers(found)
+    wrong = np.flatnonzero(~np.isfinite(values))
     if len(wrong):
         raise InputError(
             f"regression needs a number for each example, and {name} is "
@@ -78,6 +75,13 @@ def check_examples(classes: Iterable[str], counts: npt.NDArray[np.intp]) -> None
             f"class {names[counts.argmin()]!r} has {counts.min()} examples to learn from; "
             "3 are needed."
         )
+
+
+def _numbers(found: Collection) -> Values:
+    import pandas as pd
+
+    column = pd.Series(found.labels)
+    return col.numbers(column, infer(found.target or "label", column, kind="numeric"))[0]
 
 
 def _guess(found: Collection) -> tuple[Task, str]:
