@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
     from modelwright.data.collection import Collection
     from modelwright.recipes.question import Question
 
-SHARE = 0.25  # of a budget in seconds, for features of all examples, or for learning from each once
+SHARE = 0.25  # of a budget in seconds, for features of all examples
+DEEP_SHARE = 0.1  # of it, for loading it in a worker and learning from each once: a run of a search
 LEARNING = 3.0  # times as long as answering an example takes to learn from it
 MOST_BYTES = 900_000_000  # of its weights: the ONNX file that ships has at most 1 GB
 MOST_PIXELS = 2_000_000_000  # bytes of all images together, as they are read
@@ -63,7 +65,9 @@ def put_beside(
 
     part = load_arrays(prepared.dev)
     scaled = (part.shift.tolist(), part.scale.tolist())
+    began = time.perf_counter()
     facts = {**facts, **measured({**facts, "scaled": scaled}, part.shape)}
+    loading = time.perf_counter() - began
     name, seconds = facts["name"], float(facts["seconds"])
     if 4 * facts["params"] > MOST_BYTES:
         raise InputError(
@@ -78,7 +82,8 @@ def put_beside(
             "quarter of the budget"
         )
         return replace(prepared, notes=(*prepared.notes, note))
-    deep = most is None or LEARNING * seconds * len(part.train) <= most
+    once = loading + LEARNING * seconds * len(part.train)
+    deep = budget.seconds is None or once <= DEEP_SHARE * budget.seconds
     facts = {**facts, "deep": deep}
     about = {**facts, "mode": "frozen", "slow": 1.0, "scaled": scaled}
     features_of(about, part, prepared.dev / FEATURES)
@@ -88,7 +93,7 @@ def put_beside(
     notes = [f"backbone {name} ({facts['model_type']}, {facts['params']:,} weights): {told}"]
     notes.append(f"the licence of {name}: {facts['licence']}")
     if not deep:
-        notes.append("it stays frozen: to learn from every example once takes too long for it")
+        notes.append(f"it stays frozen: to load it and learn from all once takes {once:.3g} s")
     same = {k: v for k, v in facts.items() if k not in (*MEASURED, "folder")}
     return replace(prepared, notes=(*prepared.notes, *notes), hash=digest([prepared.hash, same]))
 
