@@ -109,7 +109,9 @@ def test_a_column_of_texts_with_numbers_beside_it_asks_for_numbers(tmp_path: Pat
         out.writerow(["offer", "price"])
         for i in range(400):
             some = rng.choice(list(words), 4)
-            out.writerow([f"lot {i}: a {' '.join(some)} ring", 40 + sum(map(words.get, some))])
+            out.writerow(
+                [f"lot {i}: a {' '.join(some)} ring", 40 + sum(words[str(w)] for w in some)]
+            )
     result = mw.build(
         tmp_path / "offers.csv", "price", budget=1, workspace=tmp_path, slots=0, student=False,
         limits=["params<=120000"],
@@ -139,7 +141,7 @@ def test_another_unit_changes_nothing_and_quantiles_are_learnt() -> None:
         net.unit(net.linear(-1, 1), float(y.mean()), float(y.std()))
         torch.manual_seed(0)
         lessons = Lessons(x, y.astype(np.float32), 0, *flat, unit=float(y.std()), quantile=quantile)
-        trainer = Trainer(TorchNet(net), [Recipe(AdamW(0.1), batch=50)], lessons, 120, seed=0)
+        trainer = Trainer(TorchNet(net), [Recipe(AdamW(0.1), batch=64)], lessons, 120, seed=0)
         trainer.run(120)
         return trainer.answers(x)[0]
 

@@ -226,7 +226,7 @@ def test_a_trial_that_gets_further_between_two_deaths_is_ordered_again(
     with ledger.writer("s") as writer:
         writer.append(rows[: first_order + 1])
     tools.scratch.mkdir(parents=True)
-    told = []
+    told: list[Any] = []
     # What lies there at each start: thrice more than before, then the same, until it is given up.
     for step in (b"", b"5", b"9", b"14", b"14", b"14"):
         if step:

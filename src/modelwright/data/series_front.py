@@ -149,7 +149,8 @@ class SeriesFront:
 
     def _even(self, grids: Floats) -> npt.NDArray[np.float32]:
         mean, scale = np.array(self.means)[:, None], np.array(self.scales)[:, None]
-        return ((grids - mean) / scale).astype(np.float32)
+        even: npt.NDArray[np.float32] = ((grids - mean) / scale).astype(np.float32)
+        return even
 
     def save(self, folder: Path) -> None:
         """Writes `series.json` into the folder."""
@@ -163,8 +164,8 @@ class SeriesFront:
         if not (folder / FILE).exists():
             return None
         told = json.loads((folder / FILE).read_text("utf-8"))
-        plain = {k: tuple(v) if isinstance(v, list) else v for k, v in told.items()}
-        made = {"schema": Schema.from_json(told["schema"]), "grid": Grid(**told["grid"]),
+        plain: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in told.items()}
+        made: dict[str, Any] = {"schema": Schema.from_json(told["schema"]), "grid": Grid(**told["grid"]),
                 "kernels": Kernels.from_json(told["kernels"])}  # fmt: skip
         return cls(**{**plain, **made})
 

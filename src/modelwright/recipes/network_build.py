@@ -14,7 +14,7 @@ from modelwright.core.problem import Budget, Limit, Problem, Rungs
 from modelwright.core.record import Record
 from modelwright.core.roles import Designer
 from modelwright.core.trial import WATTS_PER_CORE, Candidate
-from modelwright.executors import cpu_slots
+from modelwright.executors import default_slots
 from modelwright.policy import RulePolicy
 from modelwright.readers.runs import RunFolder
 from modelwright.recipes.backbone import check_same, put_beside, read_for
@@ -134,6 +134,7 @@ def _study_plan(
     from modelwright.families.network_design import network_space
     from modelwright.gates import Paired
     from modelwright.models.limits import NETWORK_LIMITED
+
     part = load_arrays(prepared.dev)
     metric = metric_of(question.metric, part)
     device = _device(question, before)
@@ -141,7 +142,7 @@ def _study_plan(
     _check_device(limits, device)
     limits += () if device is None else device.limits
     space = network_space(part.kind, part.backbone)
-    at_once = slots or min(4, cpu_slots())
+    at_once = slots or default_slots()
     timed = budget.seconds is not None
     bounds = bounds_of(limits, device)
     arguments = {
@@ -154,14 +155,14 @@ def _study_plan(
     went = {} if before is None else before["settings"]
     alone = bool(went.get("alone", before is None and timed and passes < SCARCE))
     small = narrow_documents(space, part, bounds, device) if lesson else ()
-    yours = _yours(question, prepared.dev)
+    known, yours = portfolio(space, part, bounds, device), _yours(question, prepared.dev)
     trivial = "Majority" if part.classes else "Mean" if metric.learnt is None else "Quantile"
     study = Study(
         name=run.name,
         problem=Problem("network", (metric.goal,), limits, _about(question, source, prepared, part),
                         question.seed),
         space=space,
-        designer=Portfolio(portfolio(space, part, bounds, device), _designer(question, timed, part)),
+        designer=Portfolio(known, _designer(question, timed, part)),
         gate=Paired(), policy=policy, budget=budget, rungs=rungs, slots=at_once, kept_seconds=kept,
         rivals=(Candidate(canonical({"type": trivial})), *(c for _, c in yours)),
         rival_names=("trivial", *(by for by, _ in yours)),
@@ -235,10 +236,9 @@ def _lengths(
     as they will in the final training. Of a run that goes on they are those of its first row.
     """
     if before is not None:
-        told, settings = before["rungs"], before["settings"]
-        rungs = Rungs(tuple(told["fidelities"]), tuple(told["costs"]), told["eta"])
+        settings = before["settings"]
         kept, final, lesson = (float(settings[n]) for n in ("kept_seconds", "final", "lesson"))
-        return rungs, kept, final, lesson
+        return Rungs.of(before["rungs"]), kept, final, lesson
     if budget.seconds is None:
         return Rungs(EPOCHS, eta=ETA), 0.0, FINAL_EPOCHS, FINAL_EPOCHS * question.student
     seconds = budget.seconds
@@ -246,13 +246,9 @@ def _lengths(
     kept = SHIP_SECONDS + 0.3 * setup + (INT8_SECONDS if int8 else 0.0)
     kept = min(kept, SHIP_SHARE * seconds)
     final_share, top_share = SCARCE_SHARES if passes < SCARCE else (FINAL_SHARE, TOP_SHARE)
-    top = max(1.0, top_share * (seconds - setup))
-    found = [top]
-    while found[0] / ETA >= LEAST_SECONDS and len(found) < 4:
-        found.insert(0, found[0] / ETA)
     taught = question.student and seconds >= LESSON_FROM
     lesson = round(LESSON_SHARE * seconds, 3) if taught else 0.0
-    rungs = Rungs(tuple(round(x, 3) for x in found), eta=ETA)
+    rungs = Rungs.timed(top_share * (seconds - setup), LEAST_SECONDS, ETA)
     return rungs, kept, final_share * (seconds - setup) - lesson, lesson
 
 

@@ -27,7 +27,7 @@ def read_series(question: Question, frame: Any, folder: Path) -> tuple[Table, An
     How series become features is left in `folder` as `series.json`, to be shipped.
     """
     from modelwright.data import Table, read_table
-    from modelwright.data.read import Reading
+    from modelwright.data.text_file import Reading
 
     if question.series is None:
         found, about = _wide(question), None

@@ -61,10 +61,8 @@ class Optimiser:
                 views = [t.view(self.copies, -1) for t in (*kept, grad)]
                 self._move(i, views[:-1], views[-1], slice(None))
 
-    def _move(
-        self, i: int, kept: Sequence[Tensor], g: Tensor, which: Tensor | slice[None]
-    ) -> None:
-        """The i-th weights and their moments after the gradients `[n, -1]` of the copies `which`."""
+    def _move(self, i: int, kept: Sequence[Tensor], g: Tensor, which: Tensor | slice[None]) -> None:
+        """The i-th weights and moments after the gradients `[n, -1]` of the copies `which`."""
         rate = self.rate[which, None] * (self.slow[i] if self.slow else 1.0)
         decay = 0.0 if self.exempt and self.exempt[i] else self.decay[which, None]
         if self.momentum is None:
