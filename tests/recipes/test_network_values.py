@@ -110,7 +110,7 @@ def test_a_column_of_texts_with_numbers_beside_it_asks_for_numbers(tmp_path: Pat
         for i in range(400):
             some = rng.choice(list(words), 4)
             out.writerow(
-                [f"lot {i}: a {' '.join(some)} ring", 40 + sum(words[str(w)] for w in some)]
+                [f"lot {i}: a {' '.join(some)} ring", 40 + sum(words[str(word)] for word in some)]
             )
     result = mw.build(
         tmp_path / "offers.csv", "price", budget=1, workspace=tmp_path, slots=0, student=False,

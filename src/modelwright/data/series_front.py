@@ -165,9 +165,9 @@ class SeriesFront:
             return None
         told = json.loads((folder / FILE).read_text("utf-8"))
         plain: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in told.items()}
-        made: dict[str, Any] = {"schema": Schema.from_json(told["schema"]), "grid": Grid(**told["grid"]),
-                "kernels": Kernels.from_json(told["kernels"])}  # fmt: skip
-        return cls(**{**plain, **made})
+        plain["schema"] = Schema.from_json(told["schema"])
+        plain |= {"grid": Grid(**told["grid"]), "kernels": Kernels.from_json(told["kernels"])}
+        return cls(**plain)
 
 
 # -- long tables -----------------------------------------------------------------------------------

@@ -154,7 +154,6 @@ def _study_plan(
     rungs, kept, final, lesson = _lengths(budget, setup, question, limits, passes, before)
     went = {} if before is None else before["settings"]
     alone = bool(went.get("alone", before is None and timed and passes < SCARCE))
-    small = narrow_documents(space, part, bounds, device) if lesson else ()
     known, yours = portfolio(space, part, bounds, device), _yours(question, prepared.dev)
     trivial = "Majority" if part.classes else "Mean" if metric.learnt is None else "Quantile"
     study = Study(
@@ -166,7 +165,9 @@ def _study_plan(
         gate=Paired(), policy=policy, budget=budget, rungs=rungs, slots=at_once, kept_seconds=kept,
         rivals=(Candidate(canonical({"type": trivial})), *(c for _, c in yours)),
         rival_names=("trivial", *(by for by, _ in yours)),
-        closing=TrainLonger(final, timed, at_once, kept, prepared.n_sealed, lesson, small, alone),
+        closing=TrainLonger(final, timed, at_once, kept, prepared.n_sealed, lesson,
+                             narrow_documents(space, part, bounds, device) if lesson else (),
+                             alone),
         protocol={"data": prepared.hash, "metric": metric.identity(), "evaluator": EVALUATOR},
         settings={"budget": asdict(budget), "arguments": arguments, "kept_seconds": kept,
                   "final": final, "lesson": lesson, "alone": alone},
