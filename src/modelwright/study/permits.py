@@ -1,0 +1,73 @@
+"""Between a ruling and an order: what is held back, asked about, and goes ahead once approved."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+from modelwright.core.canonical import digest
+from modelwright.core.keys import Key
+from modelwright.core.record import Record
+from modelwright.core.trial import Proposal, Ruling
+from modelwright.core.view import View
+from modelwright.study.decisions import changed_by, request_for, trouble_before_acting
+
+Note = Callable[[str, dict[str, Any]], None]  # queues a row and lets the record know it
+
+
+def granted(record: Record, note: Note, action: str, candidate: str = "") -> bool:
+    """Whether a person approved this and the approval still holds; it is used up by asking."""
+    asked = record.approvals.approved(action, candidate)
+    if asked is None:
+        return False
+    trouble = trouble_before_acting(asked, record)
+    state, reason = ("void", trouble) if trouble else ("done", "went ahead")
+    note("acted", {"request": asked.request.hash, "state": state, "reason": reason})
+    return not trouble
+
+
+def held_plan(record: Record, note: Note, ruling: Ruling, budget: str) -> bool:
+    """Whether the run as a whole may not begin; rows say why, and a person is asked once."""
+    if ruling.word == "allow" or (ruling.word == "ask" and granted(record, note, "run")):
+        return False
+    note("ruling", {"action": "run", **asdict(ruling)})
+    if ruling.word == "ask" and not record.approvals.waiting(time.time()):
+        subject = {"study": digest(record.settings), "budget": budget}
+        request = request_for(record, "run", subject, ruling.reason, cost=f"at most {budget}")
+        note("request", request.to_json())
+    return True
+
+
+def held(record: Record, note: Note, action: str, proposal: Proposal, ruling: Ruling) -> bool:
+    """Whether a step may not be taken; rows say why, and a person is asked where that is due."""
+    candidate = proposal.candidate
+    if ruling.word == "allow":
+        return False
+    if ruling.word == "ask" and granted(record, note, action, candidate.id):
+        return False
+    if candidate.id in record.view.refused:
+        return True
+    about = {"candidate": candidate.id, "role": proposal.role}
+    note("ruling", {"action": action, **about, **asdict(ruling)})
+    if ruling.word == "ask":
+        subject = {**about, "document": candidate.document, "rung": proposal.rung}
+        cost = f"{record.view.rungs.at(proposal.rung)[1]:g} full runs"
+        owner = changed_by(record, candidate.document)
+        request = request_for(
+            record, action, subject, ruling.reason, (proposal.reason,), cost=cost, owner=owner
+        )
+        note("request", request.to_json())
+    return True
+
+
+def beside_preferred(seen: View, space: Any, key: Key) -> Proposal | None:
+    """A design beside one that a person prefers, while some are due. Random: the change."""
+    for parent in [name for name, left in seen.preferred.items() if left > 0]:
+        known = (t.candidate for t in seen.trials.values() if t.candidate.id == parent)
+        found = next(known, None)
+        if found is not None:
+            candidate = space.candidate(space.mutate(space.load(found.document), key), (parent,))
+            return Proposal(candidate, f"beside {parent}, which a person prefers", by="preferred")
+    return None
