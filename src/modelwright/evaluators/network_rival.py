@@ -19,7 +19,7 @@ from modelwright.evaluators.keep import keep_array
 from modelwright.evaluators.latency import measure
 from modelwright.evaluators.network_evidence import scored
 from modelwright.evaluators.network_student import SHARE
-from modelwright.evaluators.rival import CAVEAT, as_predictions
+from modelwright.evaluators.rival import CAVEAT, as_predictions, told_of
 from modelwright.models.metrics import Metric
 
 ASKED = 256  # examples answered at a time
@@ -59,7 +59,7 @@ def score_network_rival(
         scores["size_kb"] = Path(source).stat().st_size / 1000
     measured, folds = scored(metric, np.asarray(part.y[part.valid]), found)
     facts = {
-        "family": trial.by or "yours", "source": source, "overlap": 0.0, "range": metric.range,
+        "family": trial.by or "yours", **told_of(source), "overlap": 0.0, "range": metric.range,
         "tie_break": "log_loss", "caveat": CAVEAT.replace("rows", "examples"),
     }  # fmt: skip
     kept = {"shares": keep_array(found, tools.store)}

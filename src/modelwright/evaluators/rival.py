@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from modelwright.core.canonical import digest_file
 from modelwright.core.errors import InputError
 from modelwright.core.reference import resolve
 from modelwright.core.roles import Tools
@@ -69,7 +70,7 @@ def score_rival(
     scored = score_oof(table.validation, oof, evaluator.metric, evaluator.extra, as_it_is=True)
     facts = {
         "family": trial.by or "yours",
-        "source": source,
+        **told_of(source),
         "n_folds": len(table.validation.parts),
         "overlap": table.validation.overlap,
         "range": evaluator.metric.range,
@@ -79,6 +80,12 @@ def score_rival(
     artefacts = {"oof": keep_array(oof, tools.store)}
     scores = {**scored.scores, **scores}
     return Evidence(trial.number, scores, scored.folds, noise, artefacts=artefacts, facts=facts)
+
+
+def told_of(source: str) -> dict[str, str]:
+    """Where a model came from, with the SHA-256 of its file where it is one."""
+    path = Path(source)
+    return {"source": source, **({"sha256": digest_file(path)} if path.is_file() else {})}
 
 
 def predict_of(source: str) -> Predict | None:

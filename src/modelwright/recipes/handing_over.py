@@ -20,6 +20,7 @@ from modelwright.ledger import Ledger, load_or_make_key, sign_head
 from modelwright.readers.leaderboard import fold_bounds, trivial_outcome
 from modelwright.readers.runs import RunFolder
 from modelwright.recipes.closing import winner
+from modelwright.recipes.papers import sign_papers, write_papers
 
 
 def to_ship(record: Record) -> Outcome | None:
@@ -120,10 +121,12 @@ def hand_over(
     key = load_or_make_key(run.key_path)
     head = sign_head(ledger.head(record.settings["name"]), key).to_json()
     (draft / "head.json").write_text(json.dumps(head, indent=1) + "\n", "utf-8")
+    write_papers(run, record, outcome, draft)
     body = {
         "candidate": outcome.trial.candidate.id, "trial": outcome.trial.number, "rows": rows,
         "bundle": seal_bundle(draft), "folder": out.name, **(more or {}),
     }  # fmt: skip
+    sign_papers(run, draft, out.name)
     append(ledger, record, [("ship", body)])
     shutil.rmtree(out, ignore_errors=True)
     shutil.move(draft, out)
