@@ -10,7 +10,8 @@ from typing import Any
 
 from modelwright.core.canonical import digest
 from modelwright.core.keys import Key
-from modelwright.core.record import Record, verdict_json
+from modelwright.core.record import CANDIDATE_ACTIONS, Record, verdict_json
+from modelwright.core.roles import Policy
 from modelwright.core.trial import (
     Action,
     Candidate,
@@ -22,9 +23,14 @@ from modelwright.core.trial import (
 from modelwright.core.version import VERSION
 from modelwright.core.view import View
 from modelwright.ledger import Ledger, Writer
+from modelwright.policy import in_force
 from modelwright.study.bounds import affordable, rule_budget, trouble_with, why_over
+from modelwright.study.decisions import MOST_WAITING
+from modelwright.study.oversight import change_policy, set_approved, step_facts, why_paused
 from modelwright.study.pace import Pace
+from modelwright.study.permits import beside_preferred, held, held_plan
 from modelwright.study.rungs import promotable
+from modelwright.study.spending import end_of
 from modelwright.study.study import Study
 
 INBOX_SECONDS = 0.1  # how often people's messages are looked for: a stop acts well within 2 s
@@ -54,6 +60,7 @@ class Session:
         self._orders: list[Trial] = []
         self._inbox_at = float("-inf")
         self._pace = Pace()
+        self._rules: Mapping[str, Any] | None = None
         self._base = record.view.elapsed - (time.monotonic() if began is None else began)
 
     # -- opening -----------------------------------------------------------------------------
@@ -90,6 +97,8 @@ class Session:
         if record.status == "finished" and not session._more_to_do():
             session.over = record.reason
             return session
+        if record.sessions and session._expired():
+            return session
         left = [trial.number for trial in record.view.pending]
         lost = [n for n in left if record.ordered_again[n] >= 2 and not elsewhere]
         facts = {"version": VERSION, "python": platform.python_version()}
@@ -105,16 +114,34 @@ class Session:
         return session
 
     def _more_to_do(self) -> bool:
-        """Whether the rows taken from the inbox give a finished study something to do."""
-        return any(kind == "message" and "ignored" not in body for kind, body in self._entries)
+        """Whether messages, or what was approved meanwhile, give a finished study work."""
+        approved = any(asked.request.action in CANDIDATE_ACTIONS and asked.state == "approved"
+                       for asked in self.record.approvals)  # fmt: skip
+        told = any(kind == "message" and "ignored" not in body for kind, body in self._entries)
+        return told or approved
 
     def _rule_plan(self) -> None:
-        ruling = rule_budget(self.study, self.study.budget)
-        if ruling.word != "allow":
-            self.note("ruling", {"action": "run", **asdict(ruling)})
+        ruling = rule_budget(self.study, self.policy, self.study.budget)
+        if held_plan(self.record, self.note, ruling, str(self.study.budget)):
             self.end(ruling.reason, "refused" if ruling.word == "refuse" else "waiting")
 
+    def _expired(self) -> bool:
+        """Whether a run that goes on may no longer: its policy has expired meanwhile."""
+        ruling = rule_budget(self.study, self.policy, self.record.view.budget)
+        if ruling.word == "refuse":
+            self.note("ruling", {"action": "run", **asdict(ruling)})
+            self.end(ruling.reason, "refused")
+        return ruling.word == "refuse"
+
     # -- rows --------------------------------------------------------------------------------
+
+    @property
+    def policy(self) -> Policy:
+        """The rules in force: those the study began with, or those that were set since."""
+        if self._rules is not self.record.policy:
+            self._rules = self.record.policy
+            self._policy: Policy = in_force(self.record, self.study.policy)
+        return self._policy
 
     @property
     def at(self) -> float:
@@ -152,7 +179,7 @@ class Session:
         self._inbox_at = now + INBOX_SECONDS
         for message in self.writer.inbox():
             kind = message.body.get("kind")
-            trouble = trouble_with(message.body, self.study, self.record)
+            trouble = trouble_with(message, self.study, self.record)
             if stale and kind in ("stop", "pause"):
                 trouble = "it was posted before this session began"
             if trouble:
@@ -164,6 +191,9 @@ class Session:
                 self.end("stopped by the user", "stopped")
             elif kind == "pause":
                 self.end("paused by the user", "paused")
+            elif kind == "policy":
+                change_policy(self.study, self.record, self.note, message.body)
+        set_approved(self.record, self.note)
 
     def end(self, reason: str, status: str) -> None:
         """Closes the session; the loop leaves at its next turn. Only the first reason counts."""
@@ -223,6 +253,8 @@ class Session:
     def next_trial(self) -> Trial | None:
         """The next order, or None when there is nothing to do until a running trial finishes."""
         number, view = self.record.view.n_trials, self.record.view
+        if not self.over and (reason := why_paused(self.policy, self.record)):
+            self.end(reason, "paused")
         if self.over or len(view.pending) >= self.study.slots:
             return None
         if self.record.phase == "search":
@@ -245,6 +277,9 @@ class Session:
         return self._closing_step(number)
 
     def _nothing_left(self) -> str:
+        if self._waits:
+            n = len(self.record.approvals.waiting(time.time()))
+            return f"{n} decisions wait, and nothing else is left to do"
         refused = next((r["reason"] for r in reversed(self.record.rulings)), "")
         if refused and not self.record.view.trials_spent:
             return refused
@@ -252,17 +287,24 @@ class Session:
             return f"the designer proposed {TRIES} times in a row what was tried or refused"
         return "nothing left to try: every design of the space was tried"
 
+    @property
+    def _waits(self) -> bool:
+        """Whether the search goes on only by what people decide."""
+        return self._stuck and bool(self.record.approvals.waiting(time.time()))
+
     def search_over(self) -> str:
         """Why no further search trial may start, or the empty string."""
-        return why_over(self.study, self.record, self.at, self.told)
+        cost = getattr(self.policy, "cost", None)
+        return why_over(self.study, self.record, self.at, self.told, cost)
 
     def _close(self, reason: str) -> bool:
         """Ends the search once nothing runs; True when the closing steps may begin."""
         if self.record.view.pending:
             return False
         self.judge()
-        if self.study.closing is None or self.record.view.champion is None:
-            self.end(reason, "finished")
+        waits = self._waits and not self.search_over()
+        if waits or self.study.closing is None or self.record.view.champion is None:
+            self.end(reason, "waiting" if waits else "finished")
             return False
         self.note("phase", {"phase": "closing", "reason": reason})
         return True
@@ -271,13 +313,10 @@ class Session:
         assert self.study.closing is not None, "a closing phase has closing steps"
         self.judge()
         for step in self.study.closing.propose(self.record.view):
-            about = {"candidate": step.candidate.id, "role": step.role}
-            ruling = self.study.policy.rule(Action(step.role, about), self.record.view)
-            if ruling.word == "allow":
+            about = step_facts(self.study, self.policy, self.record, step)
+            ruling = self.policy.rule(Action(step.role, about), self.record.view)
+            if not held(self.record, self.note, step.role, step, ruling):
                 return self._order(number, step)
-            known = any(r.get("candidate") == step.candidate.id for r in self.record.rulings)
-            if not known:
-                self.note("ruling", {"action": step.role, **about, **asdict(ruling)})
         if not self.record.view.pending:
             self.end(self.record.search_reason, "finished")
         return None
@@ -295,12 +334,12 @@ class Session:
                 continue
             if candidate.id in seen.refused:
                 continue
-            about = {"document": candidate.document, "role": proposal.role}
-            ruling = self.study.policy.rule(Action("evaluate", about), seen)
-            if ruling.word == "allow":
+            about = step_facts(self.study, self.policy, self.record, proposal)
+            ruling = self.policy.rule(Action("evaluate", about), seen)
+            if not held(self.record, self.note, "evaluate", proposal, ruling):
                 return found
-            body = {"action": "evaluate", "candidate": candidate.id, **asdict(ruling)}
-            self.note("ruling", body)
+            if len(self.record.approvals.waiting(time.time())) >= MOST_WAITING:
+                break
         self._stuck = True
         return None
 
@@ -314,6 +353,9 @@ class Session:
                 return Proposal(rival, reason, top, "rival", name), None
         if (wish := self._enqueued(seen)) is not None:
             return Proposal(wish, "asked for by the user", by="enqueued"), None
+        near = self.key.child("preferred", number, attempt)
+        if attempt < TRIES // 2 and (beside := beside_preferred(seen, study.space, near)):
+            return beside, None
         if attempt == 0 and (promoted := promotable(seen)) is not None:
             outcome, proposal = promoted
             if affordable(study, seen, proposal.rung, self.deadline()):
@@ -373,13 +415,13 @@ class Session:
 
     def deadline(self) -> float | None:
         """When running trials have to be stopped, in `time.monotonic()`; None without a clock."""
-        budget = self.record.view.budget
-        if budget.seconds is None:
+        end = end_of(self.record, self.study.slots)
+        if end is None:
             return None
         closing, search = self.study.closing, self.record.phase == "search"
         asked = None if closing is None else closing.reserve if search else closing.after
         reserve = self.study.kept_seconds + (asked(self.record.view) if asked else 0.0)
-        return budget.seconds - reserve - self._base
+        return end - reserve - self._base
 
     def patience(self) -> float:
         """How long a poll may wait, in seconds."""

@@ -1,0 +1,62 @@
+"""When a budget in seconds and joules ends, and what trials are likely to take."""
+
+from __future__ import annotations
+
+from modelwright.core.record import Record
+from modelwright.core.view import View
+from modelwright.study.study import Study
+
+QUICKEST = 50  # of the best trials of a rung, among which the quickest is looked for
+
+
+def end_of(record: Record, slots: int) -> float | None:
+    """The study's second at which its budget ends; None without a bound in seconds or joules.
+
+    Energy is projected: what runs is taken to draw the power of a busy core, or what finished
+    trials drew on the average where that is more, in every slot, since it was ordered. What it
+    really took replaces the guess when it ends.
+    """
+    view, budget = record.view, record.view.budget
+    if budget.energy_joules is None:
+        return budget.seconds
+    drawn = view.joules_spent / view.energy.trial_seconds if view.energy.trial_seconds else 0.0
+    watts = max(view.brief.watts, drawn)
+    since = [record.ordered_at[trial.number] for trial in view.pending]
+    slots = max(slots, len(since))
+    busy = sum(since) + (slots - len(since)) * view.elapsed
+    end = ((budget.energy_joules - view.joules_spent) / watts + busy) / slots
+    return end if budget.seconds is None else min(end, budget.seconds)
+
+
+def out_of_time(study: Study, record: Record, at: float) -> str:
+    """Why at the study's second `at` there is no time for a further trial, or nothing."""
+    end, view = end_of(record, study.slots), record.view
+    if end is None:
+        return ""
+    reserve = study.kept_seconds + (study.closing.reserve(view) if study.closing else 0.0)
+    spent, left = f"{end:.4g} s", end - reserve - at
+    kept = f", {reserve:.1f} s of it kept for the closing steps" if reserve else ""
+    if end != view.budget.seconds:
+        spent = f"{view.budget.energy_joules:,.0f} J, all but {view.joules_spent:,.0f} J"
+        kept = " of them kept for what runs and for the closing steps"
+    if left <= 0:
+        return f"budget spent: {spent}{kept}"
+    if left < least_seconds(view, 0):
+        return f"budget spent: {spent}{kept}; {left:.1f} s are too few for a trial"
+    return ""
+
+
+def least_seconds(view: View, rung: int) -> float:
+    """What the quickest good trial of a rung took: with less time left none is worth a start."""
+    taken = (o.evidence.seconds for o in view.best(QUICKEST, rung) if o.trial.role == "search")
+    return min((seconds for seconds in taken if seconds is not None), default=0.0)
+
+
+def likely_seconds(view: View, rung: int) -> float:
+    """What a trial of a rung takes on the average, by those of other rungs and their cost."""
+    cost = view.rungs.at(rung)[1]
+    found = [
+        o.evidence.seconds * cost / o.trial.cost
+        for o in view.searched if o.evidence.seconds is not None and o.trial.cost
+    ]  # fmt: skip
+    return sum(found) / len(found) if found else 0.0
