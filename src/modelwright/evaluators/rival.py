@@ -18,6 +18,7 @@ from modelwright.data.columns import ColumnInfo, text_of
 from modelwright.data.prepare import Part, encode_target
 from modelwright.data.schema import Schema
 from modelwright.data.table import Table
+from modelwright.evaluators.fair import fair_scores
 from modelwright.evaluators.keep import keep_array
 from modelwright.evaluators.latency import measure
 from modelwright.evaluators.table import TableData
@@ -78,7 +79,8 @@ def score_rival(
         "finish": scored.finish.to_json(),
     }
     artefacts = {"oof": keep_array(oof, tools.store)}
-    scores = {**scored.scores, **scores}
+    gaps, doubts = fair_scores(table, table.validation, scored)
+    scores, noise = {**scored.scores, **scores, **gaps}, {**noise, **doubts}
     return Evidence(trial.number, scores, scored.folds, noise, artefacts=artefacts, facts=facts)
 
 
