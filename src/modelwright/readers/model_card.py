@@ -175,7 +175,8 @@ def rights_of(record: Record) -> dict[str, str]:
     question = record.settings["problem"]["about"].get("question", {})
     nested = policy.get("data") if isinstance(policy.get("data"), Mapping) else {}
     found = {}
-    for word, names in {"purpose": ("purpose",), "licence": ("licence", "license")}.items():
+    words = {"purpose": ("purpose",), "licence": ("rights", "licence", "license")}
+    for word, names in words.items():
         for place in (question, nested, policy):
             stated = next((place[n] for n in names if place.get(n)), None)
             if stated:
@@ -188,7 +189,7 @@ def _data(of: Subject) -> list[str]:
     about, source = of.about, of.about.get("source", {})
     digest = source.get("sha256") or about.get("data_hash", "unknown")
     return [
-        f"- {plain(source.get('name', 'data'))}: {about['n_rows']} rows, {about['n_dev']} of them for "
+        f"- {plain(source.get('name', 'data'))}: {about['n_rows']} rows, {about['n_dev']} for "
         f"learning and choosing, {about['n_sealed']} sealed; SHA-256 `{digest}`.",
         "- More is in `datasheet.md`.",
     ]
