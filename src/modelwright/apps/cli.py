@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from modelwright.apps import steering
+from modelwright.apps import deciding, policies, steering, tracing
 from modelwright.apps.complaints import UsageError, complain, internal_sentence, usage_sentence
 from modelwright.apps.options import DEFAULT, AsJson, Run, Workspace
 from modelwright.core.errors import ModelwrightError
@@ -47,6 +47,15 @@ def build(
     ] = None,
     invariant: Annotated[list[str] | None, typer.Option(help="May not change the answer.")] = None,
     monotone: Annotated[list[str] | None, typer.Option(help="age:+ (only rises with it).")] = None,
+    protect: Annotated[
+        list[str] | None, typer.Option(help="Compare its groups of people: sex, or age:25,60.")
+    ] = None,
+    protect_as_input: Annotated[
+        bool | None, typer.Option("--protect-as-input", help="Models may look at these columns.")
+    ] = None,
+    group_thresholds: Annotated[
+        bool | None, typer.Option("--group-thresholds", help="Thresholds per group may be tried.")
+    ] = None,
     test: Annotated[str | None, typer.Option(help="A test file, instead of sealed rows.")] = None,
     sealed: Annotated[
         bool | None,
@@ -100,7 +109,14 @@ def build(
         str | None, typer.Option(help="Of last trainings: rules, guard, learned, population.")
     ] = None,
     seed: Annotated[int | None, typer.Option(help="The seed of everything random (0).")] = None,
-    policy: Annotated[str | None, typer.Option(help="A policy.toml.")] = None,
+    policy: Annotated[
+        str | None, typer.Option(help="A policy.toml, or laptop (default), team, regulated.")
+    ] = None,
+    purpose: Annotated[str | None, typer.Option(help="What the data may be used for.")] = None,
+    rights: Annotated[str | None, typer.Option(help="The data's licence or agreement.")] = None,
+    price_per_hour: Annotated[
+        str | None, typer.Option(help='What this machine costs: 0.40 or "0.40 USD".')
+    ] = None,
     name: Annotated[str | None, typer.Option(help="The run's name.")] = None,
     workspace: Annotated[
         str | None, typer.Option(help=f"The folder that holds the runs ({DEFAULT}).")
@@ -122,9 +138,11 @@ def build(
         "memory": memory, "kind": kind, "seed": seed, "horizon": horizon, "series": series,
         "known": known,
         "device": device, "power_watts": power_watts, "diverse": diverse, "inherit": inherit,
-        "coach": coach,
+        "coach": coach, "protect": protect, "protect_as_input": protect_as_input,
+        "group_thresholds": group_thresholds, "purpose": purpose, "rights": rights,
     }  # fmt: skip
-    wanted = {"budget": budget, "policy": policy, "name": name, "workspace": workspace}
+    wanted = {"budget": budget, "policy": policy, "name": name, "workspace": workspace,
+              "price_per_hour": price_per_hour}  # fmt: skip
     question, settings = building.question_from(file, asked, wanted)
     raise typer.Exit(building.build(question, settings, began, as_json, dry_run))
 
@@ -259,8 +277,9 @@ def report(run: Run = None, workspace: Workspace = DEFAULT, as_json: AsJson = Fa
     raise typer.Exit(inspecting.report(run, workspace, as_json))
 
 
-for _steer in (steering.stop, steering.pause, steering.coach):
+for _steer in (steering.stop, steering.pause, steering.coach, *deciding.VERBS):
     app.command()(_steer)
+app.add_typer(deciding.keys, name="keys")
 
 
 @app.command()
@@ -325,6 +344,13 @@ def verify(
     from modelwright.apps import verifying
 
     raise typer.Exit(verifying.verify(what, head, export_head, workspace, as_json))
+
+
+for _trace in (tracing.lineage, tracing.recall):
+    app.command()(_trace)
+
+
+app.add_typer(policies.app, name="policy", help="Policies: check, show, set; read promotions.")
 
 
 def _version(value: bool) -> None:

@@ -97,6 +97,9 @@ class Approvals:
     def __iter__(self) -> Iterator[Asked]:
         return iter(self._asked.values())
 
+    def __getitem__(self, hash: str) -> Asked:
+        return self._asked[hash]
+
     def get(self, hash: str) -> Asked | None:
         """The request of that hash."""
         return self._asked.get(hash)

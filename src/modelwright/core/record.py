@@ -186,6 +186,9 @@ class Record:
             self.approvals.request(body)
         elif kind == "acted":
             self.approvals.acted(body)
+            request = self.approvals[body["request"]].request
+            if request.action == "budget" and body["state"] == "done":
+                self._extend(request.subject["add"])
         elif kind in ("look", "ship"):
             (self.looks if kind == "look" else self.ships).append(body)
 
@@ -213,6 +216,12 @@ class Record:
     def _caps(self) -> dict[str, Any]:
         """The policy's hard caps by unit of a budget."""
         return {name[4:]: cap for name, cap in self.policy.items() if name.startswith("max_")}
+
+    def _extend(self, add: Mapping[str, Any]) -> None:
+        over = self.phase == "closing" or self.status == "finished"
+        budget = self.view.extended(Budget(**add), over)
+        self.view.budget = self.seen.budget = budget
+        self.phase = "search"
 
     def _mark(self, kind: str, candidate: str) -> None:
         """What a person thinks of a design; the newest word on it counts."""

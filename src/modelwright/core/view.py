@@ -84,8 +84,8 @@ class Brief:
 @dataclass(slots=True)
 class Energy:
     """Sums over finished trials: joules that were counted (`accelerator` of them by a graphics
-    card), processor seconds of those whose processor was not, trials that left no figure, and the
-    wall time of all."""
+    card), processor seconds of those whose processor was not, wall time; and how many trials left
+    no figure, or worked on a card that nothing counted."""
 
     counted: float = 0.0
     accelerator: float = 0.0
@@ -93,11 +93,13 @@ class Energy:
     cpu_seconds: float = 0.0
     trial_seconds: float = 0.0
     unknown: int = 0
+    cards_unmeasured: int = 0
 
     def add(self, evidence: Evidence) -> None:
         """Takes in what one trial took."""
         card = float(evidence.facts.get("accelerator_joules", 0.0) or 0.0)
         self.accelerator += card
+        self.cards_unmeasured += "accelerator" in evidence.facts
         self.counted += card + (evidence.joules or 0.0)
         self.cpu_seconds += evidence.cpu_seconds or 0.0
         self.trial_seconds += evidence.seconds or 0.0

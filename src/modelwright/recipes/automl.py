@@ -14,11 +14,15 @@ from modelwright.core.errors import InputError
 from modelwright.core.problem import Budget
 from modelwright.data.collection import is_collection
 from modelwright.ledger import open_ledger
-from modelwright.policy import LAPTOP, RulePolicy
+from modelwright.policy import LAPTOP, RulePolicy, in_force
+from modelwright.readers.recalls import refuse_recalled
 from modelwright.readers.runs import DEFAULT_WORKSPACE, RunFolder, record_of, study_of
 from modelwright.recipes.outcome import BuildResult
+from modelwright.recipes.placing import ship_approved
 from modelwright.recipes.plan import BuildPlan, kind_of, recipe
 from modelwright.recipes.question import Question
+from modelwright.recipes.recalling import check_given, check_recalls, data_hashes
+from modelwright.recipes.under_policy import asked_under, checked
 from modelwright.study import run
 
 if TYPE_CHECKING:
@@ -93,13 +97,18 @@ def plan_build(
     began = time.monotonic() if began is None else began
     wanted = Budget.parse(budget)
     framed = frame is not None and question.horizon is None
-    planner = recipe("table" if framed else kind_of(question))
+    kind = "table" if framed else kind_of(question)
+    planner = recipe(kind)
+    question, wanted = asked_under(question, policy, kind), policy.bounded(wanted)
     planner.check(question)
+    check_given(workspace, (question.baseline, question.teacher))
     path = folder or new_folder(workspace, name or _stem(question))
     try:
         plan: BuildPlan = planner.plan(
             RunFolder(path), question, frame, wanted, policy, 1 if slots == 0 else slots, began
         )  # fmt: skip
+        plan = checked(plan, policy)
+        refuse_recalled([Path(workspace)], data_hashes(plan.study.problem.about))
     except BaseException:
         _remove(path)
         raise
@@ -123,6 +132,9 @@ def play(plan: BuildPlan) -> BuildResult:
         tools.sweep({trial.number for trial in record.view.pending})
         seconds = record.view.budget.seconds
         until = None if seconds is None else time.monotonic() + seconds - record.view.elapsed
+        if any(asked.state == "approved" for asked in record.approvals):
+            with ledger.writer(plan.study.name) as writer:
+                ship_approved(plan.run, record, writer)
         shipped, student = plan.ship(plan.run, record, ledger, plan.study.policy, store, until)
         record = record_of(ledger, plan.study.name, plan.study.space)
     finally:
@@ -153,7 +165,9 @@ def resume_build(run_folder: RunFolder, add: Budget | None = None) -> BuildResul
     try:
         name = study_of(ledger)
         record = record_of(ledger, name)
+        check_recalls(run_folder, record, ledger)
         plan = recipe(record.settings["problem"]["kind"]).plan_again(run_folder, record, began)
+        plan = checked(plan, in_force(record))
         if add is not None:
             ledger.post(name, {"kind": "budget", "by": "resume", "add": asdict(add)})
     finally:

@@ -8,11 +8,14 @@ from dataclasses import asdict
 from typing import Any
 
 from modelwright.core.canonical import digest
+from modelwright.core.errors import InputError
 from modelwright.core.keys import Key
+from modelwright.core.problem import Budget
 from modelwright.core.record import Record
-from modelwright.core.trial import Proposal, Ruling
+from modelwright.core.trial import Action, Proposal, Ruling
 from modelwright.core.view import View
 from modelwright.study.decisions import changed_by, request_for, trouble_before_acting
+from modelwright.study.study import Study
 
 Note = Callable[[str, dict[str, Any]], None]  # queues a row and lets the record know it
 
@@ -38,6 +41,21 @@ def held_plan(record: Record, note: Note, ruling: Ruling, budget: str) -> bool:
         request = request_for(record, "run", subject, ruling.reason, cost=f"at most {budget}")
         note("request", request.to_json())
     return True
+
+
+def ask_for_budget(record: Record, note: Note, study: Study, add: Any) -> None:
+    """Asks a person for more budget where the policy asks about it; once for the same."""
+    try:
+        more = Budget(**add)
+        about = asdict(record.view.extended(more, lift=False))
+        ruling = study.policy.rule(Action("run", {k: v for k, v in about.items() if v is not None}))
+    except (TypeError, InputError):
+        return  # it made no sense, which its row says
+    subject = {"add": asdict(more)}
+    waiting = (a.request.subject for a in record.approvals.waiting(time.time()))
+    if ruling.word == "ask" and subject not in waiting:
+        request = request_for(record, "budget", subject, ruling.reason, cost=str(more))
+        note("request", request.to_json())
 
 
 def held(record: Record, note: Note, action: str, proposal: Proposal, ruling: Ruling) -> bool:

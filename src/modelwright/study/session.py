@@ -28,7 +28,7 @@ from modelwright.study.bounds import affordable, rule_budget, trouble_with, why_
 from modelwright.study.decisions import MOST_WAITING
 from modelwright.study.oversight import change_policy, set_approved, step_facts, why_paused
 from modelwright.study.pace import Pace
-from modelwright.study.permits import beside_preferred, held, held_plan
+from modelwright.study.permits import ask_for_budget, beside_preferred, granted, held, held_plan
 from modelwright.study.rungs import promotable
 from modelwright.study.spending import end_of
 from modelwright.study.study import Study
@@ -89,6 +89,8 @@ class Session:
         began_before = record.status != "new"
         if not began_before:
             session.note("study", dict(description))
+        else:
+            session.read_inbox(stale=True)  # what was approved may let the plan begin
         if record.status in ("running", "refused", "waiting") and not record.sessions:
             session._rule_plan()
         if session.over:
@@ -118,7 +120,8 @@ class Session:
         approved = any(asked.request.action in CANDIDATE_ACTIONS and asked.state == "approved"
                        for asked in self.record.approvals)  # fmt: skip
         told = any(kind == "message" and "ignored" not in body for kind, body in self._entries)
-        return told or approved
+        extended = any(kind == "acted" and body["state"] == "done" for kind, body in self._entries)
+        return told or approved or extended
 
     def _rule_plan(self) -> None:
         ruling = rule_budget(self.study, self.policy, self.study.budget)
@@ -184,6 +187,8 @@ class Session:
                 trouble = "it was posted before this session began"
             if trouble:
                 self.note(*message.entry(ignored=trouble))
+                if kind == "budget":
+                    ask_for_budget(self.record, self.note, self.study, message.body.get("add"))
                 continue
             self.note(*message.entry())
             self._stuck = False
@@ -192,8 +197,9 @@ class Session:
             elif kind == "pause":
                 self.end("paused by the user", "paused")
             elif kind == "policy":
-                change_policy(self.study, self.record, self.note, message.body)
+                change_policy(self.policy, self.record, self.note, message.body)
         set_approved(self.record, self.note)
+        granted(self.record, self.note, "budget")
 
     def end(self, reason: str, status: str) -> None:
         """Closes the session; the loop leaves at its next turn. Only the first reason counts."""
