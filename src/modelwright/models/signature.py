@@ -81,17 +81,22 @@ def check_signature(folder: Path) -> Signed:
     """
     if not (folder / SIGNATURE).exists():
         return Signed()
+    return check_envelope((folder / SIGNATURE).read_bytes(), _signed_files(folder))
+
+
+def check_envelope(text: bytes, files: Mapping[str, str]) -> Signed:
+    """Holds files, by name and SHA-256, against the text of an Ed25519-signed envelope."""
     try:
-        envelope = json.loads((folder / SIGNATURE).read_text("utf-8"))
+        envelope = json.loads(text)
         payload = base64.b64decode(envelope["payload"], validate=True)
         (one,) = envelope["signatures"]
         signer, signature = str(one["keyid"]), base64.b64decode(one["sig"], validate=True)
         kind = envelope["payloadType"]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError):
         return Signed(problems=(f"{SIGNATURE} cannot be read as a signature",))
     if kind != PAYLOAD or not _holds(signer, signature, _encoded(payload)):
         return Signed(problems=("the signature is not one of its signer over this statement",))
-    problems = _against(json.loads(payload), folder)
+    problems = _against(json.loads(payload), files)
     return Signed("" if problems else signer, problems)
 
 
@@ -106,12 +111,11 @@ def _holds(signer: str, signature: bytes, message: bytes) -> bool:
     return True
 
 
-def _against(statement: Mapping[str, Any], folder: Path) -> tuple[str, ...]:
-    """What differs between a signed statement and the files that lie there."""
+def _against(statement: Mapping[str, Any], found: Mapping[str, str]) -> tuple[str, ...]:
+    """What differs between a signed statement and the files that are there."""
     if statement.get("predicateType") != PREDICATE:
         return ("what was signed is no statement on the files of a model",)
     told = {one["name"]: one["digest"] for one in statement["predicate"]["resources"]}
-    found = _signed_files(folder)
     wrong = [name for name in sorted({*told, *found}) if told.get(name) != found.get(name)]
     return tuple(f"{name} is not the file that was signed" for name in wrong)
 

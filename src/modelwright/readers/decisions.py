@@ -41,7 +41,9 @@ class Decision:
         if self.signed == "does not hold":
             signed = " (SIGNATURE DOES NOT HOLD)"
         why = f": {self.why}" if self.why else ""
-        return f"row {self.n}, {self.at:.1f} s: {self.who}{signed} {self.what}{why}"
+        told = f"row {self.n}, {self.at:.1f} s: {self.who}{signed} {self.what}{why}"
+        # What a stranger's archive says may not steer a terminal.
+        return "".join(c if c.isprintable() else " " for c in told)
 
 
 def decisions(rows: Iterable[Row]) -> list[Decision]:
