@@ -132,21 +132,6 @@ def prefer(
     _say("prefer", run, candidate, reason, key, workspace)
 
 
-def read(run: RunName, key: KeyFile = None, workspace: Workspace = DEFAULT) -> None:
-    """Shows the promotions that nobody has read, and notes that they were."""
-    from modelwright.readers.explain import explain_candidate
-    from modelwright.readers.runs import find_run, read_record
-
-    record = read_record(find_run(run, workspace))
-    if not record.unread:
-        say("every promotion was read")
-        return
-    for outcome in map(record.view.outcome, record.unread):
-        for line in () if outcome is None else explain_candidate(record, outcome):
-            say(line)
-    _say("read", run, None, "", key, workspace)
-
-
 def decide(
     file: Annotated[str, typer.Argument(metavar="REQUEST.json", help="From --export.")],
     agree: Annotated[bool, typer.Option("--approve", help="Agrees.")] = False,
@@ -205,7 +190,7 @@ def keys_show(key: KeyFile = None) -> None:
     say(public_key(found))
 
 
-VERBS = (decisions, approve, reject, change, ask, answer, pin, ban, prefer, read, decide)
+VERBS = (decisions, approve, reject, change, ask, answer, pin, ban, prefer, decide)
 
 
 def _key(path: str | None) -> Any:

@@ -126,6 +126,7 @@ def _subject(request: Request) -> list[str]:
         lines.append(f"candidate {request.candidate}, trial {subject.get('trial')}")
     if request.action == "ship":
         row = subject["row"]
+        lines.append(plain(subject["described"]))
         lines.append(f"fitted on: {plain(row['rows'])}; written to {plain(subject['out'])}")
         lines.append(f"all its files, by the hash of their list: {row['bundle']}")
     if request.action == "budget":

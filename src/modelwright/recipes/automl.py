@@ -17,6 +17,7 @@ from modelwright.ledger import open_ledger
 from modelwright.policy import LAPTOP, RulePolicy, in_force
 from modelwright.readers.recalls import refuse_recalled
 from modelwright.readers.runs import DEFAULT_WORKSPACE, RunFolder, record_of, study_of
+from modelwright.recipes.notifying import Notifier
 from modelwright.recipes.outcome import BuildResult
 from modelwright.recipes.placing import ship_approved
 from modelwright.recipes.plan import BuildPlan, kind_of, recipe
@@ -116,7 +117,12 @@ def plan_build(
 
 
 def play(plan: BuildPlan) -> BuildResult:
-    """Runs a planned build to its end, and ships."""
+    """Runs a planned build to its end, and ships; people are told of what waits for them."""
+    with Notifier(plan.run):
+        return _play(plan)
+
+
+def _play(plan: BuildPlan) -> BuildResult:
     from modelwright.executors import FileStore, ToolBox
 
     store = FileStore(plan.run.path / "artefacts")

@@ -14,6 +14,7 @@ from modelwright.core.errors import InputError, WaitingError
 from modelwright.core.record import Record
 from modelwright.core.view import Outcome
 from modelwright.ledger import Ledger, Writer
+from modelwright.readers.leaderboard import described
 from modelwright.readers.runs import RunFolder
 from modelwright.recipes.outcome import Shipped
 from modelwright.recipes.papers import sign_papers
@@ -36,9 +37,14 @@ def append_with(writer: Writer, record: Record, rows: list[tuple[str, dict[str, 
         record.absorb(kind, body)
 
 
-def place(run: RunFolder, draft: Path, out: Path) -> None:
-    """Signs a sealed draft and moves it into its place: no half model is ever seen."""
-    sign_papers(run, draft, out.name)
+def place(
+    run: RunFolder, draft: Path, out: Path, approval: Mapping[str, Any] | None = None
+) -> None:
+    """Signs a sealed draft and moves it into its place: no half model is ever seen.
+
+    The signature also names who approved these bytes, where a person did.
+    """
+    sign_papers(run, draft, out.name, approval)
     shutil.rmtree(out, ignore_errors=True)
     shutil.move(draft, out)
 
@@ -69,7 +75,13 @@ def set_aside(
     aside.parent.mkdir(exist_ok=True)
     shutil.move(draft, aside)
     size = sum(path.stat().st_size for path in aside.rglob("*") if path.is_file())
-    subject = {**fitted, "trial": outcome.trial.number, "draft": aside.name, "row": dict(row)}
+    subject = {
+        **fitted,
+        "trial": outcome.trial.number,
+        "draft": aside.name,
+        "row": dict(row),
+        "described": described(outcome),
+    }
     reasons = reasons_on(record, outcome)
     cost = f"{size / 1e6:.3g} MB on the disk"
     request = request_for(record, "ship", subject, reason, *reasons, cost)
@@ -167,7 +179,7 @@ def _ship(run: RunFolder, record: Record, writer: Writer, asked: Asked) -> Path 
         return None
     acted = {"request": name, "state": "done", "reason": f"shipped to {out.name}"}
     append_with(writer, record, [("ship", dict(subject["row"])), ("acted", acted)])
-    place(run, own, out)
+    place(run, own, out, asked.decision)
     shutil.rmtree(draft, ignore_errors=True)
     return out
 
