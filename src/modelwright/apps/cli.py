@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from modelwright.apps import deciding, policies, steering, tracing
+from modelwright.apps import auditing, deciding, policies, steering, tracing
 from modelwright.apps.complaints import UsageError, complain, internal_sentence, usage_sentence
 from modelwright.apps.options import DEFAULT, AsJson, Run, Workspace
 from modelwright.core.errors import ModelwrightError
@@ -226,6 +226,14 @@ def leaderboard(
 
 
 @app.command()
+def fairness(run: Run = None, workspace: Workspace = DEFAULT, as_json: AsJson = False) -> None:
+    """What a run's models do to groups of people: gaps, limits, the price, what was handed down."""
+    from modelwright.apps import fairness as told
+
+    raise typer.Exit(told.fairness(run, workspace, as_json))
+
+
+@app.command()
 def explain(
     run: Run = None,
     candidate: Annotated[
@@ -337,16 +345,19 @@ def verify(
     ] = None,
     head: Annotated[str | None, typer.Option(help="A signed head kept elsewhere.")] = None,
     export_head: Annotated[str | None, typer.Option(help="Write the signed head here.")] = None,
+    signer: Annotated[
+        str | None, typer.Option(help="The public key that must have signed.")
+    ] = None,
     workspace: Workspace = DEFAULT,
     as_json: AsJson = False,
 ) -> None:
-    """Checks a run's rows, or a model's files, for changes."""
+    """Checks a run's rows, or a model's files and who signed them."""
     from modelwright.apps import verifying
 
-    raise typer.Exit(verifying.verify(what, head, export_head, workspace, as_json))
+    raise typer.Exit(verifying.verify(what, head, export_head, workspace, as_json, signer))
 
 
-for _trace in (tracing.lineage, tracing.recall):
+for _trace in (tracing.lineage, tracing.recall, auditing.export, auditing.audit):
     app.command()(_trace)
 
 

@@ -14,7 +14,7 @@ from modelwright.core.roles import Tools
 from modelwright.core.trial import Evidence, Progress, Trial
 from modelwright.data.prepare import load_part
 from modelwright.evaluators.behave import MAX_FOLDS, measure
-from modelwright.evaluators.fair import equalise_of, fair_scores
+from modelwright.evaluators.fair import equalise_in, fair_scores
 from modelwright.evaluators.keep import keep_array, keep_model, read_array
 from modelwright.evaluators.student import refit_student
 from modelwright.evaluators.table import TableData, examples_of
@@ -24,7 +24,6 @@ from modelwright.families.pipeline import fit_design
 from modelwright.families.soft import together
 from modelwright.models.crossfit import Finish
 from modelwright.models.ensemble import blend, gain_over_picking
-from modelwright.models.group_thresholds import Equalise
 
 if TYPE_CHECKING:
     from modelwright.evaluators.fit_and_score import FitAndScore
@@ -57,7 +56,7 @@ def blend_members(
         raise InputError(f"the members of a blend were validated on different rows: {shapes}.")
     weights, scored, out = blend(
         table.validation, oofs, evaluator.metric, evaluator.extra, evaluator.constraint,
-        _equalise(evaluator, table, members),
+        equalise_in(document, table.part),
     )  # fmt: skip
     used = [m for m, w in zip(members, weights, strict=True) if w > 0]
     scores = dict(scored.scores)
@@ -84,15 +83,6 @@ def blend_members(
         noises["energy_joules"] = float(sum(m.get("energy_noise", 0.0) for m in used))
         facts["how"] = used[0]["facts"].get("how", {})
     return Evidence(trial.number, scores, scored.folds, noises, artefacts=artefacts, facts=facts)
-
-
-def _equalise(
-    evaluator: FitAndScore, table: TableData, members: Sequence[Mapping[str, Any]]
-) -> Equalise | None:
-    """What thresholds per group make alike, where a member is decided by such."""
-    designs = (m["document"] for m in members if '"Thresholded"' in str(m.get("document")))
-    first = next(designs, None)
-    return None if first is None else equalise_of(evaluator.design(first), table.part)
 
 
 def _behaviour(

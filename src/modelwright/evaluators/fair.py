@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -23,6 +25,17 @@ def equalise_of(design: Any, part: Part) -> Equalise | None:
     if not isinstance(design, Thresholded) or not part.protected:
         return None
     return Equalise(part.protected, design.aim, design.gap)
+
+
+def equalise_in(document: Mapping[str, Any], part: Part) -> Equalise | None:
+    """The same for a document: of a design, or of an ensemble in which a member has such."""
+    if document.get("type") == "Blend":
+        inner = (equalise_in(json.loads(m["document"]), part) for m in document["members"])
+        return next((found for found in inner if found is not None), None)
+    if document.get("type") != Thresholded.name or not part.protected:
+        return None
+    aim, gap = (document.get(n, getattr(Thresholded, n)) for n in ("aim", "gap"))
+    return Equalise(part.protected, aim, float(gap))
 
 
 def values_of(scored: Scored, validation: Validation) -> RowValues:

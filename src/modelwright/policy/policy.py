@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
+from datetime import date
 from typing import Any
 
 from modelwright.core.canonical import digest
@@ -22,10 +23,11 @@ from modelwright.policy.terms import Cost, DataTerms
 DESIGNED = ("search", "zero_cost")  # roles whose documents are designs of the space
 ACTIONS = (
     "run", "evaluate", "blend", "refit", "student", "final", "look", "look_again", "replace",
-    "ship", "policy", "code", "designer",
+    "ship", "policy", "code", "designer", "group_thresholds",
 )  # fmt: skip
 # A narrower action that a policy does not name is ruled like the wider one.
 WIDER = {"look_again": "look", "replace": "ship"}
+WRAPPERS = ("Reweighed", "Reduced", "Thresholded")  # families of designs around other designs
 # What is asked about whatever the lists say, by the level of autonomy.
 HANDED_OVER = ("look", "look_again", "replace", "ship", "policy", "code", "designer")
 AUTONOMY: Mapping[str, tuple[str, ...]] = {
@@ -138,6 +140,9 @@ class RulePolicy:
         data = json.loads(document)
         # The outermost type is the family; a document without one must name allowed types only.
         outer = data.get("type") if isinstance(data, Mapping) else None
+        if outer in WRAPPERS and outer not in self.families:  # what is inside is what is tried
+            data = data["design"]
+            outer = data.get("type")
         named = {outer} if isinstance(outer, str) else set(_types(data))
         if named and named <= set(self.families):
             return Ruling("allow", f"family allowed by policy {self.name!r}")
@@ -153,16 +158,16 @@ class RulePolicy:
         return {unit: cap for unit, cap in found.items() if cap is not None}
 
     def bounded(self, budget: Budget) -> Budget:
-        """The budget, with what it leaves open of energy and money bounded by the caps.
+        """The budget, with what it leaves open bounded by the caps.
 
-        Money is time at a price: its cap becomes a bound in seconds.
+        Money is time at a price: its cap bounds the seconds.
         """
-        if budget.energy_joules is None and self.max_energy_joules is not None:
-            budget = replace(budget, energy_joules=self.max_energy_joules)
-        if budget.seconds is None and self.max_money is not None and self.cost.per_hour:
-            seconds = round(3600 * self.max_money / self.cost.per_hour, 3)
-            budget = replace(budget, seconds=seconds)
-        return budget
+        caps: dict[str, float] = dict(self.caps)
+        if self.max_money is not None and self.cost.per_hour:
+            affordable = round(3600 * self.max_money / self.cost.per_hour, 3)
+            caps["seconds"] = min(affordable, caps.get("seconds", affordable))
+        told = {unit: own for unit, own in asdict(budget).items() if own is None and unit in caps}
+        return replace(budget, **{unit: caps[unit] for unit in told})  # type: ignore[arg-type]
 
     def to_json(self) -> dict[str, Any]:
         """Plain data, for the study's first row."""
@@ -198,6 +203,22 @@ def in_force(record: Record, begun_with: Policy | None = None) -> Any:
     if begun_with is not None and record.policy is record.settings.get("policy"):
         return begun_with
     return RulePolicy.from_json(record.policy)
+
+
+def rule_on(record: Record, begun_with: Policy, kind: str, about: Mapping[str, Any]) -> Ruling:
+    """What the policy in force says today of shipping a candidate, or a look with it.
+
+    A further look at the sealed part is `look_again`; a model that takes the place of the one that
+    the person has (`--baseline`) is `replace`.
+    """
+    question = record.settings["problem"]["about"].get("question", {})
+    if kind == "look" and record.looks:
+        kind = "look_again"
+    if kind == "ship" and question.get("baseline"):
+        kind = "replace"
+    today = {"today": date.today().isoformat()}
+    policy: Policy = in_force(record, begun_with)
+    return policy.rule(Action(kind, {**about, **today}), record.view)
 
 
 def _listed(data: Mapping[str, Any]) -> dict[str, Any]:

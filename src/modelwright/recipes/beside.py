@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from typing import TYPE_CHECKING
 
 from modelwright.core.record import Record
@@ -10,6 +11,7 @@ from modelwright.core.roles import Policy
 from modelwright.ledger import Ledger
 from modelwright.readers.runs import RunFolder
 from modelwright.recipes.closing import winner
+from modelwright.recipes.fairness import FAIR_SECONDS, write_fairness
 from modelwright.recipes.finishing import finished
 from modelwright.recipes.handing_over import allowed, shipped_before
 from modelwright.recipes.outcome import Shipped
@@ -33,6 +35,8 @@ def ship_both(
 ) -> tuple[Shipped | None, Shipped | None]:
     """The shipped winner and student; what only the trials needed is deleted."""
     shutil.rmtree(run.path / "data" / SCRATCH, ignore_errors=True)
+    if until is None or until - time.monotonic() > FAIR_SECONDS / 2:
+        write_fairness(run, record)
     shipped = ship_winner(run, record, ledger, policy, store, until)
     return shipped, ship_student(run, record, ledger, policy, store, until)
 

@@ -12,11 +12,12 @@ from modelwright.core.record import Record
 from modelwright.core.view import Outcome
 from modelwright.readers.bill import Materials, bill_of_materials
 from modelwright.readers.data_sheet import data_sheet
+from modelwright.readers.fairness import FAIRNESS_FILE
 from modelwright.readers.model_card import Subject, model_card, rights_of
 from modelwright.readers.runs import RunFolder
 
 CARD, SHEET, BILL = "README.md", "datasheet.md", "bom.json"
-FAIRNESS = "fairness.json"
+APPROVAL = ("by", "request", "reason", "signer", "signature", "posted_at")
 ALWAYS = ("numpy", "onnxruntime", "safetensors")  # what reads any model's files
 
 
@@ -26,10 +27,10 @@ def write_papers(run: RunFolder, record: Record, outcome: Outcome, draft: Path) 
 
     facts = json.loads((draft / "model.json").read_text("utf-8"))
     teachers = _teachers(record, outcome)
-    fairness = run.path / FAIRNESS
+    fairness = run.path / FAIRNESS_FILE
     of = Subject(
         record, outcome, facts["card"], _licences(record, facts["card"], teachers),
-        json.loads(fairness.read_text("utf-8")) if fairness.exists() else {}, _approvals(record),
+        json.loads(fairness.read_text("utf-8")) if fairness.exists() else {},
     )  # fmt: skip
     for name in (CARD, SHEET, BILL, MANIFEST):
         (draft / name).unlink(missing_ok=True)
@@ -40,13 +41,19 @@ def write_papers(run: RunFolder, record: Record, outcome: Outcome, draft: Path) 
     (draft / BILL).write_text(json.dumps(bill, indent=1, ensure_ascii=False) + "\n", "utf-8")
 
 
-def sign_papers(run: RunFolder, draft: Path, name: str) -> None:
-    """Signs a sealed draft with the workspace's keys, which are made when they are not there."""
+def sign_papers(
+    run: RunFolder, draft: Path, name: str, approval: Mapping[str, Any] | None = None
+) -> None:
+    """Signs a sealed draft with the workspace's keys, which are made when they are not there.
+
+    `approval` is the decision of the person who approved it, which is signed with the files.
+    """
     from modelwright.ledger import load_or_make_curve_key, load_or_make_key
     from modelwright.models.signature import sign_model
 
     curve = load_or_make_curve_key(run.key_path.with_name("models.pem"))
-    sign_model(draft, name, load_or_make_key(run.key_path), curve)
+    told = {word: approval[word] for word in APPROVAL if word in approval} if approval else None
+    sign_model(draft, name, load_or_make_key(run.key_path), curve, told)
 
 
 def _teachers(record: Record, outcome: Outcome) -> list[dict[str, str]]:
@@ -72,18 +79,6 @@ def _licences(
         **{f"teacher {name}": "not stated" for name in brought},
         **{f"backbone {name}": told for name, told in card.get("licences", {}).items()},
     }
-
-
-def _approvals(record: Record) -> list[str]:
-    """The approvals that were taken, a line each; those ignored are none."""
-    found = []
-    for body in record.messages:
-        if body.get("kind") == "approve" and "ignored" not in body:
-            signer = str(body.get("signer", ""))[:16]
-            signed = f", signed by `{signer}`" if signer else ", not signed"
-            why = f": {body['reason']}" if body.get("reason") else ""
-            found.append(f"{body.get('by') or 'a person'} approved{signed}{why}")
-    return found
 
 
 def _libraries(facts: Mapping[str, Any]) -> dict[str, str]:
