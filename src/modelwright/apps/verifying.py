@@ -108,6 +108,7 @@ def _verify_model(folder: Path, signer: str | None, as_json: bool) -> int:
             {"schema": "modelwright.verify-model/3", "model": str(folder), "ok": not problems,
              "problems": problems, "contains_training_rows": card.get("contains_training_rows"),
              "onnx": card.get("onnx", {}).get("written"), "signer": signed.signer or None,
+             "approval": dict(signed.approval) or None,
              "unproven": list(UNPROVEN)}
         )  # fmt: skip
     elif problems:
@@ -116,6 +117,9 @@ def _verify_model(folder: Path, signer: str | None, as_json: bool) -> int:
         say(f"{folder}: every file is as it was written")
         whose = ", the key you named" if signer else ""
         say(f"  - signed by {signed.signer}{whose}" if signed.signer else "  - not signed")
+        if signed.approval:
+            by = str(signed.approval.get("signer") or "nobody's key")[:16]
+            say(f"  - approved by {signed.approval.get('by')}, signed by {by}")
         for line in told_of(card):
             say(f"  - {line}")
         for line in UNPROVEN[1:] if signer else UNPROVEN:

@@ -17,7 +17,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,19 +39,25 @@ class Signed:
     """What a model's signature proved.
 
     `problems` has a sentence for each thing wrong; `signer` is the Ed25519 public key (hexadecimal)
-    whose signature holds, empty where there is none or it does not hold.
+    whose signature holds, empty where there is none or it does not hold. `approval` is what the
+    signer says of who approved these files.
     """
 
     signer: str = ""
     problems: tuple[str, ...] = ()
+    approval: Mapping[str, Any] = field(default_factory=dict)
 
 
 def sign_model(
-    folder: Path, name: str, key: Ed25519PrivateKey, curve: EllipticCurvePrivateKey
+    folder: Path,
+    name: str,
+    key: Ed25519PrivateKey,
+    curve: EllipticCurvePrivateKey,
+    approval: Mapping[str, Any] | None = None,
 ) -> None:
     """Writes both signatures over every other file of a sealed bundle, its manifest included.
 
-    `name` is what the statement calls the model.
+    `name` is what the statement calls the model; `approval` who approved these files, if anyone.
     """
     from cryptography.hazmat.primitives import hashes, serialization
     from cryptography.hazmat.primitives.asymmetric import ec
@@ -61,7 +67,10 @@ def sign_model(
     (folder / PUBLIC).write_bytes(pem)
     signer = key.public_key().public_bytes_raw().hex()
     keys = {"ed25519": signer, "ecdsa_p256": hashlib.sha256(pem).hexdigest()}
-    payload = canonical(_statement(_signed_files(folder), name, keys)).encode()
+    statement = _statement(_signed_files(folder), name, keys)
+    if approval:
+        statement["predicate"]["approval"] = dict(approval)
+    payload = canonical(statement).encode()
     plain = _envelope(payload, key.sign(_encoded(payload)))
     plain["signatures"][0]["keyid"] = signer
     (folder / SIGNATURE).write_text(json.dumps(plain, indent=1) + "\n", "utf-8")
@@ -96,8 +105,10 @@ def check_envelope(text: bytes, files: Mapping[str, str]) -> Signed:
         return Signed(problems=(f"{SIGNATURE} cannot be read as a signature",))
     if kind != PAYLOAD or not _holds(signer, signature, _encoded(payload)):
         return Signed(problems=("the signature is not one of its signer over this statement",))
-    problems = _against(json.loads(payload), files)
-    return Signed("" if problems else signer, problems)
+    statement = json.loads(payload)
+    if problems := _against(statement, files):
+        return Signed(problems=problems)
+    return Signed(signer, (), statement["predicate"].get("approval") or {})
 
 
 def _holds(signer: str, signature: bytes, message: bytes) -> bool:

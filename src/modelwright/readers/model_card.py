@@ -38,7 +38,6 @@ class Subject:
     card: Mapping[str, Any]
     licences: Mapping[str, str] = field(default_factory=dict)
     fairness: Mapping[str, Any] = field(default_factory=dict)
-    approvals: Sequence[str] = ()
 
     @property
     def about(self) -> Mapping[str, Any]:
@@ -255,10 +254,18 @@ def _training(of: Subject) -> list[str]:
 
 
 def _approved(of: Subject) -> list[str]:
-    if of.approvals:
-        return [f"- {plain(line)}" for line in of.approvals]
     name = of.record.settings.get("policy", {}).get("name", "unnamed")
-    return [f"- No person was asked: policy {name!r} allows shipping."]
+    asked = [
+        r for r in of.record.rulings
+        if (r["action"], r.get("candidate")) == ("ship", of.card["candidate"])
+    ]  # fmt: skip
+    if asked and asked[-1]["word"] == "ask":
+        return [
+            f"- Policy {plain(name)!r} asks a person before this model ships. An approval is of "
+            "these very bytes, so it stands in the signature (`modelwright verify`) and in the record "
+            "(`modelwright lineage`)."
+        ]
+    return [f"- No person was asked: policy {plain(name)!r} allows shipping."]
 
 
 def _licences(of: Subject) -> list[str]:
