@@ -137,7 +137,9 @@ class Record:
     def evidence(self, evidence: Evidence, at: float) -> Outcome:
         """An `evidence` row, as the object it holds."""
         self._tick(at)
-        self.ordered_at.pop(evidence.trial, None)
+        began = self.ordered_at.pop(evidence.trial, at)
+        if evidence.joules is None and evidence.cpu_seconds is None:
+            self.view.energy.slot_seconds += at - began
         return self._all.evidence(evidence)
 
     def verdict(self, verdict: Verdict, at: float) -> None:

@@ -84,12 +84,14 @@ class Brief:
 @dataclass(slots=True)
 class Energy:
     """Sums over finished trials: joules that were counted (`accelerator` of them by a graphics
-    card), processor seconds of those whose processor was not, wall time; and how many trials left
-    no figure, or worked on a card that nothing counted."""
+    card), processor seconds of those whose processor was not, wall time; how many trials left no
+    figure (they were killed), and how long these had a slot; and how many worked on a card that
+    nothing counted."""
 
     counted: float = 0.0
     accelerator: float = 0.0
     uncounted_cpu: float = 0.0
+    slot_seconds: float = 0.0
     cpu_seconds: float = 0.0
     trial_seconds: float = 0.0
     unknown: int = 0
@@ -102,10 +104,12 @@ class Energy:
         self.cards_unmeasured += "accelerator" in evidence.facts
         self.counted += card + (evidence.joules or 0.0)
         self.cpu_seconds += evidence.cpu_seconds or 0.0
+        if evidence.joules is None and evidence.cpu_seconds is None:
+            self.unknown += 1
+            return
         self.trial_seconds += evidence.seconds or 0.0
         if evidence.joules is None:
             self.uncounted_cpu += evidence.cpu_seconds or 0.0
-            self.unknown += evidence.cpu_seconds is None
 
 
 class View:
@@ -244,7 +248,8 @@ class View:
     @property
     def joules_spent(self) -> float:
         """Energy of all finished trials: counted where it was, else estimated."""
-        return self.energy.counted + self.energy.uncounted_cpu * self.brief.watts
+        unmeasured = self.energy.uncounted_cpu + self.energy.slot_seconds
+        return self.energy.counted + unmeasured * self.brief.watts
 
     @property
     def share_spent(self) -> float:

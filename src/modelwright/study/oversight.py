@@ -10,7 +10,7 @@ from typing import Any
 from modelwright.core.record import Record
 from modelwright.core.roles import Policy
 from modelwright.core.trial import Action, Proposal, Ruling
-from modelwright.policy import RulePolicy, in_force
+from modelwright.policy import RulePolicy
 from modelwright.study.decisions import request_for, trouble_before_acting
 from modelwright.study.permits import Note
 from modelwright.study.spending import likely_seconds
@@ -60,9 +60,9 @@ def rule_change(policy: Policy, body: Mapping[str, Any]) -> Ruling:
     return ruling
 
 
-def change_policy(study: Study, record: Record, note: Note, body: Mapping[str, Any]) -> None:
+def change_policy(policy: Policy, record: Record, note: Note, body: Mapping[str, Any]) -> None:
     """Sets the policy of a message, or asks a person whether to; what was asked about is a row."""
-    ruling = rule_change(in_force(record, study.policy), body)
+    ruling = rule_change(policy, body)
     new = RulePolicy.from_json(body["policy"])
     if ruling.word == "allow":
         note("policy", {"policy": new.to_json(), "hash": new.hash, "by": str(body.get("by", ""))})

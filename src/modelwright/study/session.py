@@ -421,7 +421,7 @@ class Session:
 
     def deadline(self) -> float | None:
         """When running trials have to be stopped, in `time.monotonic()`; None without a clock."""
-        end = end_of(self.record, self.study.slots)
+        end = end_of(self.study, self.record, self.at)
         if end is None:
             return None
         closing, search = self.study.closing, self.record.phase == "search"

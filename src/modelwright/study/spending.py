@@ -9,36 +9,38 @@ from modelwright.study.study import Study
 QUICKEST = 50  # of the best trials of a rung, among which the quickest is looked for
 
 
-def end_of(record: Record, slots: int) -> float | None:
+def end_of(study: Study, record: Record, at: float) -> float | None:
     """The study's second at which its budget ends; None without a bound in seconds or joules.
 
-    Energy is projected: what runs is taken to draw the power of a busy core, or what finished
-    trials drew on the average where that is more, in every slot, since it was ordered. What it
-    really took replaces the guess when it ends.
+    Energy is projected from the second `at`: what runs is taken to draw the power of a busy core,
+    or what finished trials drew on the average where that is more, since it was ordered; and every
+    other slot from now on. What it really took replaces the guess when it ends. What the caller
+    does after the last trial is no trial's energy.
     """
     view, budget = record.view, record.view.budget
     if budget.energy_joules is None:
         return budget.seconds
-    drawn = view.joules_spent / view.energy.trial_seconds if view.energy.trial_seconds else 0.0
-    watts = max(view.brief.watts, drawn)
+    spent = view.energy
+    known = spent.counted + spent.uncounted_cpu * view.brief.watts
+    watts = max(view.brief.watts, known / spent.trial_seconds if spent.trial_seconds else 0.0)
     since = [record.ordered_at[trial.number] for trial in view.pending]
-    slots = max(slots, len(since))
-    busy = sum(since) + (slots - len(since)) * view.elapsed
-    end = ((budget.energy_joules - view.joules_spent) / watts + busy) / slots
+    slots = max(study.slots, len(since))
+    busy = sum(since) + (slots - len(since)) * at
+    end = ((budget.energy_joules - view.joules_spent) / watts + busy) / slots + study.kept_seconds
     return end if budget.seconds is None else min(end, budget.seconds)
 
 
 def out_of_time(study: Study, record: Record, at: float) -> str:
     """Why at the study's second `at` there is no time for a further trial, or nothing."""
-    end, view = end_of(record, study.slots), record.view
+    end, view = end_of(study, record, at), record.view
     if end is None:
         return ""
     reserve = study.kept_seconds + (study.closing.reserve(view) if study.closing else 0.0)
     spent, left = f"{end:.4g} s", end - reserve - at
     kept = f", {reserve:.1f} s of it kept for the closing steps" if reserve else ""
     if end != view.budget.seconds:
-        spent = f"{view.budget.energy_joules:,.0f} J, all but {view.joules_spent:,.0f} J"
-        kept = " of them kept for what runs and for the closing steps"
+        spent = f"{view.joules_spent:,.0f} J of {view.budget.energy_joules:,.0f} J"
+        kept = ", the rest kept for what runs and for the closing steps"
     if left <= 0:
         return f"budget spent: {spent}{kept}"
     if left < least_seconds(view, 0):
