@@ -262,8 +262,8 @@ def _approved(of: Subject) -> list[str]:
     if asked and asked[-1]["word"] == "ask":
         return [
             f"- Policy {plain(name)!r} asks a person before this model ships. An approval is of "
-            "these very bytes, so it stands in the signature (`modelwright verify`) and in the record "
-            "(`modelwright lineage`)."
+            "these very bytes, so it stands in the signature (`modelwright verify`) and in the "
+            "record (`modelwright lineage`)."
         ]
     return [f"- No person was asked: policy {plain(name)!r} allows shipping."]
 

@@ -12,7 +12,7 @@ from modelwright.core.record import Record
 from modelwright.core.view import Outcome
 from modelwright.readers.bill import Materials, bill_of_materials
 from modelwright.readers.data_sheet import data_sheet
-from modelwright.readers.fairness import FAIRNESS_FILE
+from modelwright.readers.fairness import read_fairness
 from modelwright.readers.model_card import Subject, model_card, rights_of
 from modelwright.readers.runs import RunFolder
 
@@ -27,10 +27,9 @@ def write_papers(run: RunFolder, record: Record, outcome: Outcome, draft: Path) 
 
     facts = json.loads((draft / "model.json").read_text("utf-8"))
     teachers = _teachers(record, outcome)
-    fairness = run.path / FAIRNESS_FILE
     of = Subject(
         record, outcome, facts["card"], _licences(record, facts["card"], teachers),
-        json.loads(fairness.read_text("utf-8")) if fairness.exists() else {},
+        read_fairness(run) or {},
     )  # fmt: skip
     for name in (CARD, SHEET, BILL, MANIFEST):
         (draft / name).unlink(missing_ok=True)
