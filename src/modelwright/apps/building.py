@@ -159,6 +159,8 @@ def _tell(result: Any, as_json: bool) -> int:
     if result.shipped is not None:
         rows = ROWS.get(result.record.settings["problem"]["kind"], "NEW_ROWS.csv")
         say(f"predict:  modelwright predict {run} {rows} --out predictions.csv")
+    if result.exit_code == 5:
+        say(f"decide:   modelwright decisions {run}")
     if result.exit_code in (0, 3, 130):
         more = "" if facts["status"] in ("paused", "stopped") else " --add-budget 5m"
         say(f"continue: modelwright resume {run}{more}")

@@ -140,7 +140,7 @@ def _play(plan: BuildPlan) -> BuildResult:
         until = None if seconds is None else time.monotonic() + seconds - record.view.elapsed
         if any(asked.state == "approved" for asked in record.approvals):
             with ledger.writer(plan.study.name) as writer:
-                ship_approved(plan.run, record, writer)
+                ship_approved(plan.run, record, ledger, writer)
         shipped, student = plan.ship(plan.run, record, ledger, plan.study.policy, store, until)
         record = record_of(ledger, plan.study.name, plan.study.space)
     finally:

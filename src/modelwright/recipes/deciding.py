@@ -31,8 +31,8 @@ from modelwright.readers.runs import (
 )
 from modelwright.recipes.placing import append_with, ship_approved, wrong_bytes
 from modelwright.study.bounds import trouble_with_design
-from modelwright.study.oversight import set_approved
 from modelwright.study.decisions import SIGNED, policy_hash, trouble_with_decision
+from modelwright.study.oversight import set_approved
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -188,7 +188,7 @@ def settle(run: RunFolder, ledger: Ledger) -> tuple[Path, ...]:
             entry = message.entry(**({"ignored": trouble} if trouble else {}))
             append_with(writer, record, [entry])
         set_approved(record, lambda kind, body: append_with(writer, record, [(kind, body)]))
-        return tuple(ship_approved(run, record, writer))
+        return tuple(ship_approved(run, record, ledger, writer))
 
 
 def who() -> str:

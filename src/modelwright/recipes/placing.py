@@ -10,14 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from modelwright.core.approvals import Asked, Request
-from modelwright.core.errors import InputError, WaitingError
+from modelwright.core.errors import InputError, RefusedError, WaitingError
 from modelwright.core.record import Record
 from modelwright.core.view import Outcome
 from modelwright.ledger import Ledger, Writer
+from modelwright.readers.doubts import reasons_to_doubt
 from modelwright.readers.leaderboard import described
 from modelwright.readers.runs import RunFolder
 from modelwright.recipes.outcome import Shipped
 from modelwright.recipes.papers import sign_papers
+from modelwright.recipes.recalling import check_recalls
 from modelwright.study.decisions import request_for, trouble_before_acting
 
 ASIDE = "waiting"  # the folder of a run where drafts wait for an approval
@@ -115,7 +117,7 @@ def reasons_on(record: Record, outcome: Outcome) -> tuple[list[str], list[str]]:
     view, metric = record.view, record.view.goals[0].metric
     verdict = view.verdicts.get(outcome.trial.number)
     told = [] if verdict is None else [verdict.reason]
-    doubts = [] if verdict is None else list(verdict.doubts)
+    doubts = [*([] if verdict is None else verdict.doubts), *reasons_to_doubt(record, outcome)]
     if metric in outcome.evidence.scores:
         told.insert(0, f"{metric} {outcome.evidence.scores[metric]:.5g} on the validation rows")
     candidate = outcome.trial.candidate.id
@@ -146,7 +148,7 @@ def wrong_bytes(run: RunFolder, request: Request) -> str:
     return f"not the bytes that were asked about: {'; '.join(wrong[:3])}" if wrong else ""
 
 
-def ship_approved(run: RunFolder, record: Record, writer: Writer) -> list[Path]:
+def ship_approved(run: RunFolder, record: Record, ledger: Ledger, writer: Writer) -> list[Path]:
     """Ships what people approved, each once, after all checks were made again; where it lies now.
 
     What a check forbids is void, with the reason in a row.
@@ -154,18 +156,21 @@ def ship_approved(run: RunFolder, record: Record, writer: Writer) -> list[Path]:
     done = []
     for asked in [a for a in record.approvals if a.state == "approved"]:
         if asked.request.action == "ship":
-            out = _ship(run, record, writer, asked)
+            out = _ship(run, record, ledger, writer, asked)
             if out is not None:
                 done.append(out)
     return done
 
 
-def _ship(run: RunFolder, record: Record, writer: Writer, asked: Asked) -> Path | None:
+def _ship(
+    run: RunFolder, record: Record, ledger: Ledger, writer: Writer, asked: Asked
+) -> Path | None:
     subject, name = asked.request.subject, asked.request.hash
     draft, out = run.path / ASIDE / str(subject["draft"]), run.path / str(subject["out"])
     # First a copy that nobody else writes to, so that what was checked is what ships.
     own = out.with_name(f".{out.name}.{asked.request.id}")
     trouble = trouble_before_acting(asked, record, lambda request: wrong_bytes(run, request))
+    trouble = trouble or _recalled(run, record, ledger, int(subject["trial"]))
     if not trouble and out not in (run.model_path, run.student_path) and out.exists():
         trouble = f"{out} is there already"
     if not trouble:
@@ -182,6 +187,14 @@ def _ship(run: RunFolder, record: Record, writer: Writer, asked: Asked) -> Path 
     place(run, own, out, asked.decision)
     shutil.rmtree(draft, ignore_errors=True)
     return out
+
+
+def _recalled(run: RunFolder, record: Record, ledger: Ledger, trial: int) -> str:
+    try:
+        check_recalls(run, record, ledger, record.view.outcome(trial))
+    except RefusedError as error:
+        return str(error)
+    return ""
 
 
 def _changed(folder: Path, bundle: str) -> str:
