@@ -95,7 +95,8 @@ class Session:
             session._rule_plan()
         if session.over:
             return session
-        session.read_inbox(stale=began_before)
+        if not began_before:
+            session.read_inbox()
         if record.status == "finished" and not session._more_to_do():
             session.over = record.reason
             return session

@@ -45,7 +45,18 @@ def out_of_time(study: Study, record: Record, at: float) -> str:
         return f"budget spent: {spent}{kept}"
     if left < least_seconds(view, 0):
         return f"budget spent: {spent}{kept}; {left:.1f} s are too few for a trial"
+    joules = view.budget.energy_joules
+    if joules is not None and joules - view.joules_spent < _least_joules(view):
+        return f"budget spent: {spent}, and the rest is too little for a trial"
     return ""
+
+
+def _least_joules(view: View) -> float:
+    """What the most frugal of the good trials drew."""
+    best = [o.evidence for o in view.best(QUICKEST, 0) if o.trial.role == "search"]
+    drawn = ((e.cpu_seconds or 0.0) * view.brief.watts if e.joules is None else e.joules
+             for e in best)  # fmt: skip
+    return min(drawn, default=0.0)
 
 
 def least_seconds(view: View, rung: int) -> float:
