@@ -102,7 +102,7 @@ def plan_build(
     planner = recipe(kind)
     question, wanted = asked_under(question, policy, kind), policy.bounded(wanted)
     planner.check(question)
-    check_given(workspace, (question.baseline, question.teacher))
+    check_given(workspace, (question.data, question.baseline, question.teacher))
     path = folder or new_folder(workspace, name or _stem(question))
     try:
         plan: BuildPlan = planner.plan(
