@@ -181,3 +181,33 @@ def test_a_detached_answer_counts_once(run: RunFolder, tmp_path: Path) -> None:
     question.write_text(json.dumps(changed))
     with pytest.raises(InputError, match="not the one that the request names"):
         read_request(question)
+
+
+def test_the_command_line_speaks_the_same_words(run: RunFolder, tmp_path: Path) -> None:
+    from typer.testing import CliRunner
+
+    from modelwright.apps.cli import app
+
+    def says(*words: str) -> tuple[int, str]:
+        result = CliRunner().invoke(app, list(words))
+        return result.exit_code, result.output + str(result.exception or "")
+
+    name = str(run.path)
+    assert "ship a model?" in says("decisions", name)[1]
+    told = json.loads(says("decisions", name, "--json")[1])
+    assert told["waiting"][0]["request"]["action"] == "ship"
+    code, said = says("approve", name, "--reason", "fine")
+    assert code == 4
+    assert "not in the policy's roster" in said
+    assert "say why" in says("reject", name)[1]
+    key, out = str(tmp_path / "new.pem"), str(tmp_path / "request.json")
+    public = says("keys", "new", key)[1].strip()
+    assert public in says("keys", "show", "--key", key)[1].splitlines()
+    assert "is there already" in says("keys", "new", key)[1]
+    assert says("decisions", name, "--export", out)[0] == 0
+    answer = str(tmp_path / "answer.json")
+    assert "is one of" in says("decide", out, "--out", answer)[1]
+    signs = ("decide", out, "--approve", "--reason", "fine", "--key", key, "--out", answer)
+    assert says(*signs)[0] == 0
+    assert "not in the policy's roster" in says("decisions", name, "--import", answer)[1]
+    assert not run.model_path.exists()

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from modelwright.apps.options import DEFAULT, AsJson, Run, Workspace
+from modelwright.apps.options import DEFAULT, AsJson, Run, Why, Workspace
 from modelwright.apps.words import emit_json, note, say, writing
 
 RunName = Annotated[str, typer.Argument(metavar="RUN", help="A run's name or folder.")]
@@ -16,7 +16,6 @@ Request = Annotated[
     typer.Argument(metavar="[REQUEST]", help="The beginning of its id; may be left out for one."),
 ]
 Design = Annotated[str, typer.Argument(metavar="CANDIDATE", help="A candidate's id or its trial.")]
-Why = Annotated[str, typer.Option("--reason", "-r", help="Why; it stays in the record.")]
 KeyFile = Annotated[
     str | None, typer.Option("--key", help="A private key (PEM) instead of the account's own.")
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from modelwright.apps.progress import status_line
@@ -77,6 +78,8 @@ def status(name: str | None, workspace: str, as_json: bool) -> int:
     say(f"{run.name}: {state}, {status_line(record)}")
     if record.reason:
         say(f"why: {record.reason}")
+    if waiting := record.approvals.waiting(time.time()):
+        say(f"decisions that wait: {len(waiting)} (modelwright decisions {run.name})")
     say(f"energy: {energy_words(energy_account(record))}")
     cost = cost_account(record)
     if cost["money"] is not None:

@@ -29,6 +29,7 @@ from modelwright.readers.runs import (
     record_of,
     study_of,
 )
+from modelwright.recipes.outcome import BuildResult
 from modelwright.recipes.placing import append_with, ship_approved, wrong_bytes
 from modelwright.study.bounds import trouble_with_design
 from modelwright.study.decisions import SIGNED, policy_hash, trouble_with_decision
@@ -37,7 +38,7 @@ from modelwright.study.oversight import set_approved
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-Where = str | Path | RunFolder | None
+Where = str | Path | RunFolder | BuildResult | None
 
 
 @dataclass(frozen=True)
@@ -235,6 +236,7 @@ def _state(asked: Asked) -> str:
 
 
 def _folder(run: Where, workspace: str | Path) -> RunFolder:
+    run = run.run if isinstance(run, BuildResult) else run
     if isinstance(run, RunFolder):
         return run
     return find_run(None if run is None else str(run), workspace)
