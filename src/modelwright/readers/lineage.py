@@ -191,8 +191,12 @@ class _Reader:
     def _order(self, body: Mapping[str, Any]) -> None:
         number, candidate = int(body["number"]), Candidate(body["document"]).id
         node = self._trial(number)
-        facts = {"run": self.name, "number": number, "candidate": candidate,
-                 "role": body["role"], "by": body["by"], "reason": body["reason"]}  # fmt: skip
+        above = (self.by_candidate.get(parent) for parent in body["parents"])
+        older = (self.graph.nodes[one].facts["generation"] for one in above if one)
+        facts = {
+            "run": self.name, "number": number, "candidate": candidate, "role": body["role"],
+            "by": body["by"], "reason": body["reason"], "generation": 1 + max(older, default=-1),
+        }  # fmt: skip
         self._add(node, "trial", f"trial {number} of {self.name} ({body['role']})", facts)
         self._edge(self.run, "ordered", node)
         if body.get("promoted_from") is not None:
