@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,7 @@ def bench(tmp_path: Path) -> Bench:
 
 
 @pytest.fixture
-def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setenv("MODELWRIGHT_KEY", str(tmp_path / "key.pem"))
     return own_key()
 
@@ -46,7 +46,7 @@ def play(bench: Bench, study: Study, ledger: Ledger, executor: Any = None) -> Re
 class Drawing(Inline):
     """Says of every trial that it drew 10 J."""
 
-    def poll(self, timeout: float) -> Sequence[Progress | Evidence]:
+    def poll(self, timeout: float = 0.0) -> Sequence[Progress | Evidence]:
         messages = super().poll(timeout)
         return [replace(m, joules=10.0) if isinstance(m, Evidence) else m for m in messages]
 
@@ -61,7 +61,7 @@ def test_a_limit_on_energy_ends_a_run_before_it_is_passed(bench: Bench) -> None:
     assert "J of 105 J" in record.reason
 
 
-def searched(losses: Sequence[float]) -> View:
+def searched(losses: Sequence[float] | np.ndarray[Any, Any]) -> View:
     """A view of trials that ended one a second with these losses, judged as they came."""
     builder = ViewBuilder(Brief(None, (Goal("loss"),)), Budget(trials=1))
     best = math.inf
