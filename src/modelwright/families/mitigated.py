@@ -54,7 +54,7 @@ class Reweighed:
     [1.5, 0.75, 0.75, 0.5]
     """
 
-    design: LightGbm | Linear
+    design: LightGbm | Linear = LightGbm()
     strength: Annotated[float, Interval(ge=0.25, le=1.0)] = 1.0
 
     name: ClassVar[str] = "Reweighed"
@@ -94,7 +94,7 @@ class Thresholded:
     predictions (`models.group_thresholds`), so that the rate of `aim` differs by at most `gap`.
     """
 
-    design: LightGbm | Linear
+    design: LightGbm | Linear = LightGbm()
     aim: Literal["selection_rate", "tpr", "fpr"] = "selection_rate"
     gap: Annotated[float, Interval(ge=0.0, le=0.2)] = 0.0
 
@@ -142,7 +142,7 @@ class Reduced:
     fairness"). Without groups it is the plain design.
     """
 
-    design: LightGbm | Linear
+    design: LightGbm | Linear = LightGbm()
     constraint: Constraint = "selection_rate"
     fits: Annotated[int, Interval(ge=4, le=12)] = 6
     strength: Annotated[float, Log(0.1, 10.0)] = 1.0
@@ -182,10 +182,12 @@ class Reduced:
 
     @staticmethod
     def load(folder: Path) -> Fitted:
-        """The mixture that `export` wrote."""
+        """The mixture that `export` wrote, or the plain model of rows without groups."""
         from modelwright.families import load_fitted
 
         facts, _ = read_fitted(folder)
+        if facts["family"] != "Reduced":
+            return _load_inner(folder)
         parts = [load_fitted(folder / f"part{i}") for i in range(len(facts["weights"]))]
         return Mixture(tuple(parts), tuple(facts["weights"]))
 

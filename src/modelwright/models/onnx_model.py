@@ -165,8 +165,9 @@ def _decided(decision: Decision, graph: Graph, shares: str, schema: Schema) -> s
     """The class number of each row, as `Decision.labels` gives it."""
     n_classes = len(schema.classes)
     if n_classes == 2 and decision.threshold is not None:
-        least = graph.constant(np.float64(decision.threshold))
-        if decision.groups is not None:
+        if decision.groups is None:
+            least = graph.constant(np.float64(decision.threshold))
+        else:
             cells = add_cells(graph, decision.groups.protected, schema)
             own = graph.constant(np.array(decision.groups.thresholds, np.float64))
             least = graph.node("Unsqueeze", graph.node("Gather", own, cells), graph.constant([1]))

@@ -34,9 +34,9 @@ def read_fairness(run: RunFolder) -> dict[str, Any] | None:
 def fairness_lines(facts: Mapping[str, Any]) -> list[str]:
     """The main sentences: gaps, limits, price, what was handed down."""
     names = ", ".join(p["column"] for p in facts["protected"])
-    how = "is also an input" if facts["as_input"] else "is not an input"
+    how = "models may look at them" if facts["as_input"] else "no model looks at them"
     few = f"groups with fewer than {facts['least_rows']} rows are left out"
-    lines = [f"Compared by {names}, which {how} of the models; {few}."]
+    lines = [f"Compared by {names} ({how}); {few}."]
     for model in facts["models"]:
         worst = _largest(model["gaps"])
         told = f"{ROLES[model['role']].capitalize()} (trial {model['trial']}, {model['words']}): "

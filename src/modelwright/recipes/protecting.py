@@ -98,14 +98,15 @@ def with_mitigated(
 ) -> list[tuple[str, float]]:
     """A portfolio with mitigated designs: early where a limit on groups may want them, else last.
 
-    Inside each is the first design of its family in the list.
+    Inside each is the first design of its family in the list; a family that is not in it is inside
+    of none.
     """
     bounds = [limit for limit in limits if limit.metric in FAIRNESS]
     made: list[tuple[str, float]] = []
     for family in ("LightGbm", "Linear"):
         plain = [(json.loads(d), c) for d, c in listed if json.loads(d)["type"] == family]
-        design, cost = plain[0] if plain else ({"type": family}, 1.0)
-        for name in names:
+        for name in names if plain else ():
+            design, cost = plain[0]
             document = {"type": name, "design": design, **_aimed(name, bounds)}
             text = space.dump(space.load(json.dumps(document)))
             made.append((text, cost * (6.0 if name == "Reduced" else 1.0)))
