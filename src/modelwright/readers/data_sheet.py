@@ -7,6 +7,7 @@ only people know, and so the sheet says "not stated" unless they did.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime, timedelta
 from typing import Any
 
 from modelwright.core.record import Record
@@ -66,12 +67,16 @@ def _columns(about: Mapping[str, Any]) -> list[str]:
     lines = ["", "## Columns", "", "| column | kind | different values | missing | range |",
              "|---|---|---|---|---|"]  # fmt: skip
     for one in columns[:SHOWN]:
-        bounds = ""
-        if one.get("low") is not None and one.get("high") is not None:
-            bounds = f"{one['low']:.5g} to {one['high']:.5g}"
+        low, high = one.get("low"), one.get("high")
+        shown = _day if one.get("kind") == "date" else "{:.5g}".format
+        bounds = "" if low is None or high is None else f"{shown(low)} to {shown(high)}"
         lines.append(
             f"| {plain(one['name'])} | {one.get('kind', '')} | {one.get('n_unique', '')} | "
             f"{one.get('missing', 0.0):.1%} | {bounds} |"
         )
     more = len(columns) - SHOWN
     return [*lines, *([f"| and {more} more | | | | |"] if more > 0 else [])]
+
+
+def _day(seconds: float) -> str:
+    return (datetime(1970, 1, 1) + timedelta(seconds=seconds)).date().isoformat()
