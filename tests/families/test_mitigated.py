@@ -9,7 +9,7 @@ from fairlearn.reductions import DemographicParity, ExponentiatedGradient
 from sklearn.linear_model import LogisticRegression
 
 from modelwright.families import load_fitted
-from modelwright.families.base import Examples, Inputs
+from modelwright.families.base import Examples, Family, Inputs
 from modelwright.families.lightgbm import LightGbm
 from modelwright.families.linear import Linear
 from modelwright.families.mitigated import Mixture, Reduced, Reweighed, reweighed
@@ -51,7 +51,7 @@ def test_reduced_closes_the_gap_as_fairlearn_does() -> None:
         return float(gap), float((labels == toy.y).mean())
 
     gaps = {}
-    designs = {"plain": Linear(), "ours": Reduced(Linear())}
+    designs: dict[str, Family] = {"plain": Linear(), "ours": Reduced(Linear())}
     for name, design in designs.items():
         fitted = fit_design(design, toy)
         gaps[name] = told((fitted.predict(toy.X)[:, 1] >= 0.5).astype(int))

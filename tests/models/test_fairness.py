@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -43,7 +45,11 @@ def test_gaps_are_those_of_fairlearn(weighted: bool) -> None:
     scores, noise = gap_scores(row_values("binary", y, shares, labels[None]), [sex], w)
 
     large = group < 2  # the third has 20 rows and is suppressed
-    told = {"y_true": y[large], "y_pred": labels[large], "sensitive_features": group[large]}
+    told: dict[str, Any] = {
+        "y_true": y[large],
+        "y_pred": labels[large],
+        "sensitive_features": group[large],
+    }
     told |= {"sample_weight": None if w is None else w[large]}
     expected = {
         "selection_rate_gap": theirs.demographic_parity_difference(**told),
