@@ -145,7 +145,8 @@ def test_ship_and_verify(copied: Path) -> None:
     assert "  - model.onnx answers as the model does" in call(copied, "verify", "mine").out
 
 
-def test_lineage_audit_and_recall(copied: Path) -> None:
+def test_decisions_lineage_audit_and_recall(copied: Path) -> None:
+    check("modelwright.decisions/1", call(copied, "decisions", "--json").json)
     check("modelwright.lineage/1", call(copied, "lineage", "shop", "--json").json)
     check("modelwright.export/1", call(copied, "export", "--out", "r.zip", "--json").json)
     check("modelwright.audit/1", call(copied, "audit", "r.zip", "--json").json)
@@ -156,4 +157,4 @@ def test_lineage_audit_and_recall(copied: Path) -> None:
 def test_every_documented_schema_is_checked_above() -> None:
     text = Path(__file__).read_text("utf-8")
     assert all(f'"{name}"' in text for name in documented())
-    assert len(documented()) == 17
+    assert len(documented()) == 18
