@@ -107,6 +107,7 @@ def test_explain_and_report(built: Built) -> None:
     assert facts["candidate"] == first["candidate"]
     facts = call(built.folder, "report", "--json").json
     check("modelwright.report/1", facts)
+    check("modelwright.policy/1", call(built.folder, "policy", "show", "--json").json)
     assert (built.folder / facts["report"]).exists()
 
 
@@ -157,4 +158,4 @@ def test_decisions_lineage_audit_and_recall(copied: Path) -> None:
 def test_every_documented_schema_is_checked_above() -> None:
     text = Path(__file__).read_text("utf-8")
     assert all(f'"{name}"' in text for name in documented())
-    assert len(documented()) == 18
+    assert len(documented()) == 19

@@ -217,7 +217,7 @@ def _dry_run(question: Question, budget: Budget, policy: RulePolicy, as_json: bo
     from modelwright.readers.policy import policy_lines
     from modelwright.recipes.automl import plan_build
     from modelwright.recipes.under_policy import cost_range, gates
-    from modelwright.study.bounds import rule_budget
+    from modelwright.study.spending import rule_budget
 
     with tempfile.TemporaryDirectory() as folder:
         plan = plan_build(question, budget=budget, policy=policy, folder=Path(folder) / "plan")

@@ -20,9 +20,9 @@ from modelwright.recipes.memory import LEAST, own_bytes, parse_memory
 from modelwright.recipes.placing import append_with
 from modelwright.recipes.plan import BuildPlan
 from modelwright.recipes.question import Question
-from modelwright.study.bounds import rule_budget
 from modelwright.study.oversight import change_policy, rule_change
 from modelwright.study.permits import Note
+from modelwright.study.spending import rule_budget
 
 
 def priced(policy: RulePolicy, price: str | float | None) -> RulePolicy:

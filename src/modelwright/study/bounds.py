@@ -4,38 +4,25 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import asdict
-from datetime import date
 from typing import Any
 
 from modelwright.core.approvals import ABOUT_DESIGNS
 from modelwright.core.errors import InputError
 from modelwright.core.problem import Budget
 from modelwright.core.record import Record
-from modelwright.core.roles import Policy
-from modelwright.core.trial import Action, Ruling
 from modelwright.core.view import View
 from modelwright.ledger import Message
 from modelwright.policy import in_force
 from modelwright.policy.terms import Cost
 from modelwright.study.decisions import SIGNED, trouble_with_decision
 from modelwright.study.oversight import rule_change
-from modelwright.study.spending import least_seconds, out_of_time
+from modelwright.study.spending import least_seconds, out_of_time, rule_budget
 from modelwright.study.study import Study
 from modelwright.study.worth import not_worth
 
 # What people may write to the inbox.
 WORDS = ("stop", "pause", "budget", "enqueue", "coach", "policy", *SIGNED)
 HOPELESS = 10  # that many first trials, all failed, end the run: something is wrong with the task
-
-
-def rule_budget(study: Study, policy: Policy, budget: Budget) -> Ruling:
-    """The policy's word on a budget as a whole, on this day."""
-    about = {unit: bound for unit, bound in asdict(budget).items() if bound is not None}
-    about["today"] = date.today().isoformat()
-    if "memory_bytes" in study.settings:
-        about["memory_bytes"] = study.settings["memory_bytes"]
-    return policy.rule(Action("run", about))
 
 
 def trouble_with(message: Message, study: Study, record: Record) -> str:

@@ -12,9 +12,11 @@ from modelwright.core.errors import InputError
 from modelwright.core.keys import Key
 from modelwright.core.problem import Budget
 from modelwright.core.record import Record
-from modelwright.core.trial import Action, Proposal, Ruling
+from modelwright.core.trial import Candidate, Proposal, Ruling
 from modelwright.core.view import View
+from modelwright.policy import in_force
 from modelwright.study.decisions import changed_by, request_for, trouble_before_acting
+from modelwright.study.spending import rule_budget
 from modelwright.study.study import Study
 
 Note = Callable[[str, dict[str, Any]], None]  # queues a row and lets the record know it
@@ -47,8 +49,8 @@ def ask_for_budget(record: Record, note: Note, study: Study, add: Any) -> None:
     """Asks a person for more budget where the policy asks about it; once for the same."""
     try:
         more = Budget(**add)
-        about = asdict(record.view.extended(more, lift=False))
-        ruling = study.policy.rule(Action("run", {k: v for k, v in about.items() if v is not None}))
+        wanted = record.view.extended(more, lift=False)
+        ruling = rule_budget(study, in_force(record, study.policy), wanted)
     except (TypeError, InputError):
         return  # it made no sense, which its row says
     subject = {"add": asdict(more)}
@@ -89,3 +91,34 @@ def beside_preferred(seen: View, space: Any, key: Key) -> Proposal | None:
             candidate = space.candidate(space.mutate(space.load(found.document), key), (parent,))
             return Proposal(candidate, f"beside {parent}, which a person prefers", by="preferred")
     return None
+
+
+def next_in_line(record: Record, note: Note, space: Any) -> Candidate | None:
+    """The first design in line that can be tried; those that cannot are dropped, with a row."""
+    seen = record.seen
+    while record.enqueued:
+        document = record.enqueued[0]
+        candidate: Candidate = space.candidate(space.load(document))
+        tried = seen.tried(candidate.id)
+        if tried is None and candidate.id not in seen.banned | seen.refused:
+            return candidate
+        why = "banned or refused" if tried is None else f"tried as trial {tried}"
+        note("dropped", {"document": document, "reason": why})
+    return None
+
+
+def n_waiting(record: Record) -> int:
+    """How many designs wait for a person."""
+    return sum(a.request.action == "evaluate" for a in record.approvals.waiting(time.time()))
+
+
+def why_nothing_left(record: Record, tries: int) -> str:
+    """Why the designer has no proposal that may be tried; `tries` were tried or refused, if any."""
+    if n := n_waiting(record):
+        return f"{n} decisions wait, and nothing else is left to do"
+    refused = next((r["reason"] for r in reversed(record.rulings)), "")
+    if refused and not record.view.trials_spent:
+        return str(refused)
+    if tries:
+        return f"the designer proposed {tries} times in a row what was tried or refused"
+    return "nothing left to try: every design of the space was tried"

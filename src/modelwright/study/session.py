@@ -14,7 +14,6 @@ from modelwright.core.record import CANDIDATE_ACTIONS, Record, verdict_json
 from modelwright.core.roles import Policy
 from modelwright.core.trial import (
     Action,
-    Candidate,
     Evidence,
     Progress,
     Proposal,
@@ -24,13 +23,22 @@ from modelwright.core.version import VERSION
 from modelwright.core.view import View
 from modelwright.ledger import Ledger, Writer
 from modelwright.policy import in_force
-from modelwright.study.bounds import affordable, rule_budget, trouble_with, why_over
+from modelwright.study.bounds import affordable, trouble_with, why_over
 from modelwright.study.decisions import MOST_WAITING
 from modelwright.study.oversight import change_policy, set_approved, step_facts, why_paused
 from modelwright.study.pace import Pace
-from modelwright.study.permits import ask_for_budget, beside_preferred, granted, held, held_plan
+from modelwright.study.permits import (
+    ask_for_budget,
+    beside_preferred,
+    granted,
+    held,
+    held_plan,
+    n_waiting,
+    next_in_line,
+    why_nothing_left,
+)
 from modelwright.study.rungs import promotable
-from modelwright.study.spending import end_of
+from modelwright.study.spending import end_of, rule_budget
 from modelwright.study.study import Study
 
 INBOX_SECONDS = 0.1  # how often people's messages are looked for: a stop acts well within 2 s
@@ -276,28 +284,10 @@ class Session:
                     return self._order(number, proposal)
                 if view.pending:
                     return None
-                reason = self._nothing_left()
-                if not reason:
-                    return None
+                reason = why_nothing_left(self.record, TRIES if self._stuck else 0)
             if not self._close(reason):
                 return None
         return self._closing_step(number)
-
-    def _nothing_left(self) -> str:
-        if self._waits:
-            n = len(self.record.approvals.waiting(time.time()))
-            return f"{n} decisions wait, and nothing else is left to do"
-        refused = next((r["reason"] for r in reversed(self.record.rulings)), "")
-        if refused and not self.record.view.trials_spent:
-            return refused
-        if self._stuck:
-            return f"the designer proposed {TRIES} times in a row what was tried or refused"
-        return "nothing left to try: every design of the space was tried"
-
-    @property
-    def _waits(self) -> bool:
-        """Whether the search goes on only by what people decide."""
-        return self._stuck and bool(self.record.approvals.waiting(time.time()))
 
     def search_over(self) -> str:
         """Why no further search trial may start, or the empty string."""
@@ -309,7 +299,7 @@ class Session:
         if self.record.view.pending:
             return False
         self.judge()
-        waits = self._waits and not self.search_over()
+        waits = n_waiting(self.record) > 0 and not self.search_over()
         if waits or self.study.closing is None or self.record.view.champion is None:
             self.end(reason, "waiting" if waits else "finished")
             return False
@@ -345,7 +335,7 @@ class Session:
             ruling = self.policy.rule(Action("evaluate", about), seen)
             if not held(self.record, self.note, "evaluate", proposal, ruling):
                 return found
-            if len(self.record.approvals.waiting(time.time())) >= MOST_WAITING:
+            if n_waiting(self.record) >= MOST_WAITING:
                 break
         self._stuck = True
         return None
@@ -358,7 +348,7 @@ class Session:
                 name = study.rival_names[i] if study.rival_names else "baseline"
                 reason = f"{name}: what every candidate has to beat"
                 return Proposal(rival, reason, top, "rival", name), None
-        if (wish := self._enqueued(seen)) is not None:
+        if (wish := next_in_line(self.record, self.note, study.space)) is not None:
             return Proposal(wish, "asked for by the user", by="enqueued"), None
         near = self.key.child("preferred", number, attempt)
         if attempt < TRIES // 2 and (beside := beside_preferred(seen, study.space, near)):
@@ -374,18 +364,6 @@ class Session:
             return None
         named = proposals[0]
         return (replace(named, by=study.designer.name) if not named.by else named), None
-
-    def _enqueued(self, seen: View) -> Candidate | None:
-        """The first design in line that can be tried; those that cannot are dropped, with a row."""
-        while self.record.enqueued:
-            document = self.record.enqueued[0]
-            candidate: Candidate = self.study.space.candidate(self.study.space.load(document))
-            tried = seen.tried(candidate.id)
-            if tried is None and candidate.id not in seen.banned | seen.refused:
-                return candidate
-            why = "banned or refused" if tried is None else f"tried as trial {tried}"
-            self.note("dropped", {"document": document, "reason": why})
-        return None
 
     def _fold(self) -> None:
         """Brings the designer's state up to the last full block of seen outcomes."""

@@ -1,12 +1,27 @@
-"""When a budget in seconds and joules ends, and what trials are likely to take."""
+"""What the policy says of a budget, when one in seconds and joules ends, what trials take."""
 
 from __future__ import annotations
 
+from dataclasses import asdict
+from datetime import date
+
+from modelwright.core.problem import Budget
 from modelwright.core.record import Record
+from modelwright.core.roles import Policy
+from modelwright.core.trial import Action, Ruling
 from modelwright.core.view import View
 from modelwright.study.study import Study
 
 QUICKEST = 50  # of the best trials of a rung, among which the quickest is looked for
+
+
+def rule_budget(study: Study, policy: Policy, budget: Budget) -> Ruling:
+    """The policy's word on a budget as a whole, on this day."""
+    about = {unit: bound for unit, bound in asdict(budget).items() if bound is not None}
+    about["today"] = date.today().isoformat()
+    if "memory_bytes" in study.settings:
+        about["memory_bytes"] = study.settings["memory_bytes"]
+    return policy.rule(Action("run", about))
 
 
 def end_of(study: Study, record: Record, at: float) -> float | None:
