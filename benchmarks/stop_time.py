@@ -2,11 +2,11 @@
 
     python benchmarks/stop_time.py --tries 50
 
-Each try runs a study of two slots whose trials fight: they ignore every signal, sit in a call into
-C with the interpreter's lock, start sleeping processes in sessions of their own, or fork busy
-children that ignore signals. As soon as both trials are at it, `stop` is posted as from another
-process. Printed is the distribution over tries of the seconds until the run has returned with its
-workers closed and every process it had is gone. Random: which two behaviours meet, by `--seed`.
+Each try runs a study of three slots whose trials fight: they ignore every signal, sit in a call
+into C with the interpreter's lock, start sleeping processes in sessions of their own, or fork busy
+children that ignore signals. As soon as all are at it, `stop` is posted as from another process.
+Printed is the distribution over tries of the seconds until the run has returned with its
+workers closed and every process it had is gone. Random: which behaviours meet, by `--seed`.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from modelwright.study import Study, run
 from modelwright.testing.evaluators import BEHAVIOURS, Messages, Toy
 
 PROMISED = 2.0  # seconds
-SLOTS = 2
+SLOTS = 3
 
 
 @dataclass(frozen=True)
