@@ -98,7 +98,6 @@ def _verify_model(folder: Path, signer: str | None, as_json: bool) -> int:
 
     problems = verify_bundle(folder)
     signed = check_signature(folder)
-    problems += [problem for problem in signed.problems if not problems]
     if signer is not None and signed.signer != signer and not problems:
         found = f"signed by {signed.signer[:16]}" if signed.signer else "not signed"
         problems.append(f"the model is {found}, and not signed by {signer[:16]}")

@@ -124,13 +124,17 @@ def file_hashes(folder: Path) -> dict[str, str]:
 def verify_bundle(folder: Path) -> list[str]:
     """What is wrong with a bundle's files, a sentence each; empty when all are as written.
 
-    Files that the manifest does not name are wrong too. Raises InputError when it is no bundle.
+    Files that the manifest does not name are wrong too, and a signature that does not hold; older
+    bundles have none. Raises InputError when it is no bundle.
     """
+    from modelwright.models.signature import check_signature
+
     told = _manifest(folder)["files"]
     found = file_hashes(folder)
     wrong = [f"{name} is missing" for name in told if name not in found]
     wrong += [f"{n} was changed" for n, sha in told.items() if found.get(n, sha) != sha]
-    return wrong + [f"{name} was added" for name in found if name not in told]
+    wrong += [f"{name} was added" for name in found if name not in told]
+    return wrong or list(check_signature(folder).problems)
 
 
 def read_card(folder: Path) -> dict[str, Any]:

@@ -88,9 +88,15 @@ def check_signature(folder: Path) -> Signed:
 
     A model without one has no signer and no problem: older models have none.
     """
-    if not (folder / SIGNATURE).exists():
+    there = [name for name in SIGNATURES if (folder / name).exists()]
+    if not there:
         return Signed()
-    return check_envelope((folder / SIGNATURE).read_bytes(), _signed_files(folder))
+    if len(there) < len(SIGNATURES):
+        return Signed(problems=("a part of the signatures is missing",))
+    found = check_envelope((folder / SIGNATURE).read_bytes(), _signed_files(folder))
+    if found.signer and not _bundle_holds(folder):
+        return Signed(problems=(f"{BUNDLE} is not a signature over the same statement",))
+    return found
 
 
 def check_envelope(text: bytes, files: Mapping[str, str]) -> Signed:
@@ -109,6 +115,26 @@ def check_envelope(text: bytes, files: Mapping[str, str]) -> Signed:
     if problems := _against(statement, files):
         return Signed(problems=problems)
     return Signed(signer, (), statement["predicate"].get("approval") or {})
+
+
+def _bundle_holds(folder: Path) -> bool:
+    """Whether the Sigstore bundle is of the same statement, and of the key in `model.pub`."""
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    try:
+        envelope = json.loads((folder / BUNDLE).read_bytes())["dsseEnvelope"]
+        same = envelope["payload"] == json.loads((folder / SIGNATURE).read_bytes())["payload"]
+        key = serialization.load_pem_public_key((folder / PUBLIC).read_bytes())
+        if not same or not isinstance(key, ec.EllipticCurvePublicKey):
+            return False
+        message = _encoded(base64.b64decode(envelope["payload"], validate=True))
+        (one,) = envelope["signatures"]
+        key.verify(base64.b64decode(one["sig"], validate=True), message, ec.ECDSA(hashes.SHA256()))
+    except (InvalidSignature, ValueError, KeyError, TypeError):
+        return False
+    return True
 
 
 def _holds(signer: str, signature: bytes, message: bytes) -> bool:
