@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from modelwright.apps import auditing, deciding, policies, steering, tracing
+from modelwright.apps import auditing, deciding, fairness, policies, steering, tracing
 from modelwright.apps.complaints import UsageError, complain, internal_sentence, usage_sentence
 from modelwright.apps.options import DEFAULT, AsJson, Run, Workspace
 from modelwright.core.errors import ModelwrightError
@@ -226,14 +226,6 @@ def leaderboard(
 
 
 @app.command()
-def fairness(run: Run = None, workspace: Workspace = DEFAULT, as_json: AsJson = False) -> None:
-    """What a run's models do to groups of people: gaps, limits, the price, what was handed down."""
-    from modelwright.apps import fairness as told
-
-    raise typer.Exit(told.fairness(run, workspace, as_json))
-
-
-@app.command()
 def explain(
     run: Run = None,
     candidate: Annotated[
@@ -357,7 +349,8 @@ def verify(
     raise typer.Exit(verifying.verify(what, head, export_head, workspace, as_json, signer))
 
 
-for _trace in (tracing.lineage, tracing.recall, auditing.export, auditing.audit):
+_more = (tracing.lineage, tracing.recall, auditing.export, auditing.audit, fairness.fairness)
+for _trace in _more:
     app.command()(_trace)
 
 

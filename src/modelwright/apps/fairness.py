@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from modelwright.apps.inspecting import write_report
-from modelwright.apps.words import emit_json, say, table
-from modelwright.core.errors import InputError
-from modelwright.readers.fairness import ROLES, group_rows, read_fairness
-from modelwright.readers.runs import find_run, read_record
-from modelwright.recipes.fairness import write_fairness
+import typer
+
+from modelwright.apps.options import DEFAULT, AsJson, Run, Workspace
 
 
-def fairness(name: str | None, workspace: str, as_json: bool) -> int:
-    """Prints what was measured by group; it is measured now where the build had no time for it."""
+def fairness(run: Run = None, workspace: Workspace = DEFAULT, as_json: AsJson = False) -> None:
+    """What a run's models do to groups of people: gaps, limits, the price, what was handed down."""
+    raise typer.Exit(_fairness(run, workspace, as_json))
+
+
+def _fairness(name: str | None, workspace: str, as_json: bool) -> int:
+    """Prints what was measured by group, which is done now where the build had no time for it."""
+    from modelwright.apps.inspecting import write_report
+    from modelwright.apps.words import emit_json, say, table
+    from modelwright.core.errors import InputError
+    from modelwright.readers.fairness import ROLES, group_rows, read_fairness
+    from modelwright.readers.runs import find_run, read_record
+    from modelwright.recipes.fairness import write_fairness
+
     run = find_run(name, workspace)
     facts = read_fairness(run)
     if facts is None:

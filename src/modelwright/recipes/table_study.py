@@ -79,16 +79,12 @@ def study_plan(
     for name in question.invariant:
         place_of(prepared.schema, name)
     part = load_part(prepared.dev)
-    cores = slots or min(4, cpu_slots())
-    dealt = deal(question.memory, cores, slots is not None, part)
+    dealt = deal(question.memory, slots or min(4, cpu_slots()), slots is not None, part)
     at_once = dealt.slots
     told = check_fairness(question.bounds, part)
     notes = (*info.notes, *prepared.notes, *told, *left_out, *dealt.notes)
     about = _about(question, info, prepared, notes)
     problem = Problem("table", (metric.goal,), question.bounds, about, question.seed)
-    watts = None  # measured where a limit asks for it: it takes a while
-    if any(limit.metric == "energy_joules" for limit in question.bounds):
-        watts = question.power_watts or WATTS_PER_CORE
     arguments = {
         "task": prepared.schema.task,
         "metric": asked,
@@ -97,12 +93,11 @@ def study_plan(
         "sealed": None if prepared.sealed is None else str(prepared.sealed.absolute()),
         "path": str(Path.cwd()) if before is None else before["settings"]["arguments"]["path"],
         "behaviour": question.behaviour(),
-        "watts": watts,
+        "watts": _watts(question),
         "monotone": [list(pair) for pair in question.directions],
     }
-    rungs, kept = _settled(part, budget, time.monotonic() - began, before)
-    if question.protect and budget.seconds is not None and before is None:
-        kept += min(FAIR_SECONDS, SHIP_SHARE * budget.seconds)
+    setup = time.monotonic() - began + (FAIR_SECONDS if question.protect else 0.0)
+    rungs, kept = _settled(part, budget, setup, before)
     students = _students(question, policy, prepared.schema, len(part), at_once)
     study = Study(
         name=run_folder.name, problem=problem, space=space,
@@ -119,6 +114,13 @@ def study_plan(
         run_folder, study, description, EVALUATOR, arguments, prepared.dev, notes, began,
         ship_both, tidied, worker_bytes=dealt.worker_bytes,
     )  # fmt: skip
+
+
+def _watts(question: Question) -> float | None:
+    """The power of a core where a limit asks for energy: to measure it takes a while."""
+    if any(limit.metric == "energy_joules" for limit in question.bounds):
+        return question.power_watts or WATTS_PER_CORE
+    return None
 
 
 def _about(
