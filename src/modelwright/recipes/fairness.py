@@ -17,7 +17,7 @@ from modelwright.readers.fairness import FAIRNESS_FILE, fairness_lines
 from modelwright.readers.leaderboard import described
 from modelwright.readers.runs import RunFolder, settings_of
 from modelwright.recipes.closing import winner
-from modelwright.recipes.students import best_student
+from modelwright.recipes.students import best_student, students_of
 from modelwright.stats import paired_interval
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class _Measured:
         from modelwright.data.protected import LEAST_ROWS
 
         view = self.record.view
-        plain, student = best_plain(self.record), best_student(view)
+        plain, student = best_plain(self.record), _student(self.record)
         yours = next((o for o in view.finished if o.trial.by == "yours" and o.ok), None)
         told = [("chosen", best), ("plain", plain), ("yours", yours), ("student", student)]
         models, seen = [], set()
@@ -184,7 +184,7 @@ class _Measured:
         for taught in dict.fromkeys(o.trial.number for o in (student, best) if o is not None):
             child = view.outcome(taught)
             document = json.loads(child.trial.candidate.document) if child else {}
-            if child is not None and document.get("type") == "Student":
+            if child is not None and document.get("type") == "Student" and document["teach"]:
                 teacher = view.outcome(int(document["teacher"]["trial"]))
                 if teacher is not None:
                     yield "teacher to student", child, teacher
@@ -228,6 +228,16 @@ def best_plain(record: Record) -> Outcome | None:
         if o.trial.role in ("search", "blend") and not o.trial.brought and not _mitigated(o)
     ]
     return min(ours, key=lambda o: (o.loss, o.trial.number), default=None)
+
+
+def _student(record: Record) -> Outcome | None:
+    """The best student, or the best that was taught where none is within the limits."""
+    taught = (
+        o
+        for o in students_of(record.view)
+        if o.evidence.facts.get("student", {}).get("teach") and not o.trial.brought
+    )
+    return best_student(record.view) or next(taught, None)
 
 
 def _mitigated(outcome: Outcome) -> bool:
