@@ -22,9 +22,19 @@ _FRONT = {
     "Rungs": "modelwright.core.problem",
     "SearchResult": "modelwright.recipes.result",
     "Space": "modelwright.spaces",
+    "answer": "modelwright.recipes.verbs",
+    "approve": "modelwright.recipes.verbs",
+    "ask": "modelwright.recipes.verbs",
+    "ban": "modelwright.recipes.verbs",
     "build": "modelwright.recipes.automl",
+    "change": "modelwright.recipes.verbs",
+    "decisions": "modelwright.recipes.deciding",
     "load_model": "modelwright.models",
     "load_network": "modelwright.recipes.own_model",
+    "pin": "modelwright.recipes.verbs",
+    "prefer": "modelwright.recipes.verbs",
+    "read": "modelwright.recipes.verbs",
+    "reject": "modelwright.recipes.verbs",
     "search": "modelwright.recipes.search",
     "search_networks": "modelwright.recipes.own_networks",
 }
@@ -42,9 +52,19 @@ __all__ = [
     "SearchResult",
     "Space",
     "__version__",
+    "answer",
+    "approve",
+    "ask",
+    "ban",
     "build",
+    "change",
+    "decisions",
     "load_model",
     "load_network",
+    "pin",
+    "prefer",
+    "read",
+    "reject",
     "search",
     "search_networks",
 ]
@@ -56,6 +76,7 @@ if TYPE_CHECKING:
     from modelwright.models import load_model as load_model
     from modelwright.recipes.asking import AskTell as AskTell
     from modelwright.recipes.automl import build as build
+    from modelwright.recipes.deciding import decisions as decisions
     from modelwright.recipes.estimators import ModelwrightClassifier as ModelwrightClassifier
     from modelwright.recipes.estimators import ModelwrightRegressor as ModelwrightRegressor
     from modelwright.recipes.outcome import BuildResult as BuildResult
@@ -65,6 +86,15 @@ if TYPE_CHECKING:
     from modelwright.recipes.own_networks import search_networks as search_networks
     from modelwright.recipes.result import SearchResult as SearchResult
     from modelwright.recipes.search import search as search
+    from modelwright.recipes.verbs import answer as answer
+    from modelwright.recipes.verbs import approve as approve
+    from modelwright.recipes.verbs import ask as ask
+    from modelwright.recipes.verbs import ban as ban
+    from modelwright.recipes.verbs import change as change
+    from modelwright.recipes.verbs import pin as pin
+    from modelwright.recipes.verbs import prefer as prefer
+    from modelwright.recipes.verbs import read as read
+    from modelwright.recipes.verbs import reject as reject
     from modelwright.spaces import Space as Space
 
 

@@ -46,7 +46,7 @@ def check(name: str, value: Mapping[str, Any]) -> None:
 def test_build(built: Built) -> None:
     assert built.answer.code == 0, built.answer.err
     facts = built.answer.json
-    check("modelwright.build/2", facts)
+    check("modelwright.build/3", facts)
     for student in facts["students"]:  # of longer budgets: tests/recipes/test_students.py
         check("modelwright.student/1", student)
     assert facts["exit_code"] == 0
@@ -61,7 +61,7 @@ def test_dry_run_spends_nothing(built: Built) -> None:
     words = ("build", "shop.csv", "--target", "bought", "--dry-run", "--json", "--workspace", "w")
     answer = call(built.folder, *words)
     assert answer.code == 0
-    check("modelwright.plan/1", answer.json)
+    check("modelwright.plan/2", answer.json)
     facts = call(built.folder, "question", "shop.csv", "--target", "bought", "--json").json
     check("modelwright.question/1", facts)
     assert answer.json["rows"]["n_rows"] == 600
@@ -70,11 +70,11 @@ def test_dry_run_spends_nothing(built: Built) -> None:
 
 def test_status_and_runs(built: Built) -> None:
     facts = call(built.folder, "status", "--json").json
-    check("modelwright.status/1", facts)
+    check("modelwright.status/2", facts)
     assert facts["status"] == "finished"
     rows = call(built.folder, "runs", "--json").json
     assert [row["run"] for row in rows] == ["shop"]
-    check("modelwright.status/1", rows[0])
+    check("modelwright.status/2", rows[0])
 
 
 def test_runs_lists_what_cannot_be_read(tmp_path: Path) -> None:
@@ -84,7 +84,7 @@ def test_runs_lists_what_cannot_be_read(tmp_path: Path) -> None:
     answer = call(tmp_path, "runs", "--json")
     assert answer.code == 0
     (row,) = answer.json
-    assert set(row) == set(documented()["modelwright.status/1"])
+    assert set(row) == set(documented()["modelwright.status/2"])
     assert row["status"] == "unreadable"
     assert row["reason"]
 
@@ -107,6 +107,7 @@ def test_explain_and_report(built: Built) -> None:
     assert facts["candidate"] == first["candidate"]
     facts = call(built.folder, "report", "--json").json
     check("modelwright.report/1", facts)
+    check("modelwright.policy/1", call(built.folder, "policy", "show", "--json").json)
     assert (built.folder / facts["report"]).exists()
 
 
@@ -139,13 +140,22 @@ def test_ship_and_verify(copied: Path) -> None:
     assert facts["ok"] is True
     assert facts["signer_known"] is True
     facts = call(copied, "verify", "mine", "--json").json
-    check("modelwright.verify-model/2", facts)
+    check("modelwright.verify-model/3", facts)
     assert facts["problems"] == []
     assert (facts["onnx"], facts["contains_training_rows"]) == (True, False)
     assert "  - model.onnx answers as the model does" in call(copied, "verify", "mine").out
 
 
+def test_decisions_lineage_audit_and_recall(copied: Path) -> None:
+    check("modelwright.decisions/1", call(copied, "decisions", "--json").json)
+    check("modelwright.lineage/1", call(copied, "lineage", "shop", "--json").json)
+    check("modelwright.export/1", call(copied, "export", "--out", "r.zip", "--json").json)
+    check("modelwright.audit/1", call(copied, "audit", "r.zip", "--json").json)
+    facts = call(copied, "recall", "shop", "--reason", "swapped labels", "--json").json
+    check("modelwright.recall/1", facts)
+
+
 def test_every_documented_schema_is_checked_above() -> None:
     text = Path(__file__).read_text("utf-8")
     assert all(f'"{name}"' in text for name in documented())
-    assert len(documented()) == 13
+    assert len(documented()) == 19

@@ -11,6 +11,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from modelwright.apps.words import emit_json, note, say, writing
+from modelwright.core.cells import safe_cell
 from modelwright.core.errors import InputError
 from modelwright.data.collection import example_files
 from modelwright.data.images import channels_first
@@ -85,4 +86,5 @@ def _write(rows: list[dict[str, Any]], classes: tuple[str, ...], out: TextIO) ->
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(["file", "prediction", *(f"share_{c}" for c in classes)])
     for row in rows:
-        writer.writerow([row["file"], row["prediction"], *row.get("shares", {}).values()])
+        told = (safe_cell(row["file"]), safe_cell(row["prediction"]))
+        writer.writerow([*told, *row.get("shares", {}).values()])

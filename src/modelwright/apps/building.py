@@ -17,12 +17,15 @@ from modelwright.core.errors import InputError
 from modelwright.core.problem import Budget
 from modelwright.data.collection import is_collection
 from modelwright.policy import LAPTOP, RulePolicy, read_policy
-from modelwright.readers.energy import energy_words
+from modelwright.readers.energy import cost_words, energy_words
 from modelwright.readers.runs import DEFAULT_WORKSPACE, ROWS, find_run
 from modelwright.recipes.question import Question, read_question
 
 REPORT_SECONDS = 0.3  # kept for writing the report
-SETTINGS = {"budget": "5m", "policy": None, "name": None, "workspace": DEFAULT_WORKSPACE}
+SETTINGS = {
+    "budget": "5m", "policy": None, "name": None, "workspace": DEFAULT_WORKSPACE,
+    "price_per_hour": None,
+}  # fmt: skip
 
 
 def question_from(
@@ -67,8 +70,10 @@ def build(
     `time.monotonic()`, from which a budget in seconds is counted.
     """
     from modelwright.recipes.automl import plan_build, play
+    from modelwright.recipes.under_policy import priced
 
     rules = LAPTOP if settings["policy"] is None else read_policy(settings["policy"])
+    rules = priced(rules, settings["price_per_hour"])
     wanted = Budget.parse(settings["budget"])
     if dry_run:
         return _dry_run(question, wanted, rules, as_json)
@@ -76,7 +81,7 @@ def build(
         question, budget=wanted, workspace=settings["workspace"], name=settings["name"],
         policy=rules, began=began,
     )  # fmt: skip
-    _say_plan(plan, wanted)
+    _say_plan(plan, plan.study.budget)
     with Progress(plan.run.ledger_path):
         result = play(plan)
     return _tell(result, as_json)
@@ -143,6 +148,8 @@ def _tell(result: Any, as_json: bool) -> int:
         say(look["sentence"])
     say(f"why it ended: {facts['reason']} ({facts['trials']} trials, {facts['seconds']:.1f} s)")
     say(f"energy: {energy_words(facts['energy'])}")
+    if facts["cost"]["money"] is not None:
+        say(f"cost: {cost_words(facts['cost'])}")
     if result.shipped is not None:
         say(f"model:    {facts['model']} (fitted on {facts['model_rows']})")
     if result.student is not None:
@@ -152,6 +159,8 @@ def _tell(result: Any, as_json: bool) -> int:
     if result.shipped is not None:
         rows = ROWS.get(result.record.settings["problem"]["kind"], "NEW_ROWS.csv")
         say(f"predict:  modelwright predict {run} {rows} --out predictions.csv")
+    if result.exit_code == 5:
+        say(f"decide:   modelwright decisions {run}")
     if result.exit_code in (0, 3, 130):
         more = "" if facts["status"] in ("paused", "stopped") else " --add-budget 5m"
         say(f"continue: modelwright resume {run}{more}")
@@ -196,28 +205,35 @@ def _say_facts(facts: Mapping[str, Any]) -> None:
         if name == "notes":
             say("notes:")
             say("\n".join(f"  - {line}" for line in value))
+        elif name in ("policy", "gates"):
+            say(f"{name}:")
+            say("\n".join(f"  - {x if isinstance(x, str) else x['word'] + ': ' + x['reason']}"
+                          for x in value or ["none: nothing will be asked"]))  # fmt: skip
         else:
             say(f"{name}: {', '.join(value) if isinstance(value, list) else value}")
 
 
 def _dry_run(question: Question, budget: Budget, policy: RulePolicy, as_json: bool) -> int:
-    from dataclasses import asdict
-
-    from modelwright.core.trial import Action
+    from modelwright.readers.policy import policy_lines
     from modelwright.recipes.automl import plan_build
+    from modelwright.recipes.under_policy import cost_range, gates
+    from modelwright.study.spending import rule_budget
 
     with tempfile.TemporaryDirectory() as folder:
         plan = plan_build(question, budget=budget, policy=policy, folder=Path(folder) / "plan")
         study = plan.study
-        ruling = policy.rule(Action("run", {k: v for k, v in asdict(budget).items() if v}))
+        ruling = rule_budget(study, policy, study.budget)
         facts = {
-            "schema": "modelwright.plan/1",
+            "schema": "modelwright.plan/2",
             "task": study.problem.about["task"],
             "metric": study.problem.goals[0].metric,
             "rows": {k: study.problem.about[k] for k in ("n_rows", "n_dev", "n_sealed")},
             "families": list(plan.arguments.get("families", ())),
             "limits": [str(limit) for limit in study.problem.limits],
-            "budget": str(budget),
+            "budget": str(study.budget),
+            "cost": cost_range(plan, policy),
+            "policy": policy_lines(policy),
+            "gates": gates(plan, policy),
             "slots": study.slots,
             "repeatable": study.repeatable,
             "ruling": {"word": ruling.word, "reason": ruling.reason},

@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from modelwright.apps import steering
+from modelwright.apps import auditing, deciding, fairness, policies, steering, tracing
 from modelwright.apps.complaints import UsageError, complain, internal_sentence, usage_sentence
 from modelwright.apps.options import DEFAULT, AsJson, Run, Workspace
 from modelwright.core.errors import ModelwrightError
@@ -47,6 +47,15 @@ def build(
     ] = None,
     invariant: Annotated[list[str] | None, typer.Option(help="May not change the answer.")] = None,
     monotone: Annotated[list[str] | None, typer.Option(help="age:+ (only rises with it).")] = None,
+    protect: Annotated[
+        list[str] | None, typer.Option(help="Compare its groups of people: sex, or age:25,60.")
+    ] = None,
+    protect_as_input: Annotated[
+        bool | None, typer.Option("--protect-as-input", help="Models may look at these columns.")
+    ] = None,
+    group_thresholds: Annotated[
+        bool | None, typer.Option("--group-thresholds", help="Thresholds per group may be tried.")
+    ] = None,
     test: Annotated[str | None, typer.Option(help="A test file, instead of sealed rows.")] = None,
     sealed: Annotated[
         bool | None,
@@ -103,7 +112,14 @@ def build(
         str | None, typer.Option(help="A local folder with a pretrained backbone (safetensors).")
     ] = None,
     seed: Annotated[int | None, typer.Option(help="The seed of everything random (0).")] = None,
-    policy: Annotated[str | None, typer.Option(help="A policy.toml.")] = None,
+    policy: Annotated[
+        str | None, typer.Option(help="A policy.toml, or laptop (default), team, regulated.")
+    ] = None,
+    purpose: Annotated[str | None, typer.Option(help="What the data may be used for.")] = None,
+    rights: Annotated[str | None, typer.Option(help="The data's licence or agreement.")] = None,
+    price_per_hour: Annotated[
+        str | None, typer.Option(help='What this machine costs: 0.40 or "0.40 USD".')
+    ] = None,
     name: Annotated[str | None, typer.Option(help="The run's name.")] = None,
     workspace: Annotated[
         str | None, typer.Option(help=f"The folder that holds the runs ({DEFAULT}).")
@@ -125,9 +141,11 @@ def build(
         "memory": memory, "kind": kind, "seed": seed, "horizon": horizon, "series": series,
         "known": known,
         "device": device, "power_watts": power_watts, "diverse": diverse, "inherit": inherit,
-        "coach": coach, "backbone": backbone,
+        "coach": coach, "backbone": backbone, "protect": protect, "protect_as_input": protect_as_input,
+        "group_thresholds": group_thresholds, "purpose": purpose, "rights": rights,
     }  # fmt: skip
-    wanted = {"budget": budget, "policy": policy, "name": name, "workspace": workspace}
+    wanted = {"budget": budget, "policy": policy, "name": name, "workspace": workspace,
+              "price_per_hour": price_per_hour}  # fmt: skip
     question, settings = building.question_from(file, asked, wanted)
     raise typer.Exit(building.build(question, settings, began, as_json, dry_run))
 
@@ -262,8 +280,9 @@ def report(run: Run = None, workspace: Workspace = DEFAULT, as_json: AsJson = Fa
     raise typer.Exit(inspecting.report(run, workspace, as_json))
 
 
-for _steer in (steering.stop, steering.pause, steering.coach):
+for _steer in (steering.stop, steering.pause, steering.coach, *deciding.VERBS):
     app.command()(_steer)
+app.add_typer(deciding.keys, name="keys")
 
 
 @app.command()
@@ -321,13 +340,24 @@ def verify(
     ] = None,
     head: Annotated[str | None, typer.Option(help="A signed head kept elsewhere.")] = None,
     export_head: Annotated[str | None, typer.Option(help="Write the signed head here.")] = None,
+    signer: Annotated[
+        str | None, typer.Option(help="The public key that must have signed.")
+    ] = None,
     workspace: Workspace = DEFAULT,
     as_json: AsJson = False,
 ) -> None:
-    """Checks a run's rows, or a model's files, for changes."""
+    """Checks a run's rows, or a model's files and who signed them."""
     from modelwright.apps import verifying
 
-    raise typer.Exit(verifying.verify(what, head, export_head, workspace, as_json))
+    raise typer.Exit(verifying.verify(what, head, export_head, workspace, as_json, signer))
+
+
+_more = (tracing.lineage, tracing.recall, auditing.export, auditing.audit, fairness.fairness)
+for _trace in _more:
+    app.command()(_trace)
+
+
+app.add_typer(policies.app, name="policy", help="Policies: check, show, set; read promotions.")
 
 
 def _version(value: bool) -> None:

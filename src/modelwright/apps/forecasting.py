@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from modelwright.apps.words import emit_json, note, say, writing
+from modelwright.core.cells import safe_cell
 
 
 def forecast(model: Any, file: str | None, out: str | None, as_json: bool) -> int:
@@ -28,7 +29,11 @@ def forecast(model: Any, file: str | None, out: str | None, as_json: bool) -> in
         rows = table.to_dict("records")
         emit_json({"schema": "modelwright.forecast/1", "horizon": model.schema.horizon,
                    "coverage": 0.8, "rows": rows})  # fmt: skip
-    elif out is None:
+    for place, kind in enumerate(table.dtypes):
+        if kind.kind not in "biufM":  # names of series are anybody's
+            table.isetitem(place, [safe_cell(cell) for cell in table.iloc[:, place]])
+    table.columns = [safe_cell(name) for name in table.columns]
+    if not as_json and out is None:
         table.to_csv(sys.stdout, index=False, lineterminator="\n")
     if out is not None:
         with writing(out):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from modelwright.apps.progress import status_line
 from modelwright.apps.words import emit_json, say, table
 from modelwright.core.errors import InputError, ModelwrightError
 from modelwright.core.record import Record
+from modelwright.readers.energy import cost_account, cost_words, energy_account, energy_words
 from modelwright.readers.explain import explain_candidate, explain_run, find_outcome
 from modelwright.readers.explained import explained_lines, present_explanation
 from modelwright.readers.leaderboard import as_csv, leaderboard
@@ -15,11 +17,11 @@ from modelwright.readers.novelty import with_novelty
 from modelwright.readers.price import price_of_glass
 from modelwright.readers.runs import RunFolder, all_runs, find_run, process_of, read_record
 
-STATUS = "modelwright.status/1"
+STATUS = "modelwright.status/2"
 FACTS = (
     "schema", "run", "folder", "status", "phase", "reason", "elapsed_seconds", "budget",
     "share_spent", "trials", "failed", "measured_untrained", "running", "metric", "candidate",
-    "score", "within_limits", "model", "report",
+    "score", "within_limits", "energy", "cost", "policy", "unread", "model", "report",
 )  # fmt: skip
 SHOWN = (
     "place", "candidate", "family", "rung", "score", "low", "high", "within_limits", "by",
@@ -50,6 +52,10 @@ def summary(run: RunFolder, record: Record) -> dict[str, Any]:
         "candidate": None if best is None else best.trial.candidate.id,
         "score": None if best is None else best.evidence.scores[metric],
         "within_limits": best is not None and best.violation == 0,
+        "energy": energy_account(record),
+        "cost": cost_account(record),
+        "policy": str(record.policy.get("name", "")),
+        "unread": list(record.unread),
         "model": str(run.model_path) if run.model_path.exists() else None,
         "report": str(run.report_path) if run.report_path.exists() else None,
     }
@@ -72,6 +78,12 @@ def status(name: str | None, workspace: str, as_json: bool) -> int:
     say(f"{run.name}: {state}, {status_line(record)}")
     if record.reason:
         say(f"why: {record.reason}")
+    if waiting := record.approvals.waiting(time.time()):
+        say(f"decisions that wait: {len(waiting)} (modelwright decisions {run.name})")
+    say(f"energy: {energy_words(energy_account(record))}")
+    cost = cost_account(record)
+    if cost["money"] is not None:
+        say(f"cost: {cost_words(cost)}")
     if state in ("killed", "paused", "stopped"):
         say(f"go on with: modelwright resume {run.name}")
     if run.model_path.exists():

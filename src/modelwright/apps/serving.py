@@ -73,7 +73,7 @@ class Service:
             return 422, _errors(f"a request has 1 to {MAX_ROWS:,} rows; got {len(rows):,}.")
         try:
             abstain, strict, coverage = self._wishes(query)
-            wrong = misfits(self.model.asked, rows)
+            wrong = misfits(self.model.row_schema, rows)
             if wrong:
                 return 422, _errors(*wrong)
             answers = self.model.answer(rows, abstain, coverage=coverage)
@@ -99,11 +99,11 @@ class Service:
 
     def schema(self) -> dict[str, Any]:
         """The JSON Schema of a row."""
-        return row_schema(self.model.asked)
+        return row_schema(self.model.row_schema)
 
     def warm_up(self) -> None:
         """Answers before the first request, so that it does not pay for loading libraries."""
-        columns = self.model.asked.columns
+        columns = self.model.row_schema.columns
         row = {c.name: c.categories[0] if c.categories else c.low for c in columns}
         for rows in ([row], [row, row]):  # one row and several are read in different ways
             with contextlib.suppress(ModelwrightError):

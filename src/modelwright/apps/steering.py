@@ -8,21 +8,21 @@ from typing import Annotated, Any
 
 import typer
 
-from modelwright.apps.options import DEFAULT, Run, Workspace
+from modelwright.apps.options import DEFAULT, Run, Why, Workspace
 from modelwright.apps.words import say
 from modelwright.core.errors import InputError
 
 COACHED = ("network", "own_networks")  # kinds of problems whose trainings have a coach
 
 
-def stop(run: Run = None, workspace: Workspace = DEFAULT) -> None:
+def stop(run: Run = None, reason: Why = "", workspace: Workspace = DEFAULT) -> None:
     """Stops a running run; the best model so far is kept."""
-    raise typer.Exit(post_word("stop", run, workspace))
+    raise typer.Exit(post_word("stop", run, workspace, reason))
 
 
-def pause(run: Run = None, workspace: Workspace = DEFAULT) -> None:
+def pause(run: Run = None, reason: Why = "", workspace: Workspace = DEFAULT) -> None:
     """Pauses a running run; 'resume' goes on where it was."""
-    raise typer.Exit(post_word("pause", run, workspace))
+    raise typer.Exit(post_word("pause", run, workspace, reason))
 
 
 def coach(
@@ -40,9 +40,10 @@ def coach(
     raise typer.Exit(tell_coach(run, order or (), trial, workspace))
 
 
-def post_word(word: str, name: str | None, workspace: str) -> int:
+def post_word(word: str, name: str | None, workspace: str, reason: str = "") -> int:
     """Posts `stop` or `pause`; a run that nobody works on is left alone."""
-    run, done = _post(name, workspace, {"kind": word, "by": "command line"})
+    why = {"reason": reason} if reason else {}
+    run, done = _post(name, workspace, {"kind": word, "by": "command line", **why})
     if done:
         say(f"told {run} to {word}; go on with: modelwright resume {run}")
     return 0

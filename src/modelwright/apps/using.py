@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from modelwright.apps.words import emit_json, note, say, writing
+from modelwright.core.cells import safe_cell
 from modelwright.core.errors import InputError, NoModelError
 from modelwright.readers.explain import find_outcome
 from modelwright.readers.runs import LEDGER, find_run, record_of, study_of
@@ -30,8 +31,14 @@ CONFIDENCE = 0.8  # --abstain leaves rows to a person below this share of the li
 
 
 def model_folder(name: str, workspace: str) -> Path:
-    """The bundle that a folder or a run's name stands for. Raises NoModelError when it has none."""
+    """The bundle that a folder or a run's name stands for.
+
+    Raises NoModelError when it has none, RefusedError when it, or its data, was recalled.
+    """
+    from modelwright.recipes.recalling import check_model
+
     if (Path(name) / "manifest.json").exists():
+        check_model(Path(name), workspace)
         return Path(name)
     if Path(name).is_dir() and not (Path(name) / LEDGER).exists():
         raise InputError(f"the folder {name!r} holds no model: it has no manifest.json.")
@@ -40,6 +47,7 @@ def model_folder(name: str, workspace: str) -> Path:
         raise NoModelError(
             f"the run {run.name} has no model yet; 'modelwright status {run.name}' says why."
         )
+    check_model(run.model_path, workspace)
     return run.model_path
 
 
@@ -74,7 +82,7 @@ def predict(
         return int(getattr(import_module(module), name)(loaded, file, out, as_json))
     if file is None:
         raise InputError("name the file whose rows are to be predicted.")
-    expected = tuple(c.name for c in loaded.asked.columns)
+    expected = tuple(c.name for c in loaded.row_schema.columns)
     with tempfile.TemporaryDirectory() as folder:  # a hostile file cannot take this process down
         given: Any
         said: tuple[str, ...] = ()
@@ -165,7 +173,7 @@ def _write(rows: list[dict[str, Any]], out: TextIO) -> None:
         })  # fmt: skip
     writer = csv.DictWriter(out, list(flat[0]), lineterminator="\n")
     writer.writeheader()
-    writer.writerows(flat)
+    writer.writerows({name: safe_cell(cell) for name, cell in row.items()} for row in flat)
 
 
 def _sure(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -191,7 +199,7 @@ def ship(
     from modelwright.ledger import open_ledger
     from modelwright.models.bundle import read_card
     from modelwright.models.portable import told_of
-    from modelwright.policy import RulePolicy
+    from modelwright.policy import in_force
     from modelwright.recipes.closing import winner
 
     run = find_run(name, workspace)
@@ -205,7 +213,7 @@ def ship(
         if not chosen.ok:
             raise InputError(f"candidate {chosen.trial.candidate.id} failed; choose another.")
         where = Path(out) if out else run.path / f"model-{chosen.trial.candidate.id[:8]}"
-        rules = RulePolicy.from_json(record.settings["policy"])
+        rules = in_force(record)
         kind = record.settings["problem"]["kind"]
         shipper = import_module(SHIPS.get(kind, "modelwright.recipes.ship"))
         with writing(where):

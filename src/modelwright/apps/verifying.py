@@ -16,13 +16,21 @@ HEAD = "head.json"
 
 
 def verify(
-    what: str | None, head: str | None, export: str | None, workspace: str, as_json: bool
-) -> int:
-    """Checks and says what was proved; returns 0 when all agrees, else 1."""
+    what: str | None, head: str | None, export: str | None, workspace: str, as_json: bool,
+    signer: str | None = None,
+) -> int:  # fmt: skip
+    """Checks and says what was proved; returns 0 when all agrees, else 1.
+
+    `signer` is the public key that must have signed, where the caller knows it from elsewhere.
+    """
     if what is not None and (Path(what) / MANIFEST).exists():
-        return _verify_model(Path(what), as_json)
+        return _verify_model(Path(what), signer, as_json)
     run = find_run(what, workspace)
     signed = _read_head(Path(head)) if head else _shipped_head(run)
+    if signer is not None and (signed is None or signed.signer != signer):
+        raise InputError(
+            f"there is no head of {run.name} signed by {signer[:16]}: name it, --head."
+        )
     ledger = open_run(run)
     try:
         study = study_of(ledger)
@@ -76,23 +84,43 @@ def _own_signer(run: RunFolder) -> str | None:
     return public_key(load_or_make_key(path)) if path.exists() else None
 
 
-def _verify_model(folder: Path, as_json: bool) -> int:
+UNPROVEN = (
+    "who holds the key that signed: compare it with what its holder told you (--signer)",
+    "what the model was made of: 'modelwright lineage' and 'audit' tell, where the run is",
+)
+
+
+def _verify_model(folder: Path, signer: str | None, as_json: bool) -> int:
     from modelwright.models import verify_bundle
     from modelwright.models.bundle import read_card
     from modelwright.models.portable import told_of
+    from modelwright.models.signature import check_signature
 
     problems = verify_bundle(folder)
+    signed = check_signature(folder)
+    if signer is not None and signed.signer != signer and not problems:
+        found = f"signed by {signed.signer[:16]}" if signed.signer else "not signed"
+        problems.append(f"the model is {found}, and not signed by {signer[:16]}")
     card = {} if problems else read_card(folder)  # a changed card is not repeated
     if as_json:
         emit_json(
-            {"schema": "modelwright.verify-model/2", "model": str(folder), "ok": not problems,
+            {"schema": "modelwright.verify-model/3", "model": str(folder), "ok": not problems,
              "problems": problems, "contains_training_rows": card.get("contains_training_rows"),
-             "onnx": card.get("onnx", {}).get("written")}
+             "onnx": card.get("onnx", {}).get("written"), "signer": signed.signer or None,
+             "approval": dict(signed.approval) or None,
+             "unproven": list(UNPROVEN)}
         )  # fmt: skip
     elif problems:
         say("\n".join(problems))
     else:
         say(f"{folder}: every file is as it was written")
+        whose = ", the key you named" if signer else ""
+        say(f"  - signed by {signed.signer}{whose}" if signed.signer else "  - not signed")
+        if signed.approval:
+            by = str(signed.approval.get("signer") or "nobody's key")[:16]
+            say(f"  - approved by {signed.approval.get('by')}, signed by {by}")
         for line in told_of(card):
             say(f"  - {line}")
+        for line in UNPROVEN[1:] if signer else UNPROVEN:
+            say(f"  - not proven: {line}")
     return 1 if problems else 0

@@ -91,6 +91,7 @@ class Limit:
 
 _TIME = {"s": 1.0, "sec": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 _SIZE = {"kb": 1e3, "mb": 1e6, "gb": 1e9}
+_ENERGY = {"j": 1.0, "kj": 1e3, "mj": 1e6, "wh": 3600.0, "kwh": 3.6e6}
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,29 +99,32 @@ class Budget:
     """What a study may spend; None is no bound. At least one bound is set.
 
     `seconds` is wall time; `trials` counts trial orders of the search; `full_runs` counts declared
-    cost, where one trial at the last rung costs 1; `bytes` bounds what the run leaves on disk.
+    cost, where one trial at the last rung costs 1; `bytes` bounds what the run leaves on disk;
+    `energy_joules` what its trials take, counted or estimated.
     """
 
     seconds: float | None = None
     trials: int | None = None
     full_runs: float | None = None
     bytes: int | None = None
+    energy_joules: float | None = None
 
     def __post_init__(self) -> None:
-        bounds = (self.seconds, self.trials, self.full_runs, self.bytes)
+        bounds = tuple(asdict(self).values())
         if all(b is None for b in bounds):
-            raise InputError("a budget needs a bound: seconds, trials, full_runs or bytes.")
+            raise InputError(f"a budget needs a bound: one of {', '.join(asdict(self))}.")
         if any(b is not None and not (b > 0 and math.isfinite(b)) for b in bounds):
             raise InputError(f"a budget must be positive and finite; got {self}.")
 
     @classmethod
     def parse(cls, text: str | int | float | Budget) -> Budget:
-        """Reads `5m`, `1h30m`, `90s`, `200trials`, `10runs`, `2GB`, or several joined by commas.
+        """Reads `5m`, `1h30m`, `90s`, `200trials`, `10runs`, `2GB`, `50kJ`, `0.2kWh`, or several
+        joined by commas.
 
         A bare whole number is a number of trials.
 
         >>> Budget.parse("1h30m,200trials")
-        Budget(seconds=5400.0, trials=200, full_runs=None, bytes=None)
+        Budget(seconds=5400.0, trials=200, full_runs=None, bytes=None, energy_joules=None)
         """
         if isinstance(text, Budget):
             return text
@@ -134,6 +138,16 @@ class Budget:
             found.update(bound)
         return cls(**found)
 
+    def within(self, caps: Mapping[str, float | None]) -> Budget:
+        """The tighter of both, unit by unit.
+
+        >>> str(Budget(seconds=60, trials=9).within({"trials": 5, "bytes": None}))
+        '60 s, 5 trials'
+        """
+        both = {unit: (own, caps.get(unit)) for unit, own in asdict(self).items()}
+        least = {unit: [b for b in pair if b is not None] for unit, pair in both.items()}
+        return Budget(**{unit: min(b, default=None) for unit, b in least.items()})  # type: ignore[arg-type]
+
     def __str__(self) -> str:
         parts = []
         if self.seconds is not None:
@@ -144,6 +158,8 @@ class Budget:
             parts.append(f"{self.full_runs:g} full runs")
         if self.bytes is not None:
             parts.append(f"{self.bytes / 1e6:g} MB")
+        if self.energy_joules is not None:
+            parts.append(f"{self.energy_joules / 1e3:g} kJ")
         return ", ".join(parts)
 
 
@@ -154,12 +170,14 @@ def _bound(part: str, whole: str) -> dict[str, float | int]:
         return {"full_runs": float(match.group(1))}
     if match := re.fullmatch(r"(\d+(?:\.\d+)?)\s*(kb|mb|gb)", part):
         return {"bytes": int(float(match.group(1)) * _SIZE[match.group(2)])}
+    if match := re.fullmatch(r"(\d+(?:\.\d+)?)\s*(k?j|mj|k?wh)", part):
+        return {"energy_joules": float(match.group(1)) * _ENERGY[match.group(2)]}
     pieces = re.findall(r"(\d+(?:\.\d+)?)\s*(sec|min|s|m|h|d)", part)
     if pieces and "".join(n + u for n, u in pieces) == re.sub(r"\s", "", part):
         return {"seconds": sum(float(n) * _TIME[u] for n, u in pieces)}
     raise InputError(
-        f"a budget is a time (60s, 5m, 1h30m), a number of trials (200trials) "
-        f"or a size (2GB), joined by commas; got {whole!r}."
+        f"a budget is a time (60s, 5m, 1h30m), a number of trials (200trials), "
+        f"a size (2GB) or an energy (50kJ, 0.2kWh), joined by commas; got {whole!r}."
     )
 
 

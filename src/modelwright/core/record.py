@@ -8,7 +8,10 @@
 | `evidence` | what was measured in a trial |
 | `verdict` | the gate's word on it |
 | `ruling` | the policy refused or asks about an action |
-| `message` | a person's message taken from the inbox: stop, pause, budget, ban, enqueue, coach |
+| `message` | a person's message taken from the inbox: stop, pause, budget, approve, ban, ... |
+| `request` | a person is asked whether something may be done: what exactly, why, until when |
+| `acted` | what a person approved was done, or was not since a check just before failed |
+| `policy` | the rules from here on: a person set others while the study ran |
 | `phase` | the search is over, the closing steps begin, and why |
 | `dropped` | a design in line that is not tried, and why |
 | `end` | the session ended, why, and whether the study is finished |
@@ -26,8 +29,9 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Literal
 
+from modelwright.core.approvals import NEIGHBOURS, Approvals, Asked
 from modelwright.core.problem import Budget, Goal, Limit, Rungs
-from modelwright.core.trial import Evidence, Trial, Verdict
+from modelwright.core.trial import WATTS_PER_CORE, Evidence, Trial, Verdict
 from modelwright.core.view import Brief, Outcome, View, ViewBuilder
 
 Status = Literal["new", "running", "paused", "stopped", "finished", "refused", "waiting"]
@@ -43,8 +47,14 @@ def brief_of(settings: Mapping[str, Any], space: Any = None) -> tuple[Brief, Bud
         rungs=Rungs.of(settings["rungs"]),
         slots=settings["slots"],
         seed=problem["seed"],
+        watts=watts_of(problem["about"]),
     )
     return brief, Budget(**settings["budget"])
+
+
+def watts_of(about: Mapping[str, Any]) -> float:
+    """The power of one busy core that a problem was asked with, or the one that is assumed."""
+    return float(about.get("question", {}).get("power_watts") or WATTS_PER_CORE)
 
 
 # What a ruling may refuse of one candidate.
@@ -66,6 +76,9 @@ class Record:
     def __init__(self, brief: Brief, budget: Budget) -> None:
         self._all, self._judged = ViewBuilder(brief, budget), ViewBuilder(brief, budget)
         self.settings: Mapping[str, Any] = {}
+        self.policy: Mapping[str, Any] = {}  # as plain data: the first row's, or the last set since
+        self.unread: list[int] = []  # promotions, oldest first, that no person has read
+        self.ordered_at: dict[int, float] = {}  # of running trials
         self.status: Status = "new"
         self.phase: Literal["search", "closing"] = "search"
         self.reason = ""
@@ -78,6 +91,7 @@ class Record:
         self.rulings: list[Mapping[str, Any]] = []
         self.looks: list[Mapping[str, Any]] = []
         self.ships: list[Mapping[str, Any]] = []
+        self.approvals = Approvals()
         # Deaths of the supervisor while a trial ran, since it last got further; and what was kept.
         self.ordered_again: Counter[int] = Counter()
         self.kept: dict[int, str] = {}
@@ -115,12 +129,18 @@ class Record:
         self._tick(at)
         self._all.order(trial)
         self._judged.order(trial)
+        self.ordered_at[trial.number] = at
         if trial.by == "enqueued" and trial.candidate.document in self.enqueued:
             self.enqueued.remove(trial.candidate.document)
+        if trial.by == "preferred":
+            self._count_neighbour(trial.candidate.parents[0])
 
     def evidence(self, evidence: Evidence, at: float) -> Outcome:
         """An `evidence` row, as the object it holds."""
         self._tick(at)
+        began = self.ordered_at.pop(evidence.trial, at)
+        if evidence.joules is None and evidence.cpu_seconds is None:
+            self.view.energy.slot_seconds += at - began
         return self._all.evidence(evidence)
 
     def verdict(self, verdict: Verdict, at: float) -> None:
@@ -131,6 +151,8 @@ class Record:
         self._judged.evidence(outcome.evidence)
         self._judged.verdict(verdict)
         self._all.verdict(verdict)
+        if verdict.word == "promote" and outcome.trial.role != "rival":
+            self.unread.append(verdict.trial)
 
     def _tick(self, at: float) -> None:
         for view in (self.view, self.seen):
@@ -140,6 +162,7 @@ class Record:
     def _other(self, kind: str, body: Mapping[str, Any]) -> None:
         if kind == "study":
             self.settings, self.status = body, "running"
+            self.policy = body.get("policy", {})
         elif kind == "session":
             told = {int(n): name for n, name in body.get("kept", {}).items()}
             if self._session_open:  # the one before was killed: its trials may be to blame
@@ -153,6 +176,9 @@ class Record:
             self._message(body)
         elif kind == "phase":
             self.phase, self.search_reason = body["phase"], body["reason"]
+        elif kind == "policy":
+            self.policy = body["policy"]
+            self.view.budget = self.seen.budget = self.view.budget.within(self._caps)
         elif kind == "end":
             self.status, self.reason = body["status"], body["reason"]
             self._session_open = False
@@ -163,6 +189,13 @@ class Record:
             if body["action"] in CANDIDATE_ACTIONS and "candidate" in body:
                 self.view.refused.add(body["candidate"])
                 self.seen.refused.add(body["candidate"])
+        elif kind == "request":
+            self.approvals.request(body)
+        elif kind == "acted":
+            self.approvals.acted(body)
+            request = self.approvals[body["request"]].request
+            if request.action == "budget" and body["state"] == "done":
+                self._extend(request.subject["add"])
         elif kind in ("look", "ship"):
             (self.looks if kind == "look" else self.ships).append(body)
 
@@ -176,16 +209,59 @@ class Record:
         if said.get("kind") == "budget":
             over = self.phase == "closing" or self.status == "finished"
             budget = self.view.extended(Budget(**said["add"]), over)
-            self.view.budget = self.seen.budget = budget
+            self.view.budget = self.seen.budget = budget.within(self._caps)
             self.phase = "search"
-        elif said.get("kind") == "ban":
-            self.view.banned.add(said["candidate"])
-            self.seen.banned.add(said["candidate"])
+        elif said.get("kind") in ("ban", "pin", "prefer"):
+            self._mark(said["kind"], said["candidate"])
+        elif said.get("kind") == "read":
+            self.unread = [number for number in self.unread if number not in said["promotions"]]
+        elif (asked := self.approvals.message(said)) is not None:
+            self._decided(asked)
         elif said.get("kind") == "enqueue":
             self.enqueued.append(said["document"])
         elif said.get("kind") == "coach":
             running = [trial.number for trial in self.view.pending]
             self.coach_orders.append({**said, "n": len(self.coach_orders), "running": running})
+
+    @property
+    def _caps(self) -> dict[str, Any]:
+        """The policy's hard caps by unit of a budget."""
+        return {name[4:]: cap for name, cap in self.policy.items() if name.startswith("max_")}
+
+    def _extend(self, add: Mapping[str, Any]) -> None:
+        over = self.phase == "closing" or self.status == "finished"
+        budget = self.view.extended(Budget(**add), over)
+        self.view.budget = self.seen.budget = budget
+        self.phase = "search"
+
+    def _mark(self, kind: str, candidate: str) -> None:
+        """What a person thinks of a design; the newest word on it counts."""
+        for view in (self.view, self.seen):
+            view.banned.discard(candidate)
+            if view.pinned == candidate:
+                view.pinned = None
+            if kind == "ban":
+                view.banned.add(candidate)
+            elif kind == "pin":
+                view.pinned = candidate
+            else:
+                view.preferred[candidate] = NEIGHBOURS
+
+    def _count_neighbour(self, parent: str) -> None:
+        for view in (self.view, self.seen):
+            view.preferred[parent] = max(0, view.preferred.get(parent, 0) - 1)
+
+    def _decided(self, asked: Asked) -> None:
+        """An approved design may be tried again; one of the search gets in line for it."""
+        request = asked.request
+        if asked.state == "approved" and request.action in CANDIDATE_ACTIONS:
+            self.view.refused.discard(request.candidate)
+            self.seen.refused.discard(request.candidate)
+        searched = request.action == "evaluate" and request.subject.get("role") == "search"
+        if searched and asked.state == "approved":
+            self.enqueued.append(request.subject["document"])
+        elif asked.state == "changed":
+            self.enqueued.append(asked.decision["document"])
 
     def orders_to(self, number: int) -> list[Mapping[str, Any]]:
         """The orders to the coach of a trial: to it by number, or to all trainings.

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from modelwright.core.problem import ONE_RUNG, Budget, Goal, Limit, Rungs
-from modelwright.core.trial import Evidence, Trial, Verdict
+from modelwright.core.trial import WATTS_PER_CORE, Evidence, Trial, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +69,7 @@ class Brief:
     """What a designer knows before the first row: the space and the question.
 
     `seed` is the study's; sequences that run over many proposals (Sobol points) start from it.
+    `watts` is the power of one busy core, where energy is not counted.
     """
 
     space: Any
@@ -77,6 +78,38 @@ class Brief:
     rungs: Rungs = ONE_RUNG
     slots: int = 1
     seed: int = 0
+    watts: float = WATTS_PER_CORE
+
+
+@dataclass(slots=True)
+class Energy:
+    """Sums over finished trials: joules that were counted (`accelerator` of them by a graphics
+    card), processor seconds of those whose processor was not, wall time; how many trials left no
+    figure (they were killed), and how long these had a slot; and how many worked on a card that
+    nothing counted."""
+
+    counted: float = 0.0
+    accelerator: float = 0.0
+    uncounted_cpu: float = 0.0
+    slot_seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    trial_seconds: float = 0.0
+    unknown: int = 0
+    cards_unmeasured: int = 0
+
+    def add(self, evidence: Evidence) -> None:
+        """Takes in what one trial took."""
+        card = float(evidence.facts.get("accelerator_joules", 0.0) or 0.0)
+        self.accelerator += card
+        self.cards_unmeasured += "accelerator" in evidence.facts
+        self.counted += card + (evidence.joules or 0.0)
+        self.cpu_seconds += evidence.cpu_seconds or 0.0
+        if evidence.joules is None and evidence.cpu_seconds is None:
+            self.unknown += 1
+            return
+        self.trial_seconds += evidence.seconds or 0.0
+        if evidence.joules is None:
+            self.uncounted_cpu += evidence.cpu_seconds or 0.0
 
 
 class View:
@@ -96,7 +129,12 @@ class View:
         self.champion: int | None = None
         self.refused: set[str] = set()
         self.banned: set[str] = set()
+        self.pinned: str | None = None  # the candidate that a person wants shipped
+        self.preferred: dict[str, int] = {}  # candidates, and how many neighbours are to be tried
         self.verdicts: dict[int, Verdict] = {}
+        self.improvements: list[tuple[float, Outcome]] = []  # second of the study, new champion
+        self.generations: dict[str, int] = {}  # length of a candidate's longest line of parents
+        self.energy = Energy()
         self.looks = 0  # comparisons on the same examples: what intervals are corrected for
         self._trials: dict[int, Trial] = {}
         self._outcomes: dict[int, Outcome] = {}
@@ -208,6 +246,12 @@ class View:
         return self._bytes
 
     @property
+    def joules_spent(self) -> float:
+        """Energy of all finished trials: counted where it was, else estimated."""
+        unmeasured = self.energy.uncounted_cpu + self.energy.slot_seconds
+        return self.energy.counted + unmeasured * self.brief.watts
+
+    @property
     def share_spent(self) -> float:
         """The largest spent share among the bounds of the budget, from 0; over 1 when overrun."""
         b, shares = self.budget, [0.0]
@@ -219,6 +263,8 @@ class View:
             shares.append(self._spent_runs / b.full_runs)
         if b.bytes is not None:
             shares.append(self._bytes / b.bytes)
+        if b.energy_joules is not None:
+            shares.append(self.joules_spent / b.energy_joules)
         return max(shares)
 
     def extended(self, add: Budget, lift: bool) -> Budget:
@@ -228,7 +274,8 @@ class View:
         who adds trials to a run that used up its minutes wants the trials.
         """
         spent = {"seconds": self.elapsed, "trials": self._spent_trials,
-                 "full_runs": self._spent_runs, "bytes": self._bytes}  # fmt: skip
+                 "full_runs": self._spent_runs, "bytes": self._bytes,
+                 "energy_joules": self.joules_spent}  # fmt: skip
         bounds: dict[str, Any] = {}
         for unit, done in spent.items():
             old, more = getattr(self.budget, unit), getattr(add, unit)
@@ -268,6 +315,9 @@ class ViewBuilder:
         v = self.view
         v._trials[trial.number] = trial
         v._pending[trial.number] = trial
+        parents = (v.generations.get(parent, 0) for parent in trial.candidate.parents)
+        line = max(parents, default=-1) + 1
+        v.generations[trial.candidate.id] = max(line, v.generations.get(trial.candidate.id, 0))
         v._seen.setdefault((trial.candidate.id, trial.rung), trial.number)
         if trial.promoted_from is not None:
             self._close(trial.promoted_from)
@@ -287,6 +337,7 @@ class ViewBuilder:
         v._outcomes[trial.number] = outcome
         v._pending.pop(trial.number, None)
         v._finished.append(outcome)
+        v.energy.add(evidence)
         v._bytes += int(evidence.facts.get("artefact_bytes", 0) or 0)
         if trial.role == "search":
             v._searched.append(outcome)
@@ -308,6 +359,7 @@ class ViewBuilder:
         self.view.looks += self.view._trials[verdict.trial].role != "zero_cost"
         if verdict.word == "promote":
             self.view.champion = verdict.trial
+            self.view.improvements.append((self.view.elapsed, self.view._outcomes[verdict.trial]))
 
     def _close(self, number: int) -> None:
         outcome = self.view._outcomes[number]

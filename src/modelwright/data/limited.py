@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from modelwright.core.errors import InputError, ModelwrightError
+from modelwright.core.secrets import without_secrets
 from modelwright.data.looks import check_regular
 from modelwright.data.read import Raw
 from modelwright.data.table import Table, TableInfo
@@ -78,7 +79,7 @@ def _in_child(
     }  # fmt: skip
     threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     # Pools that reserve address space ahead would count against the limit.
-    environment = {**os.environ, **threads, "ARROW_DEFAULT_MEMORY_POOL": "system"}
+    environment = {**without_secrets(os.environ), **threads, "ARROW_DEFAULT_MEMORY_POOL": "system"}
     # The child finds this package as this process did, whatever led here to it.
     here = [str(Path(__file__).resolve().parents[2]), os.environ.get("PYTHONPATH", "")]
     environment["PYTHONPATH"] = os.pathsep.join(p for p in here if p)

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from modelwright.core.canonical import digest
+from modelwright.data.protected import Cells, Protected
 from modelwright.data.schema import Features, Schema
 from modelwright.data.split import How, Rows, folds_of
 
@@ -23,7 +24,8 @@ class Part:
 
     `y` is `[n]`: int32 class codes or float64 values. `weights` is `[n]` or None. `groups` is `[n]`
     int64 codes or None. `rows` are the row numbers in the table, rising. `parts` is as in `Split`
-    (no folds in a sealed part). `hash` names the content: equal hash, equal arrays.
+    (no folds in a sealed part). `hash` names the content: equal hash, equal arrays. `cells` has
+    the group of each row in each of the `protected` columns, `[n, n_protected]`.
     """
 
     schema: Schema
@@ -36,6 +38,8 @@ class Part:
     repeats: int = 1
     how: How = "stratified"
     hash: str = ""
+    protected: tuple[Protected, ...] = ()
+    cells: Cells | None = None
 
     def __len__(self) -> int:
         return len(self.y)
@@ -67,6 +71,8 @@ def load_part(folder: Path) -> Part:
         facts["repeats"],
         facts["how"],
         facts["hash"],
+        tuple(Protected.from_json(p) for p in facts.get("protected", ())),
+        array("cells") if facts.get("protected") else None,
     )
 
 
@@ -77,7 +83,7 @@ def write_part(folder: Path, part: Part) -> str:
     arrays = {
         "numeric": features.numeric, "codes": features.codes, "dates": features.dates,
         "y": part.y, "rows": part.rows, "weights": part.weights, "groups": part.groups,
-        "parts": part.parts,
+        "parts": part.parts, "cells": part.cells if part.protected else None,
     }  # fmt: skip
     marks = {}
     for name, array in arrays.items():
@@ -88,9 +94,11 @@ def write_part(folder: Path, part: Part) -> str:
         _save_texts(folder / "texts.arrow", features.texts)
         marks["texts"] = _digest_file(folder / "texts.arrow")
     schema = part.schema.to_json()
+    protected = {"protected": [p.to_json() for p in part.protected]} if part.protected else {}
     facts = {
         "schema": schema, "weights": part.weights is not None, "groups": part.groups is not None,
-        "repeats": part.repeats, "how": part.how, "hash": digest([schema, marks]),
+        "repeats": part.repeats, "how": part.how, **protected,
+        "hash": digest([schema, marks, *protected.values()]),
     }  # fmt: skip
     (folder / "part.json").write_text(json.dumps(facts), "utf-8")
     return str(facts["hash"])

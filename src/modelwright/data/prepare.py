@@ -16,6 +16,7 @@ from modelwright.core.errors import InputError
 from modelwright.data import columns as col
 from modelwright.data.columns import ColumnInfo
 from modelwright.data.parts import Part, load_part, write_part
+from modelwright.data.protected import Cells, Protected, cells_of, parse_protected, protected_of
 from modelwright.data.read import Raw
 from modelwright.data.schema import Schema, Task, encode_rows
 from modelwright.data.split import Rows, folds_for, split_rows
@@ -37,7 +38,9 @@ class Question:
 
     `group`: rows of one group stay on one side of every split. `time`: the past predicts the
     future. One of the two at most. `seal` false keeps no sealed part. `seconds` is the budget of
-    the search in wall time, by which the number of folds is chosen.
+    the search in wall time, by which the number of folds is chosen. `protect` names columns whose
+    groups are kept beside the rows (`"sex"`, `"age:25,60"`); they are features only where
+    `protect_as_input` says so.
     """
 
     target: str
@@ -50,6 +53,8 @@ class Question:
     seal: bool = True
     seed: int = 0
     seconds: float | None = None
+    protect: tuple[str, ...] = ()
+    protect_as_input: bool = False
 
     def __post_init__(self) -> None:
         if self.group is not None and self.time is not None:
@@ -57,13 +62,14 @@ class Question:
 
     def to_json(self) -> dict[str, Any]:
         """Plain data that `from_json` reads back to an equal question."""
-        return {**asdict(self), "drop": list(self.drop)}
+        return {**asdict(self), "drop": list(self.drop), "protect": list(self.protect)}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Question:
         """The question that `to_json` wrote."""
         known = dict(data)
-        return cls(**{**known, "drop": tuple(known.get("drop", ()))})
+        lists = {name: tuple(known.get(name, ())) for name in ("drop", "protect")}
+        return cls(**{**known, **lists})
 
 
 @dataclass(frozen=True)
@@ -93,6 +99,8 @@ def prepare(
     table, target, said = _without_lonely(table, target)
     schema = replace(schema, classes=target.classes, task=target.task)
     groups = _groups(table, question.group)
+    protected, cut = _protected(table, question)
+    cells = cells_of(protected, table.frame)
     split = split_rows(
         target.y,
         classes=target.task != "regression",
@@ -104,7 +112,7 @@ def prepare(
     )
     weights = _weights(table, question.weight)
     dev, sealed = folder / "dev", folder / "sealed"
-    notes = [*target.reasons, *said, *split.notes]
+    notes = [*target.reasons, *said, *split.notes, *cut]
     if schema.dates and question.time is None and question.group is None:
         name = schema.dates[0].name
         notes.append(
@@ -117,7 +125,7 @@ def prepare(
             schema, whole.take(rows), target.y[rows], rows,
             None if weights is None else weights[rows],
             None if groups is None else groups[rows],
-            parts, split.repeats, split.how,
+            parts, split.repeats, split.how, "", protected, cells[rows],
         )  # fmt: skip
         return write_part(where, part)
 
@@ -125,7 +133,7 @@ def prepare(
     hashes = [write(dev, split.dev, split.parts)]
     n_sealed = len(split.sealed)
     if test is not None:
-        hashes.append(_write_test(sealed, schema, test, question, notes))
+        hashes.append(_write_test(sealed, schema, test, question, notes, protected))
         n_sealed = len(load_part(sealed))
     elif n_sealed:
         hashes.append(write(sealed, split.sealed, empty))
@@ -154,6 +162,9 @@ def _schema(table: Table, question: Question, target: Target) -> Schema:
         raise InputError(f"the target {question.target!r} cannot be dropped.")
     if question.time is not None:
         table.info.column(question.time, "time column")
+    if not question.protect_as_input:
+        named = _named(table, question)
+        aside |= {table.info.column(name, "protected column").name for name in named}
     used = [
         c for c in table.info.columns if c.name not in aside and c.kind not in ("id", "constant")
     ]
@@ -175,6 +186,25 @@ def _schema(table: Table, question: Question, target: Target) -> Schema:
         comma=table.info.comma,
         target_column=table.info.column(question.target),
     )
+
+
+def _named(table: Table, question: Question) -> dict[str, tuple[float, ...]]:
+    """The protected columns with their cuts."""
+    known = [c.name for c in table.info.columns]
+    return dict(parse_protected(text, known) for text in question.protect)
+
+
+def _protected(table: Table, question: Question) -> tuple[tuple[Protected, ...], list[str]]:
+    """The protected columns with their groups, and notes on how numbers were cut."""
+    made: list[Protected] = []
+    notes: list[str] = []
+    for name, cuts in _named(table, question).items():
+        if name == question.target:
+            raise InputError(f"the target {name!r} cannot be protected: it is what is predicted.")
+        found, note = protected_of(table.info.column(name, "protected column"), table.frame, cuts)
+        made.append(found)
+        notes += [note] if note else []
+    return tuple(made), notes
 
 
 def _without_lonely(table: Table, target: Target) -> tuple[Table, Target, list[str]]:
@@ -257,7 +287,12 @@ def _numbers(column: pd.Series[Any], info: ColumnInfo) -> npt.NDArray[np.float64
 
 
 def _write_test(
-    folder: Path, schema: Schema, given: Raw | pd.DataFrame, question: Question, notes: list[str]
+    folder: Path,
+    schema: Schema,
+    given: Raw | pd.DataFrame,
+    question: Question,
+    notes: list[str],
+    protected: tuple[Protected, ...] = (),
 ) -> str:
     """Writes the user's test rows as the sealed part."""
     test, comma = (given.frame, given.comma) if isinstance(given, Raw) else (given, None)
@@ -281,7 +316,11 @@ def _write_test(
         info = ColumnInfo(question.weight, "numeric")
         weights = col.numbers(test[question.weight], info)[0]
     empty = np.empty((0, 0), dtype=np.int8)
-    part = Part(schema, encoded.features, y[known], rows, weights, None, empty)
+    cells: Cells = cells_of(protected, test, comma, schema.comma)
+    part = Part(
+        schema, encoded.features, y[known], rows, weights, None, empty,
+        protected=protected, cells=cells,
+    )  # fmt: skip
     return write_part(folder, part)
 
 

@@ -14,6 +14,7 @@ from modelwright.core.roles import Tools
 from modelwright.core.trial import Evidence, Progress, Trial
 from modelwright.data.prepare import load_part
 from modelwright.evaluators.behave import MAX_FOLDS, measure
+from modelwright.evaluators.fair import equalise_in, fair_scores
 from modelwright.evaluators.keep import keep_array, keep_model, read_array
 from modelwright.evaluators.student import refit_student
 from modelwright.evaluators.table import TableData, examples_of
@@ -54,8 +55,9 @@ def blend_members(
     if len(shapes) > 1:
         raise InputError(f"the members of a blend were validated on different rows: {shapes}.")
     weights, scored, out = blend(
-        table.validation, oofs, evaluator.metric, evaluator.extra, evaluator.constraint
-    )
+        table.validation, oofs, evaluator.metric, evaluator.extra, evaluator.constraint,
+        equalise_in(document, table.part),
+    )  # fmt: skip
     used = [m for m, w in zip(members, weights, strict=True) if w > 0]
     scores = dict(scored.scores)
     summed = [n for n in _SUMMED if _all_have(used, n)]
@@ -74,7 +76,9 @@ def blend_members(
     weighed = [{**m, "weight": float(w)} for m, w in zip(members, weights, strict=True)]
     told = {"oof": artefacts["oof"], "members": weighed}
     behaves, noises = _behaviour(evaluator, table, told, scored.finish, tools)
-    scores |= behaves
+    gaps, doubts = fair_scores(table, table.validation, scored)
+    scores |= {**behaves, **gaps}
+    noises = {**noises, **doubts}
     if "energy_joules" in summed:
         noises["energy_joules"] = float(sum(m.get("energy_noise", 0.0) for m in used))
         facts["how"] = used[0]["facts"].get("how", {})

@@ -24,6 +24,7 @@ from modelwright.core.trial import Evidence, Progress, Trial
 from modelwright.evaluators import closing, rival, student
 from modelwright.evaluators.behave import asked_of, measure, predict_of_fitted
 from modelwright.evaluators.energy import energy_joules
+from modelwright.evaluators.fair import equalise_of, fair_scores
 from modelwright.evaluators.keep import keep_array, keep_folds
 from modelwright.evaluators.latency import measure as timed
 from modelwright.evaluators.latency import one_prediction
@@ -34,6 +35,7 @@ from modelwright.families.pipeline import fit_design
 from modelwright.models.behaviour import Asked
 from modelwright.models.crossfit import Validation, score_oof
 from modelwright.models.decision import parse_constraint
+from modelwright.models.fairness import RowValues
 from modelwright.models.metrics import METRICS, STANDARD, Metric, find_metric
 from modelwright.spaces import Space
 
@@ -83,7 +85,8 @@ class FitAndScore:
     noise) and `size_kb`; artefacts `oof` (float32 `[repeats, n, k]`, NaN where not validated) and
     `model` (those of all folds, packed) at the full rung; facts `family`, `n_folds`, `n_train`,
     `rounds` (of boosting), `finish` (the calibration and decision to ship) and `contains_rows`.
-    Behaviour that is `asked` for is among the scores, with noise.
+    Behaviour that is `asked` for is among the scores, with noise, and so are gaps between groups
+    where the table has protected columns.
 
     A boosted model watches the validation rows to know when to stop, but no fold is scored at its
     own best round: all use the median of the folds' best.
@@ -155,12 +158,17 @@ class FitAndScore:
             yield Progress(trial.number, float(fold + 1), message=f"fold {fold + 1}", done=done)
         yield self.evidence(fits, trial, tools)
 
-    def evidence(self, fits: FoldFits, trial: Trial, tools: Tools) -> Evidence:
-        """The evidence of a design that was fitted on folds."""
+    def evidence(
+        self, fits: FoldFits, trial: Trial, tools: Tools, teacher: RowValues | None = None
+    ) -> Evidence:
+        """The evidence of a design that was fitted on folds; groups are compared with `teacher`."""
         oof, models = fits.predictions(), fits.models()
         # A fold whose training rows have one class gives a constant: it stands for no other.
         first = next((m for m in models if m.rounds is not None), models[0])
-        scored = score_oof(fits.validation, oof, self.metric, self.extra, self.constraint)
+        equalise = equalise_of(fits.design, fits.table.part)
+        scored = score_oof(
+            fits.validation, oof, self.metric, self.extra, self.constraint, equalise=equalise
+        )
         full = trial.cost >= 1  # the top rung, whatever share of the rows it is
         kept, size = keep_folds(models if full else models[:1], tools.store)
         call = one_prediction(first, fits.table.part)
@@ -169,9 +177,11 @@ class FitAndScore:
         behaves, noises = measure(
             self.asked, self.metric, fits.table, fits.validation, predicts, scored.finish
         )
+        gaps, doubts = fair_scores(fits.table, fits.validation, scored, teacher)
         scores = {
             **scored.scores,
             **behaves,
+            **gaps,
             "fit_seconds": float(np.median(fits.seconds)),
             "predict_seconds": fits.thousand_rows(),
             "latency_ms": median,
@@ -191,7 +201,7 @@ class FitAndScore:
         }
         if first.rounds is not None:
             facts["rounds"] = first.rounds
-        noises = {**noises, "latency_ms": noise}
+        noises = {**noises, **doubts, "latency_ms": noise}
         if self.watts is not None:
             joules, noises["energy_joules"], how = energy_joules(call, self.watts)
             scores["energy_joules"], facts["how"] = joules, {"energy_joules": how}

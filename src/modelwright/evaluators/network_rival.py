@@ -19,7 +19,7 @@ from modelwright.evaluators.keep import keep_array
 from modelwright.evaluators.latency import measure
 from modelwright.evaluators.network_evidence import scored
 from modelwright.evaluators.network_student import SHARE
-from modelwright.evaluators.rival import CAVEAT, as_predictions
+from modelwright.evaluators.rival import CAVEAT, as_predictions, told_of
 from modelwright.models.metrics import Metric
 
 ASKED = 256  # examples answered at a time
@@ -60,7 +60,7 @@ def score_network_rival(
     found = found if part.classes else found[:, 0]
     measured, folds = scored(metric, np.asarray(part.y[part.valid]), found)
     facts = {
-        "family": trial.by or "yours", "source": source, "overlap": 0.0, "range": metric.range,
+        "family": trial.by or "yours", **told_of(source), "overlap": 0.0, "range": metric.range,
         "caveat": CAVEAT.replace("rows", "examples"),
         **({"tie_break": "log_loss"} if part.classes else {}),
     }  # fmt: skip

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from modelwright.core.canonical import digest_file
 from modelwright.core.errors import InputError
 from modelwright.core.reference import resolve
 from modelwright.core.roles import Tools
@@ -17,6 +18,7 @@ from modelwright.data.columns import ColumnInfo, text_of
 from modelwright.data.prepare import Part, encode_target
 from modelwright.data.schema import Schema
 from modelwright.data.table import Table
+from modelwright.evaluators.fair import fair_scores
 from modelwright.evaluators.keep import keep_array
 from modelwright.evaluators.latency import measure
 from modelwright.evaluators.table import TableData
@@ -69,7 +71,7 @@ def score_rival(
     scored = score_oof(table.validation, oof, evaluator.metric, evaluator.extra, as_it_is=True)
     facts = {
         "family": trial.by or "yours",
-        "source": source,
+        **told_of(source),
         "n_folds": len(table.validation.parts),
         "overlap": table.validation.overlap,
         "range": evaluator.metric.range,
@@ -77,8 +79,15 @@ def score_rival(
         "finish": scored.finish.to_json(),
     }
     artefacts = {"oof": keep_array(oof, tools.store)}
-    scores = {**scored.scores, **scores}
+    gaps, doubts = fair_scores(table, table.validation, scored)
+    scores, noise = {**scored.scores, **scores, **gaps}, {**noise, **doubts}
     return Evidence(trial.number, scores, scored.folds, noise, artefacts=artefacts, facts=facts)
+
+
+def told_of(source: str) -> dict[str, str]:
+    """Where a model came from, with the SHA-256 of its file where it is one."""
+    path = Path(source)
+    return {"source": source, **({"sha256": digest_file(path)} if path.is_file() else {})}
 
 
 def predict_of(source: str) -> Predict | None:

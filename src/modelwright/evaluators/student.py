@@ -16,6 +16,7 @@ from modelwright.core.roles import Tools
 from modelwright.core.trial import Evidence, Progress, Trial
 from modelwright.data.schema import Features
 from modelwright.evaluators import student_facts as facts
+from modelwright.evaluators.fair import values_of
 from modelwright.evaluators.keep import read_array
 from modelwright.evaluators.table import TableData
 from modelwright.evaluators.teacher import Answer, Teacher, open_teacher
@@ -24,7 +25,8 @@ from modelwright.families.base import Examples, Family, Fitted, FloatArray
 from modelwright.families.inputs import inputs_of
 from modelwright.families.pipeline import fit_design
 from modelwright.families.soft import soft_examples, together
-from modelwright.models.crossfit import Validation
+from modelwright.models.crossfit import Validation, score_oof
+from modelwright.models.fairness import RowValues
 from modelwright.models.metrics import score_predictions
 
 if TYPE_CHECKING:
@@ -96,7 +98,7 @@ def score_student(
             done = (fold + 2) / (len(table.validation.parts) + 2)
             yield Progress(trial.number, float(fold + 1), message=f"fold {fold + 1}", done=done)
         school.cut(evaluator)
-        evidence = evaluator.evidence(school, trial, tools)
+        evidence = evaluator.evidence(school, trial, tools, _taught_by(evaluator, school))
         about = _about(evaluator, school, evidence, tools)
     about |= {"teach": plan.teach, "n_made": school.n_made, "per_fold": school.per_fold}
     if plan.teach and "source" in plan.teacher:  # the person's own model was fitted elsewhere
@@ -259,6 +261,16 @@ def refit_student(
         school = School(plan, design, table, teacher)
         school.per_fold = told.get("student", {}).get("per_fold")
         return school.on_all(examples, told.get("rounds"), tools.threads)
+
+
+def _taught_by(evaluator: FitAndScore, school: School) -> RowValues | None:
+    """What the teacher answers for groups of people, by its out-of-fold answers; None for none."""
+    if not school.plan.teach or school.table.part.cells is None:
+        return None
+    scored = score_oof(
+        school.validation, school.teacher.oof, evaluator.metric, (), evaluator.constraint
+    )
+    return values_of(scored, school.validation)
 
 
 def _about(

@@ -12,8 +12,9 @@ import numpy as np
 from modelwright.core.errors import InputError
 from modelwright.core.keys import Key
 from modelwright.data.prepare import Part, load_part
+from modelwright.data.protected import attributes_of, joint_cells
 from modelwright.data.schema import Schema
-from modelwright.families.base import Examples, Inputs, Loss
+from modelwright.families.base import Examples, Inputs, IntArray, Loss
 from modelwright.families.inputs import inputs_of, places_of
 from modelwright.models.crossfit import Validation
 
@@ -54,8 +55,9 @@ def validation_of(part: Part) -> Validation:
     schema = part.schema
     per_repeat = max(1, len(part.parts) // max(1, part.repeats))
     return Validation(
-        np.asarray(part.y), part.parts, schema.task, _n_classes(part), per_repeat, _weights(part)
-    )
+        np.asarray(part.y), part.parts, schema.task, _n_classes(part), per_repeat, _weights(part),
+        None if part.cells is None else joint_cells(part.protected, part.cells),
+    )  # fmt: skip
 
 
 def _n_classes(part: Part) -> int:
@@ -72,8 +74,15 @@ def examples_of(part: Part, loss: Loss, quantile: float = 0.5, monotone: Monoton
     X: Inputs = inputs_of(part.features, schema)
     return Examples(
         X, np.asarray(part.y), schema.task, _n_classes(part), _weights(part), loss, quantile,
-        signs_of(monotone, schema, X.numeric.shape[1]),
+        signs_of(monotone, schema, X.numeric.shape[1]), groups_of(part),
     )  # fmt: skip
+
+
+def groups_of(part: Part) -> IntArray | None:
+    """The group of each row in each attribute, `[n, n_attributes]`; None without protected ones."""
+    if part.cells is None:
+        return None
+    return np.stack([a.cells for a in attributes_of(part.protected, part.cells)], axis=1)
 
 
 def signs_of(monotone: Monotone, schema: Schema, n_numeric: int) -> tuple[int, ...]:

@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO, Any, Literal
 
+from modelwright.core.secrets import without_secrets
 from modelwright.executors.frames import Unpacker, decode, encode, pack
 from modelwright.executors.tree import freeze, kill_tree
 
@@ -225,7 +226,7 @@ def _read(log: IO[bytes], start: int) -> bytes:
 
 
 def _environment(threads: int) -> dict[str, str]:
-    environment = dict(os.environ)
+    environment = without_secrets(os.environ)
     environment.update(dict.fromkeys(_THREAD_SETTINGS, str(threads)))
     # Sets of texts are walked in an order that depends on this: the same in every worker.
     environment.setdefault("PYTHONHASHSEED", "0")

@@ -8,6 +8,7 @@ import time
 from dataclasses import replace
 
 from modelwright.core.trial import Evidence
+from modelwright.executors.accelerator import CardMeter
 from modelwright.executors.energy import MEASURED, EnergyMeter
 
 try:
@@ -51,14 +52,15 @@ class Meter:
     `seconds` is wall time; `cpu_seconds` is user and system time of this process and of its
     finished children; `peak_bytes` is the gauge's, or stays not measured without one: only a
     process of the trial's own can tell. `joules` stay not measured where no counter can be read:
-    readers estimate them from the processor time, and say so.
+    readers estimate them from the processor time, and say so. What a graphics card took is in the
+    facts (`accelerator.py`).
     """
 
     def __init__(self, gauge: Gauge | None = None) -> None:
         self._gauge = gauge
         if gauge is not None:
             gauge.reset()
-        self._energy = EnergyMeter()
+        self._energy, self._cards = EnergyMeter(), CardMeter()
         self._cpu, self._start = _cpu_seconds(), time.perf_counter()
 
     def fill(self, evidence: Evidence) -> Evidence:
@@ -71,6 +73,8 @@ class Meter:
         if peak is None and self._gauge is not None:
             peak = self._gauge.peak_bytes()
         out = replace(evidence, seconds=seconds, cpu_seconds=cpu, peak_bytes=peak)
+        if cards := self._cards.facts():
+            out = replace(out, facts={**out.facts, **cards})
         joules = self._energy.joules(cpu) if evidence.joules is None else None
         return out if joules is None else replace(out, joules=joules, joules_method=MEASURED)
 

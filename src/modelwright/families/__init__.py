@@ -31,6 +31,9 @@ FAMILIES: Mapping[str, tuple[str, str, str]] = {
     "TabM": ("modelwright.families.tabm", "torch", "'modelwright[networks]'"),
     "RealMlp": ("modelwright.families.realmlp", "torch", "'modelwright[networks]'"),
     "SmallMlp": ("modelwright.families.mlp", "torch", "'modelwright[networks]'"),
+    "Reweighed": ("modelwright.families.mitigated", "lightgbm", "lightgbm"),
+    "Reduced": ("modelwright.families.mitigated", "lightgbm", "lightgbm"),
+    "Thresholded": ("modelwright.families.mitigated", "lightgbm", "lightgbm"),
     "TabIcl": ("modelwright.families.tabicl", "tabicl", "'modelwright[tabicl]'"),
 }
 ONLY_TO_FIT = ("torch",)  # libraries that a fitted model does without

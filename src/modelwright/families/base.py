@@ -88,7 +88,8 @@ class Examples:
     last two directly minimise the square. `monotone` has one entry per column of `X.numeric` (none
     at all: nothing is declared): +1 where the answer (the share of class 1) may only rise with the
     value, -1 where it may only fall, 0 where it is free. Only families with `keeps_monotone` heed
-    it.
+    it. `groups` has the number of each row's group in each protected attribute, `[n, k]`, where any
+    is declared; only mitigated designs heed them.
 
     >>> Examples(Inputs.of([[0.0], [1.0]]), np.array([0.0, 1.0]), "regression", monotone=(1,)).level
     0.5
@@ -102,6 +103,7 @@ class Examples:
     loss: Loss = "squared"
     quantile: float = 0.5
     monotone: tuple[int, ...] = ()
+    groups: IntArray | None = None
 
     def __post_init__(self) -> None:
         if len(self.X) != len(self.y) or not len(self.y):
@@ -126,7 +128,8 @@ class Examples:
     def take(self, rows: Any) -> Examples:
         """The examples at these positions."""
         w = None if self.weights is None else self.weights[rows]
-        return replace(self, X=self.X.take(rows), y=self.y[rows], weights=w)
+        groups = None if self.groups is None else self.groups[rows]
+        return replace(self, X=self.X.take(rows), y=self.y[rows], weights=w, groups=groups)
 
     @property
     def weight(self) -> FloatArray:

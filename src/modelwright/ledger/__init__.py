@@ -5,6 +5,7 @@ from modelwright.ledger.ledger import Ledger, open_ledger
 from modelwright.ledger.message import Message
 from modelwright.ledger.signing import (
     SignedHead,
+    load_or_make_curve_key,
     load_or_make_key,
     public_key,
     sign_head,
@@ -21,6 +22,7 @@ __all__ = [
     "Verification",
     "Writer",
     "genesis",
+    "load_or_make_curve_key",
     "load_or_make_key",
     "open_ledger",
     "public_key",

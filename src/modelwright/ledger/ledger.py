@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from modelwright.core.errors import LedgerError, TamperedError, did_you_mean
+from modelwright.core.errors import InputError, LedgerError, TamperedError, did_you_mean
 from modelwright.ledger.chain import (
     Head,
     RawRow,
@@ -33,6 +33,7 @@ _CHUNK = 1000  # rows read at a time: no read lasts long enough to hold up a che
 
 _POST = """INSERT INTO ledger_inbox (study, message, posted_at, signer, signature)
     VALUES (?, ?, ?, ?, ?) RETURNING id"""
+_POSTED = "SELECT id FROM ledger_inbox WHERE signature = ?"
 _STUDIES = "SELECT study FROM ledger_rows WHERE n = 0 ORDER BY id"
 _HEAD = "SELECT n, hash FROM ledger_rows WHERE study = ? ORDER BY n DESC LIMIT 1"
 _NEW = """SELECT id, message, posted_at, signer, signature FROM ledger_inbox
@@ -161,12 +162,30 @@ class Ledger:
         Any process may, while the study is being run or not. Raises LedgerError when there is no
         such study, so that a word like `stop` is not left where nobody will read it.
         """
+        text, now = body_text(message), time.time()
+        signer, signature = sign_text(message_text(study, text, now), key) if key else ("", None)
+        return self._post(study, text, now, signer, signature)
+
+    def post_signed(self, message: Message) -> int:
+        """Puts in a message that was signed elsewhere, and returns its id here.
+
+        Raises InputError when its signature does not hold, LedgerError when it was posted before.
+        """
+        if not message.signature_holds:
+            raise InputError("the signature of this message does not hold: forged, or not signed.")
+        text = body_text(message.body)
+        known = self._store.query(_POSTED, (message.signature,))
+        if known:
+            raise LedgerError(f"this message was posted before, as message {known[0][0]}.")
+        return self._post(message.study, text, message.posted_at, message.signer, message.signature)
+
+    def _post(
+        self, study: str, text: str, posted_at: float, signer: str, signature: str | None
+    ) -> int:
         if self.head(study).n < 0:
             near = did_you_mean(study, self.studies())
             raise LedgerError(f"there is no study {study!r} in {self.name}.{near}")
-        text, now = body_text(message), time.time()
-        signer, signature = sign_text(message_text(study, text, now), key) if key else ("", None)
-        return int(self._store.query(_POST, (study, text, now, signer, signature))[0][0])
+        return int(self._store.query(_POST, (study, text, posted_at, signer, signature))[0][0])
 
     def close(self) -> None:
         """Closes the connection and lets go of all locks taken through it."""

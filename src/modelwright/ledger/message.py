@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from modelwright.ledger.chain import body_text
-from modelwright.ledger.signing import verify_text
+from modelwright.ledger.signing import sign_text, verify_text
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +25,14 @@ class Message:
     posted_at: float
     signer: str = ""
     signature: str = ""
+
+    @classmethod
+    def signed(
+        cls, study: str, body: dict[str, Any], posted_at: float, key: Ed25519PrivateKey
+    ) -> Message:
+        """A message signed away from any ledger, for `Ledger.post_signed`; its id is 0."""
+        text = message_text(study, body_text(body), posted_at)
+        return cls(0, study, body, posted_at, *sign_text(text, key))
 
     @property
     def signature_holds(self) -> bool:

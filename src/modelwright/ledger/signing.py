@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from modelwright.core.errors import InputError
 from modelwright.ledger.chain import Head
 
 if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 
@@ -67,22 +68,37 @@ def load_or_make_key(path: str | Path) -> Ed25519PrivateKey:
     Raises InputError when the file holds no such key, or others may read it.
     """
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    key = _key_in(path, Ed25519PrivateKey.generate)
+    if not isinstance(key, Ed25519PrivateKey):
+        raise InputError(f"the key {path} is not an Ed25519 key.")
+    return key
+
+
+def load_or_make_curve_key(path: str | Path) -> EllipticCurvePrivateKey:
+    """The same for a key on the curve P-256, which public tools for models' signatures ask for."""
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key = _key_in(path, lambda: ec.generate_private_key(ec.SECP256R1()))
+    if not isinstance(key, ec.EllipticCurvePrivateKey) or key.curve.name != "secp256r1":
+        raise InputError(f"the key {path} is not a key on the curve P-256.")
+    return key
+
+
+def _key_in(path: str | Path, make: Callable[[], Any]) -> Any:
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
     path = Path(path).expanduser()
     try:
         if not path.exists():
-            _write_new(path, Ed25519PrivateKey.generate())
+            _write_new(path, make())
         if path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
             raise InputError(f"others may read the key {path}; allow it to yourself: chmod 600.")
-        key = load_pem_private_key(path.read_bytes(), password=None)
+        return load_pem_private_key(path.read_bytes(), password=None)
     except OSError as error:
         raise InputError(f"the key {path} cannot be used: {error.strerror}.") from error
     except (ValueError, TypeError) as error:
         raise InputError(f"{path} is not a private key in PEM without a password.") from error
-    if not isinstance(key, Ed25519PrivateKey):
-        raise InputError(f"the key {path} is not an Ed25519 key.")
-    return key
 
 
 def public_key(key: Ed25519PrivateKey) -> str:
@@ -113,7 +129,7 @@ def _head_text(head: Head) -> str:
     return canonical({"what": "modelwright ledger head", **asdict(head)})
 
 
-def _write_new(path: Path, key: Ed25519PrivateKey) -> None:
+def _write_new(path: Path, key: Ed25519PrivateKey | EllipticCurvePrivateKey) -> None:
     """Writes beside and links into place: whole or not at all, and never over another's key."""
     from cryptography.hazmat.primitives.serialization import (
         Encoding,

@@ -6,7 +6,9 @@ series.json      where rows are series: how they become a row of features each
 model.onnx       the whole model from raw columns to answers, where its members allow it
 predict.py       answers a CSV file with model.onnx; needs onnxruntime and numpy only
 Dockerfile       runs predict.py, or the model in a server where there is no model.onnx
+README.md, datasheet.md, bom.json    what people and tools read of it (recipes/papers.py)
 manifest.json    SHA-256 of every file, checked when the model is loaded
+signature.json, model.sig, model.pub    who vouches for all of these (signature.py)
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from modelwright.core.canonical import digest_file
 from modelwright.core.errors import InputError, TamperedError
 from modelwright.data.schema import Schema
 from modelwright.data.series_front import SeriesFront
@@ -36,6 +39,8 @@ from modelwright.models.quick_row import quick_path
 FORMAT = 2
 READS = (1, 2)
 MANIFEST = "manifest.json"
+# What is made over the manifest, and so cannot be in it.
+SIGNATURES = ("signature.json", "model.sig", "model.pub")
 
 
 def save_bundle(
@@ -110,24 +115,28 @@ def seal_bundle(folder: Path) -> str:
 
 
 def file_hashes(folder: Path) -> dict[str, str]:
-    """SHA-256 of every file of a bundle by its name, the manifest left out."""
+    """SHA-256 of every file of a bundle by its name, manifest and signatures left out."""
     return {
-        path.relative_to(folder).as_posix(): _sha256(path)
+        path.relative_to(folder).as_posix(): digest_file(path)
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.relative_to(folder).as_posix() != MANIFEST
+        if path.is_file() and path.relative_to(folder).as_posix() not in (MANIFEST, *SIGNATURES)
     }
 
 
 def verify_bundle(folder: Path) -> list[str]:
     """What is wrong with a bundle's files, a sentence each; empty when all are as written.
 
-    Files that the manifest does not name are wrong too. Raises InputError when it is no bundle.
+    Files that the manifest does not name are wrong too, and a signature that does not hold; older
+    bundles have none. Raises InputError when it is no bundle.
     """
+    from modelwright.models.signature import check_signature
+
     told = _manifest(folder)["files"]
     found = file_hashes(folder)
     wrong = [f"{name} is missing" for name in told if name not in found]
     wrong += [f"{n} was changed" for n, sha in told.items() if found.get(n, sha) != sha]
-    return wrong + [f"{name} was added" for name in found if name not in told]
+    wrong += [f"{name} was added" for name in found if name not in told]
+    return wrong or list(check_signature(folder).problems)
 
 
 def read_card(folder: Path) -> dict[str, Any]:
@@ -217,8 +226,3 @@ def _check_format(facts: Mapping[str, Any], folder: Path) -> None:
             f"the model in {str(folder)!r} has format {facts.get('format')!r} and this version "
             f"reads {' and '.join(map(str, READS))}; install the version that wrote it."
         )
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

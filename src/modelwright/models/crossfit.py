@@ -16,6 +16,7 @@ from modelwright.models.abstention import Abstention
 from modelwright.models.calibration import NONE, Calibration, Kind, fit_calibration, kinds_for
 from modelwright.models.conformal import Conformal, conformal_from_json
 from modelwright.models.decision import Decision, choose_decision
+from modelwright.models.group_thresholds import Equalise
 from modelwright.models.metrics import Metric, score_predictions
 
 Rows = npt.NDArray[np.intp]
@@ -28,7 +29,8 @@ class Validation:
 
     `parts` is `[n_folds, n]`, 2 where the row is validated in that fold; `per_repeat` folds make
     one repeat of cross-validation. Out-of-fold predictions are `[repeats, n, k]`, k is 1 for
-    values, and NaN where a row was not validated.
+    values, and NaN where a row was not validated. `cells` are the joint groups of the protected
+    columns, `[n]`, where there are any.
     """
 
     y: npt.NDArray[Any]
@@ -37,6 +39,7 @@ class Validation:
     n_classes: int
     per_repeat: int
     weights: FloatArray | None = None
+    cells: IntArray | None = None
 
     def first(self, n_folds: int) -> Validation:
         """The same with the first folds only."""
@@ -100,7 +103,9 @@ class Validation:
         if rows.step == 1:
             return self, rows
         w = None if self.weights is None else self.weights[rows]
-        return replace(self, y=self.y[rows], parts=self.parts[:, rows], weights=w), rows
+        cells = None if self.cells is None else self.cells[rows]
+        parts = self.parts[:, rows]
+        return replace(self, y=self.y[rows], parts=parts, weights=w, cells=cells), rows
 
     def others(self, block: int) -> Rows:
         """Validated rows outside of a block."""
@@ -149,11 +154,17 @@ class Finish:
 
 @dataclass(frozen=True)
 class Scored:
-    """Scores per metric: the mean, and per fold."""
+    """Scores per metric: the mean, and per fold; and the answers that were scored.
+
+    `shares` is `[repeats, n, k]`, calibrated (or the values), `labels` `[repeats, n]`; each answer
+    comes from what was chosen on other rows.
+    """
 
     scores: dict[str, float]
     folds: dict[str, tuple[float, ...]]
     finish: Finish
+    shares: FloatArray
+    labels: npt.NDArray[np.int64] | None = None
 
 
 def score_oof(
@@ -163,32 +174,39 @@ def score_oof(
     extra: Sequence[Metric] = (),
     constraint: Limit | None = None,
     as_it_is: bool = False,
+    equalise: Equalise | None = None,
 ) -> Scored:
     """Scores of out-of-fold predictions by fold, and the finish to ship.
 
     Calibration and threshold are chosen on all validated rows for shipping; the scores use those
     chosen on the other blocks. Ranking metrics see the shares as they are. `as_it_is` scores
-    predictions that nobody may touch: no calibration, and the likeliest class is the answer.
+    predictions that nobody may touch: no calibration, and the likeliest class is the answer. With
+    `equalise` groups of people get thresholds of their own, chosen on other blocks like any.
     """
     metrics = {m.name: m for m in (*extra, metric)}
     if validation.task == "regression":
-        return Scored(*_by_fold(validation, oof[..., 0], None, metrics), Finish())
+        return Scored(*_by_fold(validation, oof[..., 0], None, metrics), Finish(), oof)
     if as_it_is:
         plain = Finish(NONE, Decision(0.5 if oof.shape[2] == 2 else None))
-        return Scored(*_by_fold(validation, oof, None, metrics), plain)
+        answers = np.stack([plain.decision.labels(np.nan_to_num(p)) for p in oof])
+        return Scored(*_by_fold(validation, oof, None, metrics), plain, oof, answers)
     shares, calibration = calibrate(validation, oof)
-    decision = _decide(validation, shares, metric, None, constraint)
-    labels = crossed_labels(validation, shares, metric, constraint)
+    decision = _decide(validation, shares, metric, None, constraint, equalise)
+    labels = crossed_labels(validation, shares, metric, constraint, equalise)
     ranks = {n: m for n, m in metrics.items() if n in ("roc_auc", "average_precision")}
     rest = {n: m for n, m in metrics.items() if n not in ranks}
     scores, folds = _by_fold(validation, shares, labels, rest)
     more = _by_fold(validation, oof, None, ranks)
     final = Finish(calibration, decision)
-    return Scored({**scores, **more[0]}, {**folds, **more[1]}, final)
+    return Scored({**scores, **more[0]}, {**folds, **more[1]}, final, shares, labels)
 
 
 def crossed_labels(
-    validation: Validation, shares: FloatArray, metric: Metric, constraint: Limit | None = None
+    validation: Validation,
+    shares: FloatArray,
+    metric: Metric,
+    constraint: Limit | None = None,
+    equalise: Equalise | None = None,
 ) -> npt.NDArray[np.int64]:
     """Class numbers `[repeats, n]` by decisions chosen on the other blocks, -1 where there is none.
 
@@ -196,9 +214,10 @@ def crossed_labels(
     """
     labels = np.full(shares.shape[:2], -1, np.int64)
     for block, rows in validation.split_blocks():
-        chosen = _decide(validation, shares, metric, block, constraint)
+        chosen = _decide(validation, shares, metric, block, constraint, equalise)
+        cells = None if validation.cells is None else validation.cells[rows]
         for r in range(len(shares)):
-            labels[r, rows] = chosen.labels(np.nan_to_num(shares[r][rows], nan=0.5))
+            labels[r, rows] = chosen.labels(np.nan_to_num(shares[r][rows], nan=0.5), cells)
     return labels
 
 
@@ -246,10 +265,16 @@ def _decide(
     metric: Metric,
     block: int | None,
     constraint: Limit | None,
+    equalise: Equalise | None = None,
 ) -> Decision:
     rows = validation.blocks >= 0 if block is None else validation.others(block)
     y, p, w = validation.pooled(shares, rows)
-    return choose_decision(metric, y, p, w, constraint)
+    plain = choose_decision(metric, y, p, w, constraint)
+    if equalise is None or validation.cells is None:
+        return plain
+    seen = [~np.isnan(q[rows][:, 0]) for q in shares]
+    cells = np.concatenate([validation.cells[rows][s] for s in seen])
+    return equalise.decide(plain, metric, y, p, w, cells)
 
 
 def _by_fold(

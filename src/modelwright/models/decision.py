@@ -12,6 +12,7 @@ import numpy.typing as npt
 from modelwright.core.errors import InputError, did_you_mean
 from modelwright.core.problem import Limit
 from modelwright.families.base import FloatArray
+from modelwright.models.group_thresholds import GroupThresholds
 from modelwright.models.metrics import Metric, score_predictions
 
 Labels = npt.NDArray[Any]
@@ -23,6 +24,7 @@ class Decision:
 
     With two classes the second is answered from `threshold` on. With `costs`
     `[true class][answer]` and more classes, the answer of least expected cost. Else the likeliest.
+    `groups` gives groups of people a threshold of their own where it is told who is in which.
 
     >>> Decision(0.3).labels(np.array([[0.6, 0.4], [0.8, 0.2]])).tolist()
     [1, 0]
@@ -30,9 +32,12 @@ class Decision:
 
     threshold: float | None = None
     costs: tuple[tuple[float, ...], ...] = ()
+    groups: GroupThresholds | None = None
 
-    def labels(self, shares: FloatArray) -> Labels:
-        """The class answered for each row."""
+    def labels(self, shares: FloatArray, cells: Labels | None = None) -> Labels:
+        """The class answered for each row; `cells` `[n]` are the numbers of their joint groups."""
+        if self.groups is not None and cells is not None:
+            return (shares[:, 1] >= self.groups.of(cells)).astype(np.int64)
         if shares.shape[1] == 2 and self.threshold is not None:
             return (shares[:, 1] >= self.threshold).astype(np.int64)
         if self.costs:
@@ -41,12 +46,14 @@ class Decision:
 
     def to_json(self) -> dict[str, Any]:
         """Plain data that `from_json` reads back."""
-        return {"threshold": self.threshold, "costs": [list(row) for row in self.costs]}
+        own = {} if self.groups is None else {"groups": self.groups.to_json()}
+        return {"threshold": self.threshold, "costs": [list(row) for row in self.costs], **own}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Decision:
         """The decision that `to_json` wrote."""
-        return cls(data["threshold"], tuple(tuple(row) for row in data["costs"]))
+        groups = GroupThresholds.from_json(data.get("groups"))
+        return cls(data["threshold"], tuple(tuple(row) for row in data["costs"]), groups)
 
 
 @dataclass(frozen=True)

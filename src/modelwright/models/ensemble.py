@@ -12,6 +12,7 @@ from modelwright.core.problem import Limit
 from modelwright.families.base import FloatArray, IntArray
 from modelwright.models.crossfit import Scored, Validation, score_oof
 from modelwright.models.decision import choose_decision
+from modelwright.models.group_thresholds import Equalise
 from modelwright.models.metrics import Metric, score_predictions
 
 Weights = npt.NDArray[np.float64]
@@ -183,6 +184,7 @@ def blend(
     metric: Metric,
     extra: Sequence[Metric] = (),
     constraint: Limit | None = None,
+    equalise: Equalise | None = None,
 ) -> tuple[Weights, Scored, FloatArray]:
     """Weights, honest scores and the out-of-fold predictions behind these scores.
 
@@ -195,7 +197,8 @@ def blend(
     for block, rows in validation.split_blocks():
         chosen = choose_weights(validation, oofs, metric, validation.others(block))
         out[:, rows] = blend_predictions([o[:, rows] for o in oofs], chosen)
-    return weights, score_oof(validation, out, metric, extra, constraint), out
+    scored = score_oof(validation, out, metric, extra, constraint, equalise=equalise)
+    return weights, scored, out
 
 
 def gain_over_picking(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
@@ -82,11 +82,6 @@ class Model:
         """`binary`, `multiclass` or `regression`."""
         return self.schema.task
 
-    @property
-    def asked(self) -> Schema:
-        """The columns that rows must have: those of the model, or of the rows of its series."""
-        return self.schema if self.front is None else self.front.schema
-
     @cached_property
     def classes(self) -> npt.NDArray[Any]:
         """The labels in the order of the shares: whole numbers if all are, else texts."""
@@ -99,6 +94,22 @@ class Model:
             return np.array(numbers)
         return np.array(names, dtype=object)
 
+    @cached_property
+    def row_schema(self) -> Schema:
+        """The columns that rows must have: of the model, and what its thresholds per group need.
+
+        Of series those of their rows.
+        """
+        if self.front is not None:
+            return self.front.schema
+        known = {c.name for c in self.schema.columns}
+        groups = self.finish.decision.groups
+        asked = () if groups is None else tuple(p.column for p in groups.protected)
+        more = tuple(c for c in asked if c.name not in known)
+        named = {c.name for c in more}
+        ignored = tuple(name for name in self.schema.ignored if name not in named)
+        return replace(self.schema, columns=(*self.schema.columns, *more), ignored=ignored)
+
     @property
     def contains_rows(self) -> bool:
         """True when a member holds rows that it was trained on."""
@@ -106,7 +117,7 @@ class Model:
 
     def predict(self, rows: pd.DataFrame | Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> Any:
         """The answer for each row, `[n]`: labels, or numbers for regression."""
-        return self._values(self._combined(rows))
+        return self._values(self._combined(rows), rows)
 
     def predict_proba(
         self, rows: pd.DataFrame | Mapping[str, Any] | Sequence[Mapping[str, Any]]
@@ -190,7 +201,8 @@ class Model:
         elif coverage is not None:
             sets = self._sets(out, coverage)
         problems = encoded.problems()
-        return Answers(self._values(out), shares, problems, left, encoded.notes, intervals, sets,
+        values = self._values(out, rows, comma)
+        return Answers(values, shares, problems, left, encoded.notes, intervals, sets,
                        encoded.names)  # fmt: skip
 
     def predict_features(self, features: Features) -> FloatArray:
@@ -257,7 +269,7 @@ class Model:
     @cached_property
     def _quick_row(self) -> QuickRow:
         assert self.onnx is not None
-        return QuickRow(self.onnx, self.schema)
+        return QuickRow(self.onnx, self.schema, self.row_schema.columns[len(self.schema.columns) :])
 
     @cached_property
     def _reader(self) -> RowReader:
@@ -273,10 +285,14 @@ class Model:
         assert out is not None
         return out if self.task == "regression" else self.finish.calibration.apply(out)
 
-    def _values(self, out: FloatArray) -> npt.NDArray[Any]:
+    def _values(self, out: FloatArray, rows: Any, comma: bool | None = None) -> npt.NDArray[Any]:
         if self.task == "regression":
             return out
-        return np.asarray(self.classes[self.finish.decision.labels(out)])
+        decision, cells = self.finish.decision, None
+        if decision.groups is not None:
+            rows = [rows] if isinstance(rows, Mapping) else rows
+            cells = decision.groups.joint(rows, comma, self.schema.comma)
+        return np.asarray(self.classes[decision.labels(out, cells)])
 
     def __repr__(self) -> str:
         parts = ", ".join(

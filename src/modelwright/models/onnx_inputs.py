@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from modelwright.data.columns import ColumnInfo, number
+from modelwright.data.protected import Protected
 from modelwright.data.schema import Features, Schema
 from modelwright.families.onnx_graph import ML, Graph
 
@@ -56,6 +58,46 @@ def feed(schema: Schema, features: Features) -> dict[str, npt.NDArray[Any]]:
         values = features.texts[info.name]
         out[info.name] = np.array([v or "" for v in values], dtype=object)
     return out
+
+
+def blank(columns: Sequence[ColumnInfo], n_rows: int) -> dict[str, npt.NDArray[Any]]:
+    """Inputs `[n_rows]` that say nothing, for columns of numbers and of categories."""
+    return {
+        c.name: np.full(n_rows, np.nan) if c.kind == "numeric" else np.full(n_rows, "", object)
+        for c in columns
+    }
+
+
+def add_cells(graph: Graph, protected: Sequence[Protected], schema: Schema) -> str:
+    """The numbers of joint groups `[n]`, as `data.protected.joint_cells` has them.
+
+    A protected column that is none of the schema's becomes an input of its own.
+    """
+    known = {c.name for c in schema.columns}
+    total = ""
+    for one in protected:
+        kind: Any = "double" if one.numeric else "string"
+        name = one.column.name
+        raw = name if name in known else graph.input(name, kind)
+        cell = _cell(graph, raw, one)
+        if total:
+            total = graph.node("Mul", total, graph.constant(np.int64(len(one.names))))
+        total = graph.node("Add", total, cell) if total else cell
+    return total
+
+
+def _cell(graph: Graph, x: str, protected: Protected) -> str:
+    """The group number `[n]` of a protected column's cells."""
+    gone = graph.constant(np.int64(len(protected.names) - 1))
+    if not protected.numeric:
+        codes = _code(graph, x, protected.column)
+        missing = graph.node("Less", codes, graph.constant(np.int64(0)))
+        return graph.where(missing, gone, codes)
+    wide = graph.node("Unsqueeze", x, graph.constant([1]))
+    over = graph.node("GreaterOrEqual", wide, graph.constant(np.array([protected.cuts])))
+    place = graph.summed(graph.cast(over, "int64"))
+    odd = graph.node("Or", graph.node("IsNaN", x), graph.node("IsInf", x))
+    return graph.where(odd, gone, place)
 
 
 def _stacked(graph: Graph, columns: list[str]) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from modelwright.core.version import VERSION
-from modelwright.data.schema import Features
+from modelwright.data.schema import Features, Schema
 from modelwright.families.base import FloatArray
 from modelwright.families.inputs import inputs_of
 from modelwright.families.onnx_graph import (
@@ -21,7 +21,7 @@ from modelwright.families.onnx_graph import (
     open_session,
 )
 from modelwright.models.calibration import Calibration
-from modelwright.models.onnx_inputs import add_inputs, feed
+from modelwright.models.onnx_inputs import add_cells, add_inputs, blank, feed
 
 if TYPE_CHECKING:
     from modelwright.models.decision import Decision
@@ -101,7 +101,7 @@ def onnx_bytes(model: Model, facts: Mapping[str, Any] | None = None) -> bytes:
         graph.output(value, "value", "double", None)
     else:
         shares = add_calibration(model.finish.calibration, graph, total)
-        place = _decided(model.finish.decision, graph, shares, len(model.schema.classes))
+        place = _decided(model.finish.decision, graph, shares, model.schema)
         label = graph.node("Gather", graph.constant(model.classes), place)
         whole = model.classes.dtype.kind == "i"
         graph.output(label, "label", "int64" if whole else "string", None)
@@ -112,7 +112,7 @@ def onnx_bytes(model: Model, facts: Mapping[str, Any] | None = None) -> bytes:
 
 def metadata(model: Model, facts: Mapping[str, Any] | None = None) -> dict[str, str]:
     """What the file says about itself: all that `predict.py` needs, as texts."""
-    schema = json.dumps(model.schema.to_json(), ensure_ascii=False)
+    schema = json.dumps(model.row_schema.to_json(), ensure_ascii=False)
     about = {
         "made_by": f"modelwright {VERSION}",
         "task": model.task,
@@ -161,10 +161,16 @@ def _pieces(graph: Graph, x: str, at: FloatArray, height: FloatArray) -> str:
     return graph.node("Add", risen, graph.constant(np.float64(height[0])))
 
 
-def _decided(decision: Decision, graph: Graph, shares: str, n_classes: int) -> str:
+def _decided(decision: Decision, graph: Graph, shares: str, schema: Schema) -> str:
     """The class number of each row, as `Decision.labels` gives it."""
+    n_classes = len(schema.classes)
     if n_classes == 2 and decision.threshold is not None:
-        least = graph.constant(np.float64(decision.threshold))
+        if decision.groups is None:
+            least = graph.constant(np.float64(decision.threshold))
+        else:
+            cells = add_cells(graph, decision.groups.protected, schema)
+            own = graph.constant(np.array(decision.groups.thresholds, np.float64))
+            least = graph.node("Unsqueeze", graph.node("Gather", own, cells), graph.constant([1]))
         second = graph.node("GreaterOrEqual", graph.columns(shares, [1]), least)
         return graph.node("Squeeze", graph.cast(second, "int64"), graph.constant([1]))
     if decision.costs:
@@ -184,7 +190,9 @@ def _member(graph: Graph, fitted: Any, family: str, numeric: str, codes: str) ->
 
 def _difference(model: Model, data: bytes, features: Features) -> float:
     """The largest difference of answers; that of values as a part of their spread."""
-    found = np.asarray(open_session(data).run(None, feed(model.schema, features))[-1], float)
+    more = model.row_schema.columns[len(model.schema.columns) :]
+    fed = {**feed(model.schema, features), **blank(more, len(features))}
+    found = np.asarray(open_session(data).run(None, fed)[-1], float)
     expected = model.combined(inputs_of(features, model.schema))
     if not len(expected):
         return 0.0

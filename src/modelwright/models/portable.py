@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -114,13 +114,20 @@ def dockerfile(families: tuple[str, ...], with_onnx: bool) -> str:
 
 
 def _libraries(families: tuple[str, ...]) -> list[str]:
-    known = [FAMILIES[f] for f in families if f in FAMILIES]
-    packages = {
+    return [f"{name}=={version(name)}" for name in libraries_of(families)]
+
+
+def libraries_of(families: Iterable[str]) -> list[str]:
+    """The packages that fitted models or forecasters of these families need, by name."""
+    from modelwright.families.series_all import SERIES
+
+    every = {**SERIES, **FAMILIES}
+    known = [every[f] for f in families if f in every]
+    return sorted({
         library if "[" in package else package
         for _, library, package in known
         if library not in ONLY_TO_FIT
-    }
-    return [f"{name}=={version(name)}" for name in sorted(packages)]
+    })  # fmt: skip
 
 
 def _identity(folder: Path) -> str:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from modelwright.data.columns import ColumnInfo
 from modelwright.data.schema import Features, Schema
 from modelwright.families.base import FloatArray
 from modelwright.families.onnx_graph import open_session
-from modelwright.models.onnx_inputs import NO_DATE, OTHER
+from modelwright.models.onnx_inputs import NO_DATE, OTHER, blank
 
 CLOSE = (
     1e-9  # only a file that agrees so well is used: a row alone gets the answer it gets in a table
@@ -26,7 +28,8 @@ class QuickRow:
     their libraries and 0.14 ms so; 100 extra trees 0.46 and 0.08 ms.
     """
 
-    def __init__(self, path: Path, schema: Schema) -> None:
+    def __init__(self, path: Path, schema: Schema, more: Sequence[ColumnInfo] = ()) -> None:
+        self._blank = blank(more, 1)  # columns that only the label needs, which is not asked for
         self._session = open_session(str(path))
         self._output = [self._session.get_outputs()[-1].name]
         self._numbers = [c.name for c in schema.numeric]
@@ -39,7 +42,7 @@ class QuickRow:
 
     def answer(self, features: Features) -> FloatArray:
         """Shares `[1, k]` or the value `[1]` of features of a single row."""
-        fed: dict[str, npt.NDArray[Any]] = {}
+        fed: dict[str, npt.NDArray[Any]] = dict(self._blank)
         numeric = features.numeric
         if numeric.dtype != np.float64:
             numeric = numeric.astype(np.float64)

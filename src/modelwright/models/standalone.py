@@ -199,8 +199,19 @@ def _write_batch(model: Predictor, batch: list[dict[str, str]], done: int, out: 
     answers = model.answer(batch)
     for i, value in enumerate(answers[0].tolist()):
         more = [] if len(answers) == 1 else [round(p, 6) for p in answers[1][i].tolist()]
-        out.writerow([done + i + 1, value, *more])
+        out.writerow([done + i + 1, _safe(value), *more])
     return done + len(batch)
+
+
+def _safe(value: Any) -> Any:
+    """A label that a spreadsheet would run as a formula gets ' before it; numbers stay."""
+    if not isinstance(value, str) or not value.startswith(("=", "+", "-", "@", "\t", "\r")):
+        return value
+    try:
+        float(value)
+    except ValueError:
+        return "'" + value
+    return value
 
 
 if __name__ == "__main__":

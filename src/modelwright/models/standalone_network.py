@@ -135,11 +135,22 @@ def main(names: list[str]) -> int:
             continue
         (answers,) = session.run(None, {"examples": example})
         if not facts["classes"]:
-            out.writerow([name, str(answers[0])])
+            out.writerow([_safe(name), str(answers[0])])
             continue
         likeliest = facts["classes"][int(answers[0].argmax())]
-        out.writerow([name, likeliest, *(f"{share:.6f}" for share in answers[0])])
+        out.writerow([_safe(name), _safe(likeliest), *(f"{share:.6f}" for share in answers[0])])
     return 2 if failed else 0
+
+
+def _safe(text: str) -> str:
+    """A name that a spreadsheet would run as a formula gets ' before it; numbers stay."""
+    if not text.startswith(("=", "+", "-", "@", "\t", "\r")):
+        return text
+    try:
+        float(text)
+    except ValueError:
+        return "'" + text
+    return text
 
 
 if __name__ == "__main__":

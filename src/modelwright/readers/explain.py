@@ -7,6 +7,8 @@ import math
 from modelwright.core.errors import InputError, did_you_mean
 from modelwright.core.record import Record
 from modelwright.core.view import Outcome, View
+from modelwright.readers.doubts import reasons_to_doubt
+from modelwright.readers.energy import trial_cost
 from modelwright.readers.leaderboard import described, family_of, fold_bounds, trivial_outcome
 from modelwright.readers.price import price_of_glass
 from modelwright.stats import paired_interval
@@ -51,6 +53,7 @@ def explain_candidate(record: Record, outcome: Outcome) -> list[str]:
     if goal.metric not in evidence.scores:
         told = ", ".join(f"{name} {value:.5g}" for name, value in evidence.scores.items())
         return [*lines, f"Not scored, but measured: {told or 'nothing'}."]
+    lines.append(f"It took {trial_cost(record, outcome)}.")
     bounds = fold_bounds(outcome, goal.metric)
     interval = f", 95 % interval {bounds[0]:.4g} to {bounds[1]:.4g}" if bounds else ""
     lines.append(f"Score: {goal.metric} {evidence.scores[goal.metric]:.5g}{interval}.")
@@ -66,7 +69,7 @@ def explain_candidate(record: Record, outcome: Outcome) -> list[str]:
     if verdict is not None:
         lines.append(f"Verdict: {verdict.word}, {verdict.reason}.")
         lines += [f"Reason to doubt: {doubt}." for doubt in verdict.doubts]
-    return lines
+    return lines + [f"Reason to doubt: {doubt}." for doubt in reasons_to_doubt(record, outcome)]
 
 
 def _others(view: View, outcome: Outcome) -> list[tuple[Outcome, str]]:
@@ -133,6 +136,9 @@ def explain_run(record: Record) -> list[str]:
     view = record.view
     searched, (finished, failed) = len(view.searched), view.done
     lines = chosen_lines(view)
+    best = None if view.champion is None else view.outcome(view.champion)
+    if best is not None:
+        lines += [f"  Reason to doubt it: {doubt}." for doubt in reasons_to_doubt(record, best)]
     price = price_of_glass(view)
     lines += [f"  {price}"] if price else []
     lines.append(f"{finished} trials finished, {searched} of them proposed by the search.")

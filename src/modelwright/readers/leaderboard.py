@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from modelwright.core.cells import safe_cell
 from modelwright.core.view import Outcome, View
 from modelwright.stats import mean_interval
 
@@ -134,5 +135,5 @@ def as_csv(rows: Sequence[Mapping[str, Any]]) -> str:
     out = io.StringIO()
     writer = csv.DictWriter(out, COLUMNS, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows({name: safe_cell(row.get(name)) for name in COLUMNS} for row in rows)
     return out.getvalue()

@@ -9,9 +9,10 @@ from typing import Any
 
 from modelwright.core.record import Record
 from modelwright.core.view import Outcome
-from modelwright.readers.energy import energy_account, energy_words
+from modelwright.readers.energy import cost_account, cost_words, energy_account, energy_words
 from modelwright.readers.explain import explain_run
 from modelwright.readers.explained import explained_sections, present_explanation
+from modelwright.readers.fairness import fairness_section
 from modelwright.readers.leaderboard import (
     described,
     family_of,
@@ -74,6 +75,7 @@ def report_html(run: RunFolder, record: Record) -> str:
         "" if own else explained_sections(run, record),
         "" if own else sure_sections(run, record),
         _limits(record),
+        fairness_section(run),
         student_section(record),
         _leaderboard(record),
         _families(record) if own is None else "",
@@ -299,7 +301,8 @@ def _lineage(run: RunFolder, record: Record) -> str:
     facts = [
         f"run {run.name}, {record.view.n_rows} rows in its ledger, {len(record.sessions)} sessions",
         f"energy: {energy_words(energy_account(record))}",
-        f"seed {settings['problem']['seed']}, policy {settings['policy'].get('name', '')}",
+        f"cost: {cost_words(cost_account(record))}",
+        f"seed {settings['problem']['seed']}, policy {record.policy.get('name', '')}",
         f"data hash {settings['problem']['about'].get('data_hash', 'unknown')}",
         f"'modelwright verify {run.path}' checks the chain of its rows",
     ]

@@ -14,11 +14,16 @@ from modelwright.core.errors import InputError
 from modelwright.core.problem import Budget
 from modelwright.data.collection import is_collection
 from modelwright.ledger import open_ledger
-from modelwright.policy import LAPTOP, RulePolicy
+from modelwright.policy import LAPTOP, RulePolicy, in_force
+from modelwright.readers.recalls import refuse_recalled
 from modelwright.readers.runs import DEFAULT_WORKSPACE, RunFolder, record_of, study_of
+from modelwright.recipes.notifying import Notifier
 from modelwright.recipes.outcome import BuildResult
+from modelwright.recipes.placing import ship_approved
 from modelwright.recipes.plan import BuildPlan, kind_of, recipe
 from modelwright.recipes.question import Question
+from modelwright.recipes.recalling import check_given, check_recalls, data_hashes
+from modelwright.recipes.under_policy import asked_under, checked
 from modelwright.study import run
 
 if TYPE_CHECKING:
@@ -93,13 +98,18 @@ def plan_build(
     began = time.monotonic() if began is None else began
     wanted = Budget.parse(budget)
     framed = frame is not None and question.horizon is None
-    planner = recipe("table" if framed else kind_of(question))
+    kind = "table" if framed else kind_of(question)
+    planner = recipe(kind)
+    question, wanted = asked_under(question, policy, kind), policy.bounded(wanted)
     planner.check(question)
+    check_given(workspace, (question.data, question.baseline, question.teacher))
     path = folder or new_folder(workspace, name or _stem(question))
     try:
         plan: BuildPlan = planner.plan(
             RunFolder(path), question, frame, wanted, policy, 1 if slots == 0 else slots, began
         )  # fmt: skip
+        plan = checked(plan, policy)
+        refuse_recalled([Path(workspace)], data_hashes(plan.study.problem.about))
     except BaseException:
         _remove(path)
         raise
@@ -107,7 +117,12 @@ def plan_build(
 
 
 def play(plan: BuildPlan) -> BuildResult:
-    """Runs a planned build to its end, and ships."""
+    """Runs a planned build to its end, and ships; people are told of what waits for them."""
+    with Notifier(plan.run):
+        return _play(plan)
+
+
+def _play(plan: BuildPlan) -> BuildResult:
     from modelwright.executors import FileStore, ToolBox
 
     store = FileStore(plan.run.path / "artefacts")
@@ -123,6 +138,9 @@ def play(plan: BuildPlan) -> BuildResult:
         tools.sweep({trial.number for trial in record.view.pending})
         seconds = record.view.budget.seconds
         until = None if seconds is None else time.monotonic() + seconds - record.view.elapsed
+        if any(asked.state == "approved" for asked in record.approvals):
+            with ledger.writer(plan.study.name) as writer:
+                ship_approved(plan.run, record, ledger, writer)
         shipped, student = plan.ship(plan.run, record, ledger, plan.study.policy, store, until)
         record = record_of(ledger, plan.study.name, plan.study.space)
     finally:
@@ -153,7 +171,9 @@ def resume_build(run_folder: RunFolder, add: Budget | None = None) -> BuildResul
     try:
         name = study_of(ledger)
         record = record_of(ledger, name)
+        check_recalls(run_folder, record, ledger)
         plan = recipe(record.settings["problem"]["kind"]).plan_again(run_folder, record, began)
+        plan = checked(plan, in_force(record))
         if add is not None:
             ledger.post(name, {"kind": "budget", "by": "resume", "add": asdict(add)})
     finally:

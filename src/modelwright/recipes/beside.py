@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import shutil
+import time
 from typing import TYPE_CHECKING
 
 from modelwright.core.record import Record
 from modelwright.core.roles import Policy
-from modelwright.core.trial import Action
 from modelwright.ledger import Ledger
 from modelwright.readers.runs import RunFolder
 from modelwright.recipes.closing import winner
+from modelwright.recipes.fairness import FAIR_SECONDS, write_fairness
 from modelwright.recipes.finishing import finished
-from modelwright.recipes.handing_over import shipped_before
+from modelwright.recipes.handing_over import allowed, shipped_before
 from modelwright.recipes.outcome import Shipped
+from modelwright.recipes.placing import unless_waiting
 from modelwright.recipes.ship import ROWS, parts_of, ship_winner, write_model
 from modelwright.recipes.students import best_student
 
@@ -33,6 +35,8 @@ def ship_both(
 ) -> tuple[Shipped | None, Shipped | None]:
     """The shipped winner and student; what only the trials needed is deleted."""
     shutil.rmtree(run.path / "data" / SCRATCH, ignore_errors=True)
+    if until is None or until - time.monotonic() > FAIR_SECONDS / 2:
+        write_fairness(run, record)
     shipped = ship_winner(run, record, ledger, policy, store, until)
     return shipped, ship_student(run, record, ledger, policy, store, until)
 
@@ -58,10 +62,12 @@ def ship_student(
         shutil.rmtree(run.student_path, ignore_errors=True)  # of an earlier session
         return None
     parts = parts_of(record, student, store)
-    ruling = policy.rule(Action("ship", {"candidate": candidate}), record.view)
-    if parts is None or ruling.word != "allow" or record.status in ("refused", "waiting"):
+    if parts is None or record.status in ("refused", "waiting"):
         return None
     if shipped_before(record, student, parts.rows, run.student_path):
         return Shipped(run.student_path, candidate, student.trial.number, ROWS[parts.rows])
+    if not allowed("ship", record, ledger, policy, student):
+        return None
     end = finished(run, record, student)
-    return write_model(run, record, ledger, student, parts, end, run.student_path, until)
+    out = run.student_path
+    return unless_waiting(lambda: write_model(run, record, ledger, student, parts, end, out, until))

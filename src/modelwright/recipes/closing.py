@@ -174,12 +174,20 @@ def _member(outcome: Outcome) -> dict[str, Any]:
 def winner(view: View) -> Outcome | None:
     """The outcome to ship: the champion, or the best of our own when the champion is the person's.
 
-    It may be outside the limits, when nothing was within them.
+    A person's word goes first: of designs within the limits the one that is pinned, and never one
+    that is banned. It may be outside the limits, when nothing was within them.
     """
+    ours = (o for o in view.best(view.n_ranked())
+            if not o.trial.brought and o.trial.candidate.id not in view.banned)  # fmt: skip
+    if view.pinned is not None:
+        within = (o for o in view.best(view.n_ranked()) if o.violation == 0)
+        pinned = next((o for o in within if o.trial.candidate.id == view.pinned), None)
+        if pinned is not None and not pinned.trial.brought:
+            return pinned
     champion = None if view.champion is None else view.outcome(view.champion)
-    if champion is not None and not champion.trial.brought:
+    banned = champion is not None and champion.trial.candidate.id in view.banned
+    if champion is not None and not champion.trial.brought and not banned:
         return champion
-    ours = (o for o in view.best(view.n_ranked()) if not o.trial.brought)
     return next(ours, None)
 
 

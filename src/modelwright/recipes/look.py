@@ -68,6 +68,7 @@ def _measure(
     import numpy as np
 
     from modelwright.data import load_part
+    from modelwright.data.protected import joint_cells
     from modelwright.evaluators.table import examples_of
     from modelwright.models import load_model, save_bundle
     from modelwright.models.conform import held_share
@@ -84,7 +85,8 @@ def _measure(
     began = time.monotonic()
     out = model.combined(examples.X)
     each = (time.monotonic() - began) / len(y)
-    labels = None if part.schema.task == "regression" else finish.decision.labels(out)
+    cells = None if part.cells is None else joint_cells(part.protected, part.cells)
+    labels = None if part.schema.task == "regression" else finish.decision.labels(out, cells)
 
     def score(rows: Any) -> float:
         weights = None if w is None else w[rows]

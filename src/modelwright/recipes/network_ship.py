@@ -27,6 +27,7 @@ from modelwright.recipes.handing_over import (
     to_ship,
 )
 from modelwright.recipes.outcome import Shipped
+from modelwright.recipes.placing import unless_waiting
 from modelwright.recipes.students import best_student
 from modelwright.recipes.tidy import drop_weights
 from modelwright.stats import bootstrap_interval
@@ -69,8 +70,10 @@ def ship_network(
         draft = Path(folder) / "model"
         _write(draft, run, record, best, store)
         _look(run, record, ledger, policy, best, draft)
-        shipped = _hand_over(run, record, ledger, best, draft, run.model_path, until)
-    return shipped, _ship_student(run, record, ledger, policy, best, store, until)
+        handed = unless_waiting(
+            lambda: _hand_over(run, record, ledger, best, draft, run.model_path, until)
+        )
+    return handed, _ship_student(run, record, ledger, policy, best, store, until)
 
 
 def _ship_student(
@@ -93,7 +96,9 @@ def _ship_student(
     with tempfile.TemporaryDirectory(dir=run.path) as folder:
         draft = Path(folder) / "student"
         _write(draft, run, record, student, store)
-        return _hand_over(run, record, ledger, student, draft, run.student_path, until)
+        return unless_waiting(
+            lambda: _hand_over(run, record, ledger, student, draft, run.student_path, until)
+        )
 
 
 def _shipped(outcome: Outcome, out: Path) -> Shipped:
@@ -192,8 +197,8 @@ def ship_candidate(
 ) -> Shipped:
     """Writes the network of a candidate that a person chose.
 
-    Raises InputError when its weights were not kept or `out` is taken, RefusedError or WaitingError
-    when the policy says so.
+    Raises InputError when its weights were not kept or `out` is taken, RefusedError where the
+    policy says so, and WaitingError when a person has to approve it.
     """
     from modelwright.executors import FileStore
 
@@ -204,7 +209,7 @@ def ship_candidate(
             f"the weights of candidate {outcome.trial.candidate.id} were not kept: only those of "
             "the best full trainings are."
         )
-    check_chosen(policy, record, outcome, out)
+    check_chosen(policy, record, ledger, outcome, out)
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent) as folder:
         draft = Path(folder) / "model"

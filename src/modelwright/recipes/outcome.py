@@ -12,7 +12,7 @@ from typing import Any
 from modelwright.core.errors import NoModelError
 from modelwright.core.record import Record
 from modelwright.core.view import Outcome
-from modelwright.readers.energy import energy_account
+from modelwright.readers.energy import cost_account, energy_account
 from modelwright.readers.leaderboard import (
     described,
     family_of,
@@ -106,7 +106,7 @@ class BuildResult:
             return None
         actions = ("ship", "evaluate") if self.best is None else ("ship",)
         held = [r for r in self.record.rulings if r["action"] in actions]
-        return held[-1] if held else None
+        return held[-1] if held and held[-1]["word"] != "allow" else None
 
     def _failures(self) -> str:
         finished = [o for o in self.record.view.finished if o.trial.role != "zero_cost"]
@@ -148,7 +148,7 @@ class BuildResult:
         base = trivial_outcome(view)
         look = self.record.looks[-1] if self.record.looks else None
         return {
-            "schema": "modelwright.build/2",
+            "schema": "modelwright.build/3",
             "exit_code": self.exit_code,
             "run": self.run.name,
             "folder": str(self.run.path),
@@ -174,6 +174,7 @@ class BuildResult:
             "measured_untrained": len(view.measured),
             "seconds": round(self.seconds, 3),
             "energy": energy_account(self.record),
+            "cost": cost_account(self.record),
             "report": str(self.run.report_path),
             "student": None if self.student is None else str(self.student.path),
             "students": student_facts(self.record),

@@ -75,7 +75,7 @@ RECIPES: Mapping[str, str] = {
 OF_NETWORKS = frozenset(
     {"data", "target", "kind", "metric", "limits", "test", "sealed", "group", "student", "seed",
      "task", "baseline", "teacher", "device", "power_watts", "diverse", "inherit",
-     "coach", "backbone"}
+      "coach", "backbone", "purpose", "rights"}
 )  # fmt: skip
 
 

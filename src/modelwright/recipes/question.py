@@ -12,7 +12,7 @@ from typing import Any
 from modelwright.core.errors import InputError, did_you_mean
 from modelwright.core.problem import Limit
 from modelwright.data.collection import is_collection
-from modelwright.models.limits import BEHAVIOUR, LIMITED, NETWORK_LIMITED
+from modelwright.models.limits import BEHAVIOUR, FAIRNESS, LIMITED, NETWORK_LIMITED
 from modelwright.recipes.declared import Directions, parse_directions
 from modelwright.recipes.memory import parse_memory
 from modelwright.training.coaches import COACHES, CoachName
@@ -48,6 +48,11 @@ class Question:
     networks are first looked at with the weights of the design that they come from. `coach`
     guides the last trainings of networks: `rules`, `guard`, `learned` or `population`. `backbone`
     is a local folder with a pretrained one, as transformers saves it, to be searched beside them.
+    `protect` names columns by whose groups a table's models are compared (`"sex"`, `"age:25,60"`
+    with cuts); they are no inputs unless `protect_as_input`. `group_thresholds` lets groups have
+    decision thresholds of their own (docs/fairness.md).
+    `purpose` is what the data may be used for, `rights` by which licence or agreement; both are
+    recorded, and a policy may want them stated.
     """
 
     data: str
@@ -80,6 +85,11 @@ class Question:
     inherit: bool = False
     coach: CoachName = "rules"
     backbone: str | None = None
+    protect: tuple[str, ...] = ()
+    protect_as_input: bool = False
+    group_thresholds: bool = False
+    purpose: str | None = None
+    rights: str | None = None
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -93,7 +103,7 @@ class Question:
                 f"a kind is {', '.join(KINDS)}; got {self.kind!r}."
                 f"{did_you_mean(str(self.kind), KINDS)}"
             )
-        for name in ("diverse", "inherit"):
+        for name in ("diverse", "inherit", "protect_as_input", "group_thresholds"):
             if not isinstance(getattr(self, name), bool):
                 raise InputError(f"{name} is true or false; got {getattr(self, name)!r}.")
         if self.device is not None and not isinstance(self.device, str):
@@ -151,6 +161,10 @@ class Question:
         named = {Limit.parse(text, known).metric for text in self.limits}
         if "invariance_gap" in named and not self.invariant:
             raise InputError("a limit on invariance_gap needs columns: --invariant COLUMN.")
+        groups = sorted(named & set(FAIRNESS))
+        if not self.protect and (groups or self.protect_as_input or self.group_thresholds):
+            what = f"a limit on {groups[0]}" if groups else "what is said of protected columns"
+            raise InputError(f"{what} needs columns: --protect COLUMN.")
         if not self.directions and "monotone_violations" in named:
             raise InputError("a limit on monotone_violations needs columns: --monotone COLUMN:+.")
 
@@ -235,7 +249,7 @@ def read_question(path: str | Path) -> tuple[Question, dict[str, Any]]:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"the problem file {str(path)!r} is not valid TOML: {error}.") from None
     settings = data.pop("run", {})
-    known = {"budget", "policy", "workspace", "name"}
+    known = {"budget", "policy", "workspace", "name", "price_per_hour"}
     for key in settings:
         if key not in known:
             raise InputError(f"unknown key {key!r} in [run].{did_you_mean(key, known)}")

@@ -149,10 +149,12 @@ def plan_search(
     )
     chosen = make_designer(designer) if isinstance(designer, str) else designer
     label = _label(function) if name is None else checked_name(name)
-    bounds = tuple(Limit.parse(x) for x in ([limits] if isinstance(limits, str) else limits))
+    asked = [limits] if isinstance(limits, str) else limits
+    bounds = tuple(Limit.parse(x) for x in dict.fromkeys((*asked, *policy.limits)))
+    wanted = policy.bounded(Budget.parse(budget))
     study = Study(
         name=label, problem=Problem("function", goals, bounds, {"name": label}, seed),
-        space=compiled, designer=chosen, gate=Best(), policy=policy, budget=Budget.parse(budget),
+        space=compiled, designer=chosen, gate=Best(), policy=policy, budget=wanted,
         rungs=ladder, slots=slots, in_order=in_order, protocol=evaluator.protocol(),
     )  # fmt: skip
     folder = Path(workspace) / label

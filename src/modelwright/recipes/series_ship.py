@@ -28,6 +28,7 @@ from modelwright.recipes.handing_over import (
     to_ship,
 )
 from modelwright.recipes.outcome import Shipped
+from modelwright.recipes.placing import unless_waiting
 from modelwright.recipes.series_shown import Shown, write_shown
 from modelwright.recipes.ship import Parts, parts_of
 from modelwright.stats import bootstrap_interval
@@ -70,7 +71,10 @@ def ship_series(
         return None, None
     offsets = _offsets(run, best, store)
     sealed = _look(run, record, ledger, policy, best, store, offsets)
-    shipped = _write(run, record, ledger, best, parts, offsets, run.model_path)
+    out = run.model_path
+    shipped = unless_waiting(lambda: _write(run, record, ledger, best, parts, offsets, out))
+    if shipped is None:
+        return None, None
     write_shown(run, record, best, _ahead(run.model_path), sealed)
     return shipped, None
 
@@ -91,8 +95,8 @@ def ship_candidate(
 ) -> Shipped:
     """Writes the forecaster of a candidate that a person chose.
 
-    Raises InputError when its fitted parts were not kept or `out` is taken, RefusedError or
-    WaitingError when the policy says so.
+    Raises InputError when its fitted parts were not kept or `out` is taken, RefusedError where
+    the policy says so, and WaitingError when a person has to approve it.
     """
     from modelwright.executors import FileStore
 
@@ -101,7 +105,7 @@ def ship_candidate(
     candidate = outcome.trial.candidate.id
     if parts is None:
         raise InputError(f"the fitted model of candidate {candidate} was not kept; choose another.")
-    check_chosen(policy, record, outcome, out)
+    check_chosen(policy, record, ledger, outcome, out)
     return _write(run, record, ledger, outcome, parts, _offsets(run, outcome, store), out)
 
 

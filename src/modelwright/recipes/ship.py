@@ -29,6 +29,7 @@ from modelwright.recipes.handing_over import (
 )
 from modelwright.recipes.look import look_at_sealed
 from modelwright.recipes.outcome import Shipped
+from modelwright.recipes.placing import unless_waiting
 
 if TYPE_CHECKING:
     from modelwright.executors import FileStore
@@ -80,7 +81,7 @@ def ship_winner(
         return None
     end = finished(run, record, best)
     look_at_sealed(run, record, ledger, policy, best, store, end.finish, until)
-    return write_model(run, record, ledger, best, parts, end, out, until)
+    return unless_waiting(lambda: write_model(run, record, ledger, best, parts, end, out, until))
 
 
 def ship_candidate(
@@ -88,8 +89,8 @@ def ship_candidate(
 ) -> Shipped:
     """Writes the model of a candidate that a person chose.
 
-    Raises InputError when its fitted parts were not kept or `out` is taken, RefusedError or
-    WaitingError when the policy says so.
+    Raises InputError when its fitted parts were not kept or `out` is taken, RefusedError where
+    the policy says so, and WaitingError when a person has to approve it.
     """
     from modelwright.executors import FileStore
 
@@ -102,7 +103,7 @@ def ship_candidate(
             f"the fitted model of candidate {outcome.trial.candidate.id} was not kept; "
             f"those of {', '.join(ids) or 'no candidate'} were."
         )
-    check_chosen(policy, record, outcome, out)
+    check_chosen(policy, record, ledger, outcome, out)
     end = finished(run, record, outcome)
     return write_model(run, record, ledger, outcome, parts, end, out)
 

@@ -101,18 +101,22 @@ def _split_question(question: Question, budget: Budget) -> Any:
     return Split(
         question.target, question.task, question.positive, question.group, question.time,  # type: ignore[arg-type]
         question.weight, question.drop, question.sealed and question.test is None, question.seed,
-        budget.seconds,
+        budget.seconds, question.protect, question.protect_as_input,
     )  # fmt: skip
 
 
 def _doubts(table: Any, question: Question, made: tuple[str, ...] = ()) -> list[str]:
     """Columns, but those `made` of series, that likely give the target away, or repeat another."""
     from modelwright.data import read_target
+    from modelwright.data.protected import parse_protected
     from modelwright.data.suspects import suspect_notes
 
     target = read_target(table, question.target, question.task, question.positive)  # type: ignore[arg-type]
     given = (question.group, question.weight, *question.drop, *made)
     aside = [n for n in given if n is not None]
+    if not question.protect_as_input:
+        known = [c.name for c in table.info.columns]
+        aside += [parse_protected(text, known)[0] for text in question.protect]
     return suspect_notes(table, target, aside, table.info.notes)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelwright.core.errors import InputError, did_you_mean
-from modelwright.core.problem import Budget, Problem, Rungs
+from modelwright.core.problem import Budget, Limit, Problem, Rungs
 from modelwright.core.trial import WATTS_PER_CORE, Candidate
 from modelwright.executors import default_slots
 from modelwright.policy import RulePolicy
@@ -17,9 +17,11 @@ from modelwright.readers.runs import RunFolder
 from modelwright.recipes.beside import ship_both
 from modelwright.recipes.closing import BlendAndRefit
 from modelwright.recipes.declared import check_directions, keeping
+from modelwright.recipes.fairness import FAIR_SECONDS
 from modelwright.recipes.memory import deal
 from modelwright.recipes.plan import BuildPlan
 from modelwright.recipes.portfolio import portfolio
+from modelwright.recipes.protecting import check_fairness, mitigations, with_mitigated
 from modelwright.recipes.question import TASKS, Question
 from modelwright.recipes.students import SKETCHES, Students, sketches_for
 from modelwright.recipes.tidy import tidied
@@ -69,22 +71,20 @@ def study_plan(
     from modelwright.models.behaviour import place_of
     from modelwright.models.metrics import find_metric
 
-    types, left_out = _families(policy, question, prepared, before)
+    fair = mitigations(question, policy, prepared.schema.task)
+    types, left_out = _families(policy, question, prepared, before, fair)
     space = table_space([t.__name__ for t in types], prepared.schema)
     asked = _metric(question, prepared.schema.classes)
     metric = find_metric(asked, prepared.schema.task)
     for name in question.invariant:
         place_of(prepared.schema, name)
     part = load_part(prepared.dev)
-    cores = slots or default_slots()
-    dealt = deal(question.memory, cores, slots is not None, part)
+    dealt = deal(question.memory, slots or default_slots(), slots is not None, part)
     at_once = dealt.slots
-    notes = (*info.notes, *prepared.notes, *left_out, *dealt.notes)
+    told = check_fairness(question.bounds, part)
+    notes = (*info.notes, *prepared.notes, *told, *left_out, *dealt.notes)
     about = _about(question, info, prepared, notes)
     problem = Problem("table", (metric.goal,), question.bounds, about, question.seed)
-    watts = None  # measured where a limit asks for it: it takes a while
-    if any(limit.metric == "energy_joules" for limit in question.bounds):
-        watts = question.power_watts or WATTS_PER_CORE
     arguments = {
         "task": prepared.schema.task,
         "metric": asked,
@@ -93,13 +93,15 @@ def study_plan(
         "sealed": None if prepared.sealed is None else str(prepared.sealed.absolute()),
         "path": str(Path.cwd()) if before is None else before["settings"]["arguments"]["path"],
         "behaviour": question.behaviour(),
-        "watts": watts,
+        "watts": _watts(question),
         "monotone": [list(pair) for pair in question.directions],
     }
-    rungs, kept = _settled(part, budget, time.monotonic() - began, before)
+    setup = time.monotonic() - began + (FAIR_SECONDS if question.protect else 0.0)
+    rungs, kept = _settled(part, budget, setup, before)
     students = _students(question, policy, prepared.schema, len(part), at_once)
     study = Study(
-        name=run_folder.name, problem=problem, space=space, designer=_designer(space, types, part),
+        name=run_folder.name, problem=problem, space=space,
+        designer=_designer(space, types, part, question.bounds),
         gate=Paired(), policy=policy, budget=budget, rungs=rungs, slots=at_once, kept_seconds=kept,
         rivals=_rivals(question), rival_names=_rival_names(question),
         closing=BlendAndRefit(_growth(prepared, part, rungs), at_once, kept, students,
@@ -112,6 +114,13 @@ def study_plan(
         run_folder, study, description, EVALUATOR, arguments, prepared.dev, notes, began,
         ship_both, tidied, worker_bytes=dealt.worker_bytes,
     )  # fmt: skip
+
+
+def _watts(question: Question) -> float | None:
+    """The power of a core where a limit asks for energy: to measure it takes a while."""
+    if any(limit.metric == "energy_joules" for limit in question.bounds):
+        return question.power_watts or WATTS_PER_CORE
+    return None
 
 
 def _about(
@@ -139,8 +148,9 @@ def _families(
     question: Question,
     prepared: Prepared,
     before: Mapping[str, Any] | None,
+    more: Sequence[str] = (),
 ) -> tuple[list[Any], list[str]]:
-    """The types to search that are allowed and installed, and a line for each left out.
+    """The types to search that are allowed and installed (and `more`), a line for each left out.
 
     A run that goes on has those of its first row, whatever was installed or named since.
     """
@@ -164,7 +174,7 @@ def _families(
                 f"no family that policy {policy.name!r} allows keeps a column monotone; allow "
                 "Linear or LightGbm, or leave the directions out."
             )
-    types, left_out = available(names)
+    types, left_out = available([*names, *more])
     n_rows, weighted = prepared.n_dev + prepared.n_sealed, question.weight is not None
     whys = {
         t: t.why_not(prepared.schema, n_rows, weighted) if hasattr(t, "why_not") else ""
@@ -214,13 +224,17 @@ def _metric(question: Question, classes: tuple[str, ...]) -> Any:
     return {"costs": costs_table(question.costs, classes)}
 
 
-def _designer(space: Any, types: Sequence[Any], part: Part) -> Any:
+def _designer(space: Any, types: Sequence[Any], part: Part, limits: Sequence[Limit] = ()) -> Any:
     """The learned order of designs first, then a search that knows how they did."""
     from modelwright.designers import make_designer
     from modelwright.designers.portfolio import Portfolio
+    from modelwright.families.mitigated import MITIGATED
 
-    names, schema = [t.__name__ for t in types], part.schema
+    every, schema = [t.__name__ for t in types], part.schema
+    names = [name for name in every if name not in MITIGATED]
     listed = portfolio(space, names, schema.task, len(part), len(schema.classes))
+    fair = [name for name in every if name in MITIGATED]
+    listed = with_mitigated(listed, space, fair, limits)
     documents, costs = zip(*listed, strict=True)
     return Portfolio(documents, then=make_designer("bayesian"), costs=costs)
 

@@ -10,10 +10,10 @@ from typing import Any
 
 from modelwright.core.canonical import digest
 from modelwright.core.keys import Key
-from modelwright.core.record import Record, verdict_json
+from modelwright.core.record import CANDIDATE_ACTIONS, Record, verdict_json
+from modelwright.core.roles import Policy
 from modelwright.core.trial import (
     Action,
-    Candidate,
     Evidence,
     Progress,
     Proposal,
@@ -22,10 +22,24 @@ from modelwright.core.trial import (
 from modelwright.core.version import VERSION
 from modelwright.core.view import View
 from modelwright.ledger import Ledger, Writer
+from modelwright.policy import in_force
 from modelwright.study.again import Kept, again_or_lost, nothing_kept
-from modelwright.study.bounds import affordable, rule_budget, trouble_with, why_over
+from modelwright.study.bounds import affordable, trouble_with, why_over
+from modelwright.study.decisions import MOST_WAITING
+from modelwright.study.oversight import change_policy, set_approved, step_facts, why_paused
 from modelwright.study.pace import Pace
+from modelwright.study.permits import (
+    ask_for_budget,
+    beside_preferred,
+    granted,
+    held,
+    held_plan,
+    n_waiting,
+    next_in_line,
+    why_nothing_left,
+)
 from modelwright.study.rungs import promotable
+from modelwright.study.spending import end_of, rule_budget
 from modelwright.study.study import Study
 
 INBOX_SECONDS = 0.1  # how often people's messages are looked for: a stop acts well within 2 s
@@ -55,6 +69,7 @@ class Session:
         self._orders: list[Trial] = []
         self._inbox_at = float("-inf")
         self._pace = Pace()
+        self._rules: Mapping[str, Any] | None = None
         self._base = record.view.elapsed - (time.monotonic() if began is None else began)
 
     # -- opening -----------------------------------------------------------------------------
@@ -85,13 +100,18 @@ class Session:
         began_before = record.status != "new"
         if not began_before:
             session.note("study", dict(description))
+        else:
+            session.read_inbox(stale=True)  # what was approved may let the plan begin
         if record.status in ("running", "refused", "waiting") and not record.sessions:
             session._rule_plan()
         if session.over:
             return session
-        session.read_inbox(stale=began_before)
+        if not began_before:
+            session.read_inbox()
         if record.status == "finished" and not session._more_to_do():
             session.over = record.reason
+            return session
+        if record.sessions and session._expired():
             return session
         again, lost, there = ([], [], {}) if elsewhere else again_or_lost(record, kept)
         facts = {"version": VERSION, "python": platform.python_version()}
@@ -106,16 +126,35 @@ class Session:
         return session
 
     def _more_to_do(self) -> bool:
-        """Whether the rows taken from the inbox give a finished study something to do."""
-        return any(kind == "message" and "ignored" not in body for kind, body in self._entries)
+        """Whether messages, or what was approved meanwhile, give a finished study work."""
+        approved = any(asked.request.action in CANDIDATE_ACTIONS and asked.state == "approved"
+                       for asked in self.record.approvals)  # fmt: skip
+        told = any(kind == "message" and "ignored" not in body for kind, body in self._entries)
+        extended = any(kind == "acted" and body["state"] == "done" for kind, body in self._entries)
+        return told or approved or extended
 
     def _rule_plan(self) -> None:
-        ruling = rule_budget(self.study, self.study.budget)
-        if ruling.word != "allow":
-            self.note("ruling", {"action": "run", **asdict(ruling)})
+        ruling = rule_budget(self.study, self.policy, self.study.budget)
+        if held_plan(self.record, self.note, ruling, str(self.study.budget)):
             self.end(ruling.reason, "refused" if ruling.word == "refuse" else "waiting")
 
+    def _expired(self) -> bool:
+        """Whether a run that goes on may no longer: its policy has expired meanwhile."""
+        ruling = rule_budget(self.study, self.policy, self.record.view.budget)
+        if ruling.word == "refuse":
+            self.note("ruling", {"action": "run", **asdict(ruling)})
+            self.end(ruling.reason, "refused")
+        return ruling.word == "refuse"
+
     # -- rows --------------------------------------------------------------------------------
+
+    @property
+    def policy(self) -> Policy:
+        """The rules in force: those the study began with, or those that were set since."""
+        if self._rules is not self.record.policy:
+            self._rules = self.record.policy
+            self._policy: Policy = in_force(self.record, self.study.policy)
+        return self._policy
 
     @property
     def at(self) -> float:
@@ -153,11 +192,13 @@ class Session:
         self._inbox_at = now + INBOX_SECONDS
         for message in self.writer.inbox():
             kind = message.body.get("kind")
-            trouble = trouble_with(message.body, self.study, self.record)
+            trouble = trouble_with(message, self.study, self.record)
             if stale and kind in ("stop", "pause"):
                 trouble = "it was posted before this session began"
             if trouble:
                 self.note(*message.entry(ignored=trouble))
+                if kind == "budget":
+                    ask_for_budget(self.record, self.note, self.study, message.body.get("add"))
                 continue
             self.note(*message.entry())
             self._stuck = False
@@ -165,6 +206,10 @@ class Session:
                 self.end("stopped by the user", "stopped")
             elif kind == "pause":
                 self.end("paused by the user", "paused")
+            elif kind == "policy":
+                change_policy(self.policy, self.record, self.note, message.body)
+        set_approved(self.record, self.note)
+        granted(self.record, self.note, "budget")
 
     def end(self, reason: str, status: str) -> None:
         """Closes the session; the loop leaves at its next turn. Only the first reason counts."""
@@ -224,6 +269,8 @@ class Session:
     def next_trial(self) -> Trial | None:
         """The next order, or None when there is nothing to do until a running trial finishes."""
         number, view = self.record.view.n_trials, self.record.view
+        if not self.over and (reason := why_paused(self.policy, self.record)):
+            self.end(reason, "paused")
         if self.over or len(view.pending) >= self.study.slots:
             return None
         if self.record.phase == "search":
@@ -238,32 +285,24 @@ class Session:
                     return self._order(number, proposal)
                 if view.pending:
                     return None
-                reason = self._nothing_left()
-                if not reason:
-                    return None
+                reason = why_nothing_left(self.record, TRIES if self._stuck else 0)
             if not self._close(reason):
                 return None
         return self._closing_step(number)
 
-    def _nothing_left(self) -> str:
-        refused = next((r["reason"] for r in reversed(self.record.rulings)), "")
-        if refused and not self.record.view.trials_spent:
-            return refused
-        if self._stuck:
-            return f"the designer proposed {TRIES} times in a row what was tried or refused"
-        return "nothing left to try: every design of the space was tried"
-
     def search_over(self) -> str:
         """Why no further search trial may start, or the empty string."""
-        return why_over(self.study, self.record, self.at, self.told)
+        cost = getattr(self.policy, "cost", None)
+        return why_over(self.study, self.record, self.at, self.told, cost)
 
     def _close(self, reason: str) -> bool:
         """Ends the search once nothing runs; True when the closing steps may begin."""
         if self.record.view.pending:
             return False
         self.judge()
-        if self.study.closing is None or self.record.view.champion is None:
-            self.end(reason, "finished")
+        waits = n_waiting(self.record) > 0 and not self.search_over()
+        if waits or self.study.closing is None or self.record.view.champion is None:
+            self.end(reason, "waiting" if waits else "finished")
             return False
         self.note("phase", {"phase": "closing", "reason": reason})
         return True
@@ -272,13 +311,10 @@ class Session:
         assert self.study.closing is not None, "a closing phase has closing steps"
         self.judge()
         for step in self.study.closing.propose(self.record.view):
-            about = {"candidate": step.candidate.id, "role": step.role}
-            ruling = self.study.policy.rule(Action(step.role, about), self.record.view)
-            if ruling.word == "allow":
+            about = step_facts(self.study, self.policy, self.record, step)
+            ruling = self.policy.rule(Action(step.role, about), self.record.view)
+            if not held(self.record, self.note, step.role, step, ruling):
                 return self._order(number, step)
-            known = any(r.get("candidate") == step.candidate.id for r in self.record.rulings)
-            if not known:
-                self.note("ruling", {"action": step.role, **about, **asdict(ruling)})
         if not self.record.view.pending:
             self.end(self.record.search_reason, "finished")
         return None
@@ -296,12 +332,12 @@ class Session:
                 continue
             if candidate.id in seen.refused:
                 continue
-            about = {"document": candidate.document, "role": proposal.role}
-            ruling = self.study.policy.rule(Action("evaluate", about), seen)
-            if ruling.word == "allow":
+            about = step_facts(self.study, self.policy, self.record, proposal)
+            ruling = self.policy.rule(Action("evaluate", about), seen)
+            if not held(self.record, self.note, "evaluate", proposal, ruling):
                 return found
-            body = {"action": "evaluate", "candidate": candidate.id, **asdict(ruling)}
-            self.note("ruling", body)
+            if n_waiting(self.record) >= MOST_WAITING:
+                break
         self._stuck = True
         return None
 
@@ -313,8 +349,11 @@ class Session:
                 name = study.rival_names[i] if study.rival_names else "baseline"
                 reason = f"{name}: what every candidate has to beat"
                 return Proposal(rival, reason, top, "rival", name), None
-        if (wish := self._enqueued(seen)) is not None:
+        if (wish := next_in_line(self.record, self.note, study.space)) is not None:
             return Proposal(wish, "asked for by the user", by="enqueued"), None
+        near = self.key.child("preferred", number, attempt)
+        if attempt < TRIES // 2 and (beside := beside_preferred(seen, study.space, near)):
+            return beside, None
         if attempt == 0 and (promoted := promotable(seen)) is not None:
             outcome, proposal = promoted
             if affordable(study, seen, proposal.rung, self.deadline()):
@@ -326,18 +365,6 @@ class Session:
             return None
         named = proposals[0]
         return (replace(named, by=study.designer.name) if not named.by else named), None
-
-    def _enqueued(self, seen: View) -> Candidate | None:
-        """The first design in line that can be tried; those that cannot are dropped, with a row."""
-        while self.record.enqueued:
-            document = self.record.enqueued[0]
-            candidate: Candidate = self.study.space.candidate(self.study.space.load(document))
-            tried = seen.tried(candidate.id)
-            if tried is None and candidate.id not in seen.banned | seen.refused:
-                return candidate
-            why = "banned or refused" if tried is None else f"tried as trial {tried}"
-            self.note("dropped", {"document": document, "reason": why})
-        return None
 
     def _fold(self) -> None:
         """Brings the designer's state up to the last full block of seen outcomes."""
@@ -374,13 +401,13 @@ class Session:
 
     def deadline(self) -> float | None:
         """When running trials have to be stopped, in `time.monotonic()`; None without a clock."""
-        budget = self.record.view.budget
-        if budget.seconds is None:
+        end = end_of(self.study, self.record, self.at)
+        if end is None:
             return None
         closing, search = self.study.closing, self.record.phase == "search"
         asked = None if closing is None else closing.reserve if search else closing.after
         reserve = self.study.kept_seconds + (asked(self.record.view) if asked else 0.0)
-        return budget.seconds - reserve - self._base
+        return end - reserve - self._base
 
     def patience(self) -> float:
         """How long a poll may wait, in seconds."""

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
 from modelwright.core.problem import ONE_RUNG, Budget, Problem, Rungs
+from modelwright.core.record import watts_of
 from modelwright.core.roles import Designer, Gate, Policy
 from modelwright.core.trial import Candidate, Proposal
 from modelwright.core.view import Brief, View
@@ -62,14 +63,18 @@ class Study:
     def repeatable(self) -> bool:
         """True when no decision reads a clock: same seed and slots give the same rows."""
         measured = {limit.metric for limit in self.problem.limits} & MEASURED_METRICS
-        unclocked = self.budget.seconds is None and self.budget.bytes is None
+        budget, cost = self.budget, getattr(self.policy, "cost", None)
+        unclocked = budget.seconds is None and budget.bytes is None
+        unclocked = unclocked and budget.energy_joules is None
+        unclocked = unclocked and getattr(cost, "least_gain_per_hour", None) is None
         return self.in_order and unclocked and not measured
 
     @property
     def brief(self) -> Brief:
         """What the designer knows before the first row."""
         p = self.problem
-        return Brief(self.space, p.goals, p.limits, self.rungs, self.slots, p.seed)
+        watts = watts_of(p.about)
+        return Brief(self.space, p.goals, p.limits, self.rungs, self.slots, p.seed, watts)
 
     def to_json(self, designer: Mapping[str, Any], policy: Mapping[str, Any]) -> dict[str, Any]:
         """Body of the first row, without its time. The caller describes the two plug-ins."""
