@@ -141,8 +141,9 @@ def build(
         "memory": memory, "kind": kind, "seed": seed, "horizon": horizon, "series": series,
         "known": known,
         "device": device, "power_watts": power_watts, "diverse": diverse, "inherit": inherit,
-        "coach": coach, "backbone": backbone, "protect": protect, "protect_as_input": protect_as_input,
-        "group_thresholds": group_thresholds, "purpose": purpose, "rights": rights,
+        "coach": coach, "backbone": backbone, "protect": protect,
+        "protect_as_input": protect_as_input, "group_thresholds": group_thresholds,
+        "purpose": purpose, "rights": rights,
     }  # fmt: skip
     wanted = {"budget": budget, "policy": policy, "name": name, "workspace": workspace,
               "price_per_hour": price_per_hour}  # fmt: skip

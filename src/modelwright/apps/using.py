@@ -68,8 +68,6 @@ def predict(
     With `explain` also what each column adds to the answer, with `coverage` an interval or a set.
     `confidence` says how sure an answer has to be, or `auto`; it implies `abstain`.
     """
-    from modelwright.data import read_rows_limited
-    from modelwright.data.labelled_series import wide_inputs
     from modelwright.models import load_model
 
     loaded = load_model(model_folder(model, workspace))
@@ -82,16 +80,8 @@ def predict(
         return int(getattr(import_module(module), name)(loaded, file, out, as_json))
     if file is None:
         raise InputError("name the file whose rows are to be predicted.")
-    expected = tuple(c.name for c in loaded.row_schema.columns)
     with tempfile.TemporaryDirectory() as folder:  # a hostile file cannot take this process down
-        given: Any
-        said: tuple[str, ...] = ()
-        if loaded.front is not None and file.lower().endswith(".npz"):
-            given, comma = wide_inputs(Path(file)), None
-        else:
-            raw = read_rows_limited(file, Path(folder), expected)
-            given, comma = raw.frame, raw.comma
-            said = raw.notes
+        given, comma, said = _rows_of(loaded, file, Path(folder))
         abstain = abstain or confidence is not None
         sure = _confidence(loaded, confidence) if abstain else None
         answers = loaded.answer(given, sure, comma, coverage)
@@ -117,6 +107,17 @@ def predict(
     if abstain:
         note(f"{left} of {len(rows)} rows are left to a person")
     return 2 if strict and flagged else 0
+
+
+def _rows_of(model: Any, file: str, folder: Path) -> tuple[Any, bool | None, tuple[str, ...]]:
+    """The rows (or wide series) of a file, whether commas are decimal, and what was assumed."""
+    from modelwright.data import read_rows_limited
+    from modelwright.data.labelled_series import wide_inputs
+
+    if model.front is not None and file.lower().endswith(".npz"):
+        return wide_inputs(Path(file)), None, ()
+    raw = read_rows_limited(file, folder, tuple(c.name for c in model.row_schema.columns))
+    return raw.frame, raw.comma, raw.notes
 
 
 def _confidence(model: Any, text: str | None) -> Any:

@@ -133,14 +133,11 @@ def _study_plan(
     from modelwright.families.device import bounds_of
     from modelwright.families.network_design import network_space
     from modelwright.gates import Paired
-    from modelwright.models.limits import NETWORK_LIMITED
 
     part = load_arrays(prepared.dev)
     metric = metric_of(question.metric, part)
     device = _device(question, before)
-    limits = tuple(Limit.parse(text, NETWORK_LIMITED) for text in question.limits)
-    _check_device(limits, device)
-    limits += () if device is None else device.limits
+    limits = _limits(question, device)
     space = network_space(part.kind, part.backbone)
     at_once = slots or default_slots()
     timed = budget.seconds is not None
@@ -207,12 +204,17 @@ def _device(question: Question, before: Mapping[str, Any] | None) -> Device | No
     return None if told is None else Device.from_json(told)
 
 
-def _check_device(limits: Sequence[Limit], device: Device | None) -> None:
+def _limits(question: Question, device: Device | None) -> tuple[Limit, ...]:
+    """What was asked for, and what the device has."""
+    from modelwright.models.limits import NETWORK_LIMITED
+
+    limits = tuple(Limit.parse(text, NETWORK_LIMITED) for text in question.limits)
     foreign = any(limit.metric == "foreign_operations" for limit in limits)
     if foreign and (device is None or device.operations is None):
         raise InputError(
             "a limit on foreign_operations needs a --device whose profile has a list of operations."
         )
+    return limits if device is None else limits + device.limits
 
 
 def _passes(part: ArrayPart, budget: Budget, slots: int) -> float:

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 def check_labelled(question: Question) -> None:
     """Refuses what a row of features cannot be asked."""
-    for name in ("baseline", "teacher"):
-        if getattr(question, name) is not None:
+    for name in ("baseline", "teacher", "protect"):
+        if getattr(question, name):
             raise InputError(f"--{name} goes with rows of a table, not with series; leave it out.")
 
 

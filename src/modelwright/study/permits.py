@@ -93,6 +93,16 @@ def beside_preferred(seen: View, space: Any, key: Key) -> Proposal | None:
     return None
 
 
+def next_rival(study: Study, seen: View) -> Proposal | None:
+    """The first baseline, or model of the person's, that was not measured yet."""
+    top = study.rungs.top
+    for i, rival in enumerate(study.rivals):
+        if seen.tried(rival.id, top) is None and rival.id not in seen.refused:
+            name = study.rival_names[i] if study.rival_names else "baseline"
+            return Proposal(rival, f"{name}: what every candidate has to beat", top, "rival", name)
+    return None
+
+
 def next_in_line(record: Record, note: Note, space: Any) -> Candidate | None:
     """The first design in line that can be tried; those that cannot are dropped, with a row."""
     seen = record.seen

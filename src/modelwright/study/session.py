@@ -10,7 +10,7 @@ from typing import Any
 
 from modelwright.core.canonical import digest
 from modelwright.core.keys import Key
-from modelwright.core.record import CANDIDATE_ACTIONS, Record, verdict_json
+from modelwright.core.record import Record, verdict_json
 from modelwright.core.roles import Policy
 from modelwright.core.trial import (
     Action,
@@ -24,18 +24,19 @@ from modelwright.core.view import View
 from modelwright.ledger import Ledger, Writer
 from modelwright.policy import in_force
 from modelwright.study.again import Kept, again_or_lost, nothing_kept
-from modelwright.study.bounds import affordable, trouble_with, why_over
+from modelwright.study.bounds import affordable, why_over
 from modelwright.study.decisions import MOST_WAITING
-from modelwright.study.oversight import change_policy, set_approved, step_facts, why_paused
+from modelwright.study.inbox import gives_work, obey
+from modelwright.study.oversight import set_approved, step_facts, why_paused
 from modelwright.study.pace import Pace
 from modelwright.study.permits import (
-    ask_for_budget,
     beside_preferred,
     granted,
     held,
     held_plan,
     n_waiting,
     next_in_line,
+    next_rival,
     why_nothing_left,
 )
 from modelwright.study.rungs import promotable
@@ -62,7 +63,7 @@ class Session:
         self.interrupted = False
         self.evaluating = self.committing = False
         self.over = ""
-        self._stuck = self.told = False
+        self.stuck = self.told = False
         self._entries: list[tuple[str, dict[str, Any]]] = []
         self._state = study.designer.start(study.brief)
         self._folded = 0
@@ -108,7 +109,7 @@ class Session:
             return session
         if not began_before:
             session.read_inbox()
-        if record.status == "finished" and not session._more_to_do():
+        if record.status == "finished" and not gives_work(record, session._entries):
             session.over = record.reason
             return session
         if record.sessions and session._expired():
@@ -124,14 +125,6 @@ class Session:
         if not study.repeatable:
             session.judge()
         return session
-
-    def _more_to_do(self) -> bool:
-        """Whether messages, or what was approved meanwhile, give a finished study work."""
-        approved = any(asked.request.action in CANDIDATE_ACTIONS and asked.state == "approved"
-                       for asked in self.record.approvals)  # fmt: skip
-        told = any(kind == "message" and "ignored" not in body for kind, body in self._entries)
-        extended = any(kind == "acted" and body["state"] == "done" for kind, body in self._entries)
-        return told or approved or extended
 
     def _rule_plan(self) -> None:
         ruling = rule_budget(self.study, self.policy, self.study.budget)
@@ -191,23 +184,7 @@ class Session:
             return
         self._inbox_at = now + INBOX_SECONDS
         for message in self.writer.inbox():
-            kind = message.body.get("kind")
-            trouble = trouble_with(message, self.study, self.record)
-            if stale and kind in ("stop", "pause"):
-                trouble = "it was posted before this session began"
-            if trouble:
-                self.note(*message.entry(ignored=trouble))
-                if kind == "budget":
-                    ask_for_budget(self.record, self.note, self.study, message.body.get("add"))
-                continue
-            self.note(*message.entry())
-            self._stuck = False
-            if kind == "stop":
-                self.end("stopped by the user", "stopped")
-            elif kind == "pause":
-                self.end("paused by the user", "paused")
-            elif kind == "policy":
-                change_policy(self.policy, self.record, self.note, message.body)
+            obey(self, message, stale)
         set_approved(self.record, self.note)
         granted(self.record, self.note, "budget")
 
@@ -285,7 +262,7 @@ class Session:
                     return self._order(number, proposal)
                 if view.pending:
                     return None
-                reason = why_nothing_left(self.record, TRIES if self._stuck else 0)
+                reason = why_nothing_left(self.record, TRIES if self.stuck else 0)
             if not self._close(reason):
                 return None
         return self._closing_step(number)
@@ -338,17 +315,13 @@ class Session:
                 return found
             if n_waiting(self.record) >= MOST_WAITING:
                 break
-        self._stuck = True
+        self.stuck = True
         return None
 
     def _propose(self, number: int, attempt: int, seen: View) -> tuple[Proposal, int | None] | None:
         study = self.study
-        top = study.rungs.top
-        for i, rival in enumerate(study.rivals):
-            if seen.tried(rival.id, top) is None and rival.id not in seen.refused:
-                name = study.rival_names[i] if study.rival_names else "baseline"
-                reason = f"{name}: what every candidate has to beat"
-                return Proposal(rival, reason, top, "rival", name), None
+        if (rival := next_rival(study, seen)) is not None:
+            return rival, None
         if (wish := next_in_line(self.record, self.note, study.space)) is not None:
             return Proposal(wish, "asked for by the user", by="enqueued"), None
         near = self.key.child("preferred", number, attempt)
