@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from modelwright.apps import auditing, deciding, fairness, policies, steering, tracing
+from modelwright.apps import auditing, deciding, fairness, looking, policies, steering, tracing
 from modelwright.apps.complaints import UsageError, complain, internal_sentence, usage_sentence
 from modelwright.apps.options import DEFAULT, AsJson, Run, Workspace
 from modelwright.core.errors import ModelwrightError
@@ -201,53 +201,6 @@ def predict(
 
 
 @app.command()
-def status(run: Run = None, workspace: Workspace = DEFAULT, as_json: AsJson = False) -> None:
-    """Where a run is: trials, best so far, budget left."""
-    from modelwright.apps import inspecting
-
-    raise typer.Exit(inspecting.status(run, workspace, as_json))
-
-
-@app.command()
-def runs(workspace: Workspace = DEFAULT, as_json: AsJson = False) -> None:
-    """Lists the runs of a workspace, newest first."""
-    from modelwright.apps import inspecting
-
-    raise typer.Exit(inspecting.runs(workspace, as_json))
-
-
-@app.command()
-def leaderboard(
-    run: Run = None,
-    top: Annotated[int, typer.Option(help="How many rows to print; 0 for all.")] = 20,
-    workspace: Workspace = DEFAULT,
-    as_json: AsJson = False,
-) -> None:
-    """The candidates of a run, best first."""
-    from modelwright.apps import inspecting
-
-    raise typer.Exit(inspecting.show_leaderboard(run, top, workspace, as_json))
-
-
-@app.command()
-def explain(
-    run: Run = None,
-    candidate: Annotated[
-        str | None, typer.Argument(metavar="[CANDIDATE]", help="A candidate's id or trial.")
-    ] = None,
-    full: Annotated[
-        bool, typer.Option("--full", help="Compute all explanations (a minute at most).")
-    ] = False,
-    workspace: Workspace = DEFAULT,
-    as_json: AsJson = False,
-) -> None:
-    """Why: a run, or one of its candidates, in words."""
-    from modelwright.apps import inspecting
-
-    raise typer.Exit(inspecting.explain(run, candidate, full, workspace, as_json))
-
-
-@app.command()
 def question(
     file: Annotated[
         str, typer.Argument(metavar="FILE", help="CSV, gz, Parquet, Excel, or a problem.toml.")
@@ -273,16 +226,8 @@ def question(
     raise typer.Exit(questioning.question(file, asked, budget, protect or [], out, as_json))
 
 
-@app.command()
-def report(run: Run = None, workspace: Workspace = DEFAULT, as_json: AsJson = False) -> None:
-    """Writes the run's report again and says where it is."""
-    from modelwright.apps import inspecting
-
-    raise typer.Exit(inspecting.report(run, workspace, as_json))
-
-
-for _steer in (steering.stop, steering.pause, steering.coach, *deciding.VERBS):
-    app.command()(_steer)
+for _verb in (*looking.VERBS, steering.stop, steering.pause, steering.coach, *deciding.VERBS):
+    app.command()(_verb)
 app.add_typer(deciding.keys, name="keys")
 
 
