@@ -35,9 +35,9 @@ if TYPE_CHECKING:
 EVALUATOR = "modelwright.evaluators.train_network:load"
 FINAL_SHARE = 0.5  # of a budget in seconds, for training the best for longer
 TOP_SHARE = 0.12  # of it, for one full run of the search
-# Both where the whole budget shows every example fewer than so many times: there is little to
-# choose by, and much to learn.
-SCARCE, SCARCE_SHARES = 15.0, (0.75, 0.06)
+# Both where the whole budget shows every example fewer than so many times: there is nothing to
+# choose by, and much to learn. The first known design then gets nearly all of it.
+SCARCE, SCARCE_SHARES = 8.0, (0.88, 0.03)
 MACS_A_SECOND = 1.5e10  # of training on one core: 3 times those of an answer (docs/notebook.md)
 LESSON_SHARE, LESSON_FROM = 0.1, 300.0  # of it, for a student; below so many seconds for none
 LEAST_SECONDS = 3.0  # of the first rung

@@ -14,7 +14,7 @@ from modelwright.recipes.network_students import lessons, n_lessons
 MARGIN = 0.015  # of the time for the final training, kept: a clock's length is not exact
 OF_SPACE = ("start", "default")  # rivals that are designs of the space
 START_SECONDS = 2.0  # of a final training or a blend, beside training itself
-SHARE = 0.8  # the closing steps never hold back more of the budget than this
+SHARE, SHARE_ALONE = 0.8, 0.93  # the closing steps never hold back more of the budget than this
 LOOK_SHARE = 0.1  # of the budget, at most, for answering the sealed examples
 TOGETHER = 0.5  # of what one example takes alone, at most, where many are answered together
 
@@ -23,8 +23,9 @@ TOGETHER = 0.5  # of what one example takes alone, at most, where many are answe
 class TrainLonger:
     """Trains the best designs of the search again from the start, `length` long, one in each slot.
 
-    With `alone` only the best is trained, with as many threads as there are slots: where examples
-    are seen a few times only, to see them twice as often is worth more than a second network.
+    With `alone` only the first design is trained, with as many threads as there are slots: where
+    examples are seen a few times only, short trainings tell designs apart by luck, and to see the
+    examples twice as often is worth more than a second network.
 
     `length` is in seconds where `timed`, and stretched to what is left of the budget; else in
     epochs. What they are together as one network, their answers' mean, is tried after it. With a
@@ -52,7 +53,8 @@ class TrainLonger:
         if not _best_designs(view):  # first of all a model, if only a short training of one
             return START_SECONDS
         needed = self.length + self._lessons() + self._starts + self.after(view)
-        return min(needed, SHARE * (view.budget.seconds or needed))
+        share = SHARE_ALONE if self.alone else SHARE
+        return min(needed, share * (view.budget.seconds or needed))
 
     @property
     def _starts(self) -> float:
@@ -97,7 +99,10 @@ class TrainLonger:
         found = []
         known = {canonical(json.loads(text)["design"]) for text in begun}
         length = json.loads(begun[0])["length"] if begun else self._length(view)
-        for place, outcome in enumerate(_best_designs(view), 1):
+        best = _best_designs(view)
+        if self.alone:
+            best.sort(key=lambda outcome: _first_tried(view, outcome))
+        for place, outcome in enumerate(best, 1):
             design = json.loads(outcome.trial.candidate.document)
             if canonical(design) in known:
                 continue
@@ -106,7 +111,8 @@ class TrainLonger:
                 ordered["threads"] = self.slots
             document = canonical(ordered)
             told = f"{length:.4g} {'s' if self.timed else 'epochs'}"
-            reason = f"number {place} of the search, trained from the start for {told}"
+            which = "the first design" if self.alone else f"number {place} of the search"
+            reason = f"{which}, trained from the start for {told}"
             candidate = Candidate(document, (outcome.trial.candidate.id,))
             if candidate.id not in view.refused:
                 found.append(Proposal(candidate, reason, view.rungs.top, "final", "closing"))
@@ -148,6 +154,12 @@ class TrainLonger:
         if candidate.id in view.refused:
             return None
         return Proposal(candidate, reason, view.rungs.top, "blend", "closing")
+
+
+def _first_tried(view: View, outcome: Outcome) -> int:
+    """The number of the first trial of this design."""
+    wanted = outcome.trial.candidate.id
+    return min(n for n, trial in view.trials.items() if trial.candidate.id == wanted)
 
 
 def _best_designs(view: View) -> list[Outcome]:
