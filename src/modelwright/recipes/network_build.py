@@ -38,6 +38,8 @@ TOP_SHARE = 0.12  # of it, for one full run of the search
 # Both where the whole budget shows every example fewer than so many times: there is nothing to
 # choose by, and much to learn. The first known design then gets nearly all of it.
 SCARCE, SCARCE_SHARES = 8.0, (0.88, 0.03)
+PLENTY = (60.0, 500.0)  # so many times, and there is a second and a third round of final trainings
+LEAST_FINAL = 20.0  # seconds of each, if there are several
 MACS_A_SECOND = 1.5e10  # of training on one core: 3 times those of an answer (docs/notebook.md)
 LESSON_SHARE, LESSON_FROM = 0.1, 300.0  # of it, for a student; below so many seconds for none
 LEAST_SECONDS = 3.0  # of the first rung
@@ -151,6 +153,8 @@ def _study_plan(
     rungs, kept, final, lesson = _lengths(budget, setup, question, limits, passes, before)
     went = {} if before is None else before["settings"]
     alone = bool(went.get("alone", before is None and timed and passes < SCARCE))
+    many = min(1 + sum(passes >= p for p in PLENTY), max(1, int(final / LEAST_FINAL)))
+    rounds = int(went.get("rounds", many if before is None and timed else 1))
     known, yours = portfolio(space, part, bounds, device), _yours(question, prepared.dev)
     trivial = "Majority" if part.classes else "Mean" if metric.learnt is None else "Quantile"
     study = Study(
@@ -164,10 +168,10 @@ def _study_plan(
         rival_names=("trivial", *(by for by, _ in yours)),
         closing=TrainLonger(final, timed, at_once, kept, prepared.n_sealed, lesson,
                              narrow_documents(space, part, bounds, device) if lesson else (),
-                             alone),
+                             alone, rounds),
         protocol={"data": prepared.hash, "metric": metric.identity(), "evaluator": EVALUATOR},
         settings={"budget": asdict(budget), "arguments": arguments, "kept_seconds": kept,
-                  "final": final, "lesson": lesson, "alone": alone},
+                  "final": final, "lesson": lesson, "alone": alone, "rounds": rounds},
     )  # fmt: skip
     description = study.to_json(designer_json(study.designer), policy.to_json())
     return BuildPlan(

@@ -13,7 +13,8 @@ from modelwright.recipes.network_students import lessons, n_lessons
 
 MARGIN = 0.015  # of the time for the final training, kept: a clock's length is not exact
 OF_SPACE = ("start", "default")  # rivals that are designs of the space
-START_SECONDS = 2.0  # of a final training or a blend, beside training itself
+START_SECONDS, BLEND_SECONDS = 2.0, 2.0  # of a final training beside training itself; of a blend
+BLENDED = (2, 3, 4, 6, 8)  # of the final networks, the best so many together
 SHARE, SHARE_ALONE = 0.8, 0.93  # the closing steps never hold back more of the budget than this
 LOOK_SHARE = 0.1  # of the budget, at most, for answering the sealed examples
 TOGETHER = 0.5  # of what one example takes alone, at most, where many are answered together
@@ -21,14 +22,18 @@ TOGETHER = 0.5  # of what one example takes alone, at most, where many are answe
 
 @dataclass(frozen=True)
 class TrainLonger:
-    """Trains the best designs of the search again from the start, `length` long, one in each slot.
+    """Trains the best designs of the search again from the start, `length` long in all.
+
+    There are `rounds` of them, one in each slot: of examples that are soon learnt more networks,
+    for less time each, know more together.
 
     With `alone` only the first design is trained, with as many threads as there are slots: where
     examples are seen a few times only, short trainings tell designs apart by luck, and to see the
     examples twice as often is worth more than a second network.
 
     `length` is in seconds where `timed`, and stretched to what is left of the budget; else in
-    epochs. What they are together as one network, their answers' mean, is tried after it. With a
+    epochs each. What the best two, three... are together as one network, their answers' mean, is
+    tried after it. With a
     `lesson` (a length) small designs then learn from the best of these, each beside its control,
     which does not (`network_students`); `narrow` are documents of small designs, the largest first.
     Of a budget in seconds `kept_seconds` are for what follows the last trial.
@@ -42,11 +47,12 @@ class TrainLonger:
     lesson: float = 0.0
     narrow: tuple[tuple[str, float], ...] = ()
     alone: bool = False
+    rounds: int = 1
 
     @property
     def finals(self) -> int:
         """How many designs are trained for longer."""
-        return 1 if self.alone else self.slots
+        return 1 if self.alone else self.slots * self.rounds
 
     def reserve(self, view: View) -> float:
         """Seconds for the final trainings, a blend of them, a lesson, and the sealed examples."""
@@ -58,8 +64,9 @@ class TrainLonger:
 
     @property
     def _starts(self) -> float:
-        """Seconds for the start of the final trainings, and of a blend of several."""
-        return START_SECONDS * min(2, self.finals)
+        """Seconds for the starts of the final trainings, and for blends of several."""
+        blends = sum(size <= self.finals for size in BLENDED)
+        return START_SECONDS * self.rounds + BLEND_SECONDS * blends
 
     def _lessons(self) -> float:
         """Seconds for students and their controls."""
@@ -85,17 +92,19 @@ class TrainLonger:
         ended = [o for t in finals if (o := view.outcome(t.number)) is not None]
         if len(ended) < len(finals):
             return []
-        blend = self._blend(view, [o for o in ended if o.ok])
-        if blend is not None:
-            known = view.tried(blend.candidate.id, view.rungs.top)
-            if known is None:
-                return [blend]
-            if view.outcome(known) is None:
-                return []
+        best = sorted((o for o in ended if o.ok), key=lambda outcome: outcome.rank)
+        for size in (size for size in BLENDED if size <= len(best)):
+            blend = self._blend(view, best[:size])
+            if blend is not None:
+                known = view.tried(blend.candidate.id, view.rungs.top)
+                if known is None:
+                    return [blend]
+                if view.outcome(known) is None:
+                    return []
         return list(lessons(view, self.lesson, self.timed, self.narrow, _best_designs(view)))
 
     def _finals(self, view: View, begun: Sequence[str]) -> list[Proposal]:
-        """One for each of the best designs, as many as there are slots."""
+        """One for each of the best designs."""
         found = []
         known = {canonical(json.loads(text)["design"]) for text in begun}
         length = json.loads(begun[0])["length"] if begun else self._length(view)
@@ -126,12 +135,11 @@ class TrainLonger:
             return self.length
         left = view.budget.seconds - view.elapsed - self.kept_seconds - self.after(view)
         left -= self._starts + self._lessons()
-        return round(max(1.0, left * (1 - MARGIN)), 3)
+        rounds = min(self.rounds, -(-len(_best_designs(view)) // self.slots))
+        return round(max(1.0, left * (1 - MARGIN) / rounds), 3)
 
     def _blend(self, view: View, ended: Sequence[Outcome]) -> Proposal | None:
-        """The finals together; where a limit on size rules that out, only as a teacher."""
-        if len(ended) < 2:
-            return None
+        """Finals together; where a limit on size rules that out, only as a teacher."""
         for limit in view.limits:
             if limit.metric in ("params", "macs", "size_kb") and not self.lesson:
                 total = sum(o.evidence.scores.get(limit.metric, 0.0) for o in ended)
