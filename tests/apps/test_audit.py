@@ -12,9 +12,16 @@ from typing import Any
 
 import pytest
 from command_line import Built, call
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from modelwright.core.errors import InputError
+from modelwright.core.errors import InputError, RefusedError
+from modelwright.ledger import Message, Row, open_ledger
+from modelwright.models.bundle import SIGNATURES
+from modelwright.readers.decisions import decisions
+from modelwright.readers.runs import RunFolder, record_of, study_of
 from modelwright.readers.safe_zip import SafeZip
+from modelwright.recipes.auditing import _unapproved
+from modelwright.recipes.recalling import check_recalls
 
 
 def test_the_card_is_read_by_its_hub_and_says_what_was_not_measured(built: Built) -> None:
@@ -88,6 +95,37 @@ def test_an_archive_is_checked_elsewhere_and_a_change_is_found(
     assert (answer.code, "not by 0000" in answer.out) == (1, True)
 
 
+def test_an_audit_holds_models_against_their_manifest(copied: Path) -> None:
+    model = copied / "modelwright-runs" / "shop" / "model"
+    for name in SIGNATURES:
+        (model / name).unlink()
+    (model / "model.json").write_text("{}")
+    assert call(copied, "export", "shop").code == 0
+    answer = call(copied, "audit", "run.zip")
+    assert answer.code == 1
+    assert "model: its files are not those of its manifest" in answer.out
+    (copied / "app").mkdir()
+    (copied / "app" / "manifest.json").write_text('{"name": "a page"}')
+    assert call(copied, "predict", "app", "shop.csv").code == 2  # some other manifest
+
+
+def test_an_audit_finds_what_was_done_without_a_signed_approval() -> None:
+    key = Ed25519PrivateKey.generate()
+    body = {"kind": "approve", "request": "r", "reason": "fine"}
+    said = Message.signed("s", body, 1.0, key).entry()[1]
+    done = {"request": "r", "state": "done", "reason": "shipped", "at": 1.0}
+
+    def found(message: dict[str, Any]) -> list[str]:
+        rows = [Row("s", n, kind, {**b, "at": 1.0}, "", "")
+                for n, (kind, b) in enumerate([("message", message), ("acted", done)])]  # fmt: skip
+        return _unapproved(rows, decisions(rows))
+
+    assert found(said) == []
+    for harm in ({"reason": "no"}, {"signature": ""}, {"ignored": "revoked"}, {"request": "x"}):
+        (problem,) = found({**said, **harm})
+        assert problem.startswith("row 1: it was done, and nobody signed")
+
+
 def _link(archive: zipfile.ZipFile) -> None:
     info = zipfile.ZipInfo("model/link")
     info.external_attr = (stat.S_IFLNK | 0o777) << 16
@@ -123,6 +161,24 @@ def test_an_archive_that_would_do_harm_is_refused(
     assert [path.name for path in tmp_path.iterdir()] == ["bad.zip"]
 
 
+def _child_is_refused(run: RunFolder) -> None:
+    """What comes of a recalled trial after its recall, as by `resume`, ships no more than it."""
+    with open_ledger(run.ledger_path, create=False) as ledger:
+        study = study_of(ledger)
+        ship, *_ = (row.body for row in ledger.rows(study, kinds=["ship"]))
+        rows = {kind: list(ledger.rows(study, kinds=[kind])) for kind in ("order", "evidence")}
+        order = rows["order"][ship["trial"]].body
+        (evidence,) = (r.body for r in rows["evidence"] if r.body["trial"] == ship["trial"])
+        number = len(rows["order"])
+        child = {"number": number, "document": "{}", "parents": [ship["candidate"]]}
+        with ledger.writer(study) as writer:
+            writer.append([("order", order | child), ("evidence", evidence | {"trial": number})])
+        record = record_of(ledger, study)
+        check_recalls(run, record, ledger, record.view.outcome(0))  # the baseline came before it
+        with pytest.raises(RefusedError, match="labels were swapped"):
+            check_recalls(run, record, ledger, record.view.outcome(number))
+
+
 def test_a_recalled_model_is_refused_everywhere(copied: Path) -> None:
     model = copied / "modelwright-runs" / "shop" / "model"
     shutil.copytree(model, copied / "elsewhere")
@@ -132,6 +188,7 @@ def test_a_recalled_model_is_refused_everywhere(copied: Path) -> None:
     assert call(copied, "recall", "shop", "--reason", " ").code == 2
     done = call(copied, "recall", "elsewhere", "--reason", "labels were swapped", "--json").json
     assert done["label"].startswith("model ")
+    _child_is_refused(RunFolder(copied / "modelwright-runs" / "shop"))
     teacher = ("build", "shop.csv", "--target", "bought", "--budget", "1trials", "--teacher")
     for words in (
         ("predict", "shop", "shop.csv"), ("predict", "elsewhere", "shop.csv"), ("serve", "shop"),

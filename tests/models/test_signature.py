@@ -14,7 +14,7 @@ from modelwright.families.dummy import FittedDummy
 from modelwright.ledger import load_or_make_curve_key, load_or_make_key, public_key
 from modelwright.models import load_model, save_bundle
 from modelwright.models.crossfit import Finish
-from modelwright.models.signature import check_signature, sign_model
+from modelwright.models.signature import _encoded, check_signature, sign_model
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def test_a_signature_names_its_signer_and_every_changed_file(model: Path, tmp_pa
     assert "manifest.json is not the file that was signed" in check_signature(model).problems
 
 
-@pytest.mark.parametrize("forged", ["payload", "signer", "text"])
+@pytest.mark.parametrize("forged", ["payload", "signer", "text", "statement"])
 def test_a_forged_signature_does_not_hold(model: Path, tmp_path: Path, forged: str) -> None:
     path = model / "signature.json"
     envelope = json.loads(path.read_text())
@@ -51,6 +51,11 @@ def test_a_forged_signature_does_not_hold(model: Path, tmp_path: Path, forged: s
     elif forged == "signer":
         other = load_or_make_key(tmp_path / "other.pem")
         envelope["signatures"][0]["keyid"] = public_key(other)
+    elif forged == "statement":  # anybody may sign anything
+        payload, other = b"[]", load_or_make_key(tmp_path / "other.pem")
+        made = base64.b64encode(other.sign(_encoded(payload))).decode()
+        envelope["payload"] = base64.b64encode(payload).decode()
+        envelope["signatures"] = [{"sig": made, "keyid": public_key(other)}]
     path.write_text("[]" if forged == "text" else json.dumps(envelope))
     found = check_signature(model)
     assert found.signer == ""

@@ -32,6 +32,9 @@ def run(name: str, data: str, brought: str = "", role: str = "teacher") -> list[
     rows.append(("evidence", {"trial": 0, "facts": facts}))
     chosen = Candidate(documents[1]).id
     rows.append(("message", {"kind": "approve", "by": "ada", "candidate": chosen}))
+    rows.append(("message", {"kind": "approve", "by": "eve", "candidate": chosen,
+                             "ignored": "forged"}))  # fmt: skip
+    rows.append(("policy", {"policy": {"name": "stricter"}, "hash": "h" * 64, "by": "ada"}))
     for trial, document in enumerate(documents):
         ship = {"bundle": f"{name}{trial}", "candidate": Candidate(document).id, "trial": trial}
         rows.append(("ship", {**ship, "folder": "model", "onnx": f"onnx-{name}{trial}"}))
@@ -58,6 +61,8 @@ def test_a_teachers_flaw_reaches_its_students_but_no_control() -> None:
     assert not models(below) & {"model:a0", "model:a2", "model:b2"}
     assert "run:000000000000000c" not in below.nodes  # only compared with it
     assert [n.label for n in every.compared(start.id)] == ["run b", "run c"]
+    assert "trial:000000000000000a:1" in every.made_of("model:b1").nodes
+    assert "file:onnx-a1" not in every.made_of("model:c2").nodes  # only compared with it
     data = every.descendants("data:sha-one.csv")
     assert models(data) >= {"model:a0", "model:a1", "model:a2", "model:b1"}
 
@@ -68,11 +73,10 @@ def test_from_a_models_hash_to_data_policy_and_approver() -> None:
     above = every.ancestors(start.id)
     assert {n.label for n in above.of_kind("data")} == {"data one.csv (5 rows)",
                                                          "data two.csv (5 rows)"}  # fmt: skip
-    assert who_and_what(above)[1:] == [
-        "policy: policy 'team'",
-        "approved by: " + "; ".join(n.label for n in above.of_kind("decision")),
-    ]
-    assert "ada said 'approve'" in who_and_what(above)[2]
+    _, rules, approved = who_and_what(above)
+    assert rules == "policy: policy 'team', policy 'stricter'"
+    assert "ada said 'approve'" in approved
+    assert "eve" not in approved  # what did not count is no approval
     drawn = lineage_page(every, "<script>")
     assert "<script>" not in drawn
     assert "&lt;b&gt;" not in drawn  # of a path only the last part is shown

@@ -6,6 +6,7 @@ import json
 import shutil
 import time
 from dataclasses import replace
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +16,17 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 import modelwright as mw
-from modelwright.core.errors import InputError, LedgerError
+from modelwright.core.approvals import Asked
+from modelwright.core.errors import InputError, LedgerError, RefusedError
 from modelwright.ledger import Message, open_ledger, public_key
 from modelwright.policy import RulePolicy
 from modelwright.policy.roster import Person, Roster
 from modelwright.readers.requests import answer_request, read_request, request_lines
 from modelwright.readers.runs import RunFolder, read_record, study_of
 from modelwright.recipes import deciding
+from modelwright.recipes.closing import winner
 from modelwright.recipes.deciding import decide, decisions, export_request, settle, take_answer
+from modelwright.recipes.handing_over import check_chosen
 
 ALLOWED = tuple(a for a in RulePolicy().allow if a not in ("ship", "student"))
 ASKS = RulePolicy("asks", ALLOWED, ("ship",), families=("Linear",))
@@ -53,7 +57,9 @@ def waiting(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
         Person("ana", public_key(ANA), ("approver",)),
         Person("ben", public_key(BEN), ("auditor",)),
     )
-    return built(tmp_path_factory.mktemp("runs"), replace(ASKS, roster=Roster(people))).run
+    tomorrow = (date.today() + timedelta(days=1)).isoformat()
+    policy = replace(ASKS, roster=Roster(people), expires=tomorrow, expires_days=5.0)
+    return built(tmp_path_factory.mktemp("runs"), policy).run
 
 
 @pytest.fixture
@@ -97,6 +103,22 @@ def test_what_was_rejected_or_asked_back_is_not_shipped(run: RunFolder) -> None:
         decide("approve", run, reason="all the same", key=ANA)
 
 
+def test_what_was_banned_since_does_not_ship(run: RunFolder) -> None:
+    (asked,) = decisions(run)
+    candidate = asked.request.candidate
+    assert not decide("ban", run, candidate, reason="it leaks", key=ANA).ignored
+    assert decide("approve", run, reason="all the same", key=ANA).shipped == ()
+    record = read_record(run)
+    assert next(iter(record.approvals)).why == "it was banned since"
+    outcome = record.view.outcome(asked.request.subject["trial"])
+    assert outcome is not None
+    assert winner(record.view) is not outcome
+    with open_ledger(run.ledger_path, create=False) as ledger, pytest.raises(RefusedError):
+        check_chosen(RulePolicy(), record, ledger, outcome, run.path / "mine")
+    faked = Asked(replace(asked.request, reason="x\x1b[2J\n  for: sure"))
+    assert all(line.isprintable() for line in request_lines(faked))
+
+
 def taken(run: RunFolder, body: dict[str, Any], key: Any, forge: bool = False) -> str:
     """Posts a message as given and gives the reason with which it is refused, from its row."""
     with open_ledger(run.ledger_path, create=False) as ledger:
@@ -125,7 +147,7 @@ def test_words_that_do_not_count_are_refused_with_a_reason_in_the_record(run: Ru
     assert "another policy" in taken(run, {**good, "policy": "0" * 64}, ANA)
     assert "no such request" in taken(run, {**good, "request": "0" * 64}, ANA)
     assert "gives no reason" in taken(run, {**good, "reason": " "}, ANA)
-    assert "known words" not in taken(run, {"kind": "approve"}, ANA)
+    assert "no such request" in taken(run, {"kind": "approve"}, ANA)
     assert decisions(run), "none of it decided anything"
 
 
@@ -142,7 +164,10 @@ def test_an_expired_request_a_revoked_key_and_a_changed_policy_void_it(
         record = read_record(run)
         check = trouble_before_acting
         assert check(asked, record) == ""
-        assert "expired" in check(asked, record, now=asked.request.expires)
+        request = asked.request
+        assert request.expires - request.asked_at == pytest.approx(5 * 86_400)
+        assert "request expired" in check(asked, record, now=request.expires)
+        assert "policy expired" in check(asked, record, now=request.expires - 2 * 86_400)
         people = [dict(p) | {"revoked": "2020-01-01"} for p in record.policy["roster"]]
         record.policy = {**record.policy, "roster": people}
         assert "revoked on 2020-01-01" in check(asked, record)

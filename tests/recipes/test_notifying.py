@@ -138,6 +138,8 @@ def test_settings_are_checked_and_no_child_inherits_the_password(
         '[mail]\nhost = "mx.example.org"\nto = ["a"]': "from is missing",
         '[mail]\nhost="mx.example.org"\nto=["a"]\nfrom="b"\ntls=false': "on this machine only",
         '[mail]\nhost="h"\nto=["a"]\nfrom="b"\npassword="x"': "unknown key 'password'",
+        '[mail]\nhost="h"\nto="a@b"\nfrom="b"': "to is a list of addresses",
+        '[webhook]\nurl = "https://h:port/"': "begins with https",
     }.items():
         path.write_text(text)
         with pytest.raises(InputError, match=said):

@@ -11,10 +11,13 @@ from study_bench import Bench
 
 from modelwright.core.approvals import NEIGHBOURS, Asked
 from modelwright.core.record import Record
-from modelwright.ledger import Ledger, open_ledger
+from modelwright.ledger import Ledger, load_or_make_key, open_ledger, public_key
 from modelwright.ledger.own_key import own_key
 from modelwright.policy import RulePolicy
+from modelwright.policy.roster import Person, Roster
 from modelwright.study import run
+
+NOBODY = Roster()
 
 
 @pytest.fixture
@@ -23,10 +26,10 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
     return Bench(tmp_path)
 
 
-def play(bench: Bench, ledger: Ledger, trials: int, *ask: str, **more: Any) -> Record:
+def play(bench: Bench, ledger: Ledger, trials: int, *ask: str, roster: Roster = NOBODY) -> Record:
     allow = tuple(a for a in RulePolicy().allow if a not in ask)
-    policy = RulePolicy("asks", allow, ask)
-    study = bench.study(trials, policy=policy, **more)
+    policy = RulePolicy("asks", allow, ask, roster=roster)
+    study = bench.study(trials, policy=policy)
     told = study.to_json({"name": "climber"}, policy.to_json())
     return run(study, ledger, bench.inline(), told)
 
@@ -80,6 +83,21 @@ def test_designs_wait_and_are_tried_when_approved_or_edited_and_asked_about_anew
     record = play(bench, ledger, 9, "evaluate")
     assert record.view.n_trials == 2
     assert second.request.candidate in record.view.refused
+
+
+def test_who_edits_a_design_proposes_it_however_it_is_written(bench: Bench) -> None:
+    ana, ledger = load_or_make_key(bench.folder / "ana.pem"), open_ledger(":memory:")
+    roster = Roster((Person("ana", public_key(ana), ("approver",)),))
+    asked = waiting(play(bench, ledger, 3, "evaluate", roster=roster))[0].request
+    said = {"policy": asked.policy, "reason": "because"}
+    edit = {"kind": "change", "request": asked.hash, "document": '{ "x": 0.50, "kind": "a" }'}
+    ledger.post("s", {**said, **edit}, ana)
+    record = play(bench, ledger, 3, "evaluate", roster=roster)
+    (anew,) = [a.request for a in waiting(record) if a.request.owner == public_key(ana)]
+    assert anew.subject["document"] == '{"kind":"a","x":0.5}'
+    ledger.post("s", {**said, "kind": "approve", "request": anew.hash}, ana)
+    record = play(bench, ledger, 3, "evaluate", roster=roster)
+    assert record.messages[1]["ignored"].startswith("who proposes never approves")
 
 
 def test_a_preferred_design_has_neighbours_tried_and_a_banned_one_is_left_alone(

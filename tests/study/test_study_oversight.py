@@ -20,9 +20,10 @@ from modelwright.core.view import Brief, View, ViewBuilder
 from modelwright.executors import Inline
 from modelwright.ledger import Ledger, open_ledger
 from modelwright.ledger.own_key import own_key
-from modelwright.policy import RulePolicy
+from modelwright.policy import LAPTOP, RulePolicy
 from modelwright.policy.terms import Cost
 from modelwright.study import Study, run
+from modelwright.study.promotions import promotions
 from modelwright.study.worth import not_worth, prospect
 
 
@@ -104,11 +105,21 @@ def test_the_search_ends_where_an_hour_brings_too_little() -> None:
     assert sentence.endswith("of loss, and the policy gives 10 minutes: stopping")
 
 
-def test_a_study_that_gains_nothing_stops_by_its_policy(bench: Bench) -> None:
+def test_a_study_that_gains_nothing_stops_by_its_policy(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Ticking:  # a clock that no load of the machine moves
+        now = 0.0
+
+        def monotonic(self) -> float:
+            self.now += 0.01
+            return self.now
+
+    monkeypatch.setattr("modelwright.study.session.time", Ticking())
     policy = RulePolicy("thrifty", cost=Cost(least_gain_per_hour=0.01))
     flat = bench.inline(lambda point: 1.0)
     record = play(bench, bench.study(500, policy=policy), open_ledger(":memory:"), flat)
-    assert record.view.n_trials == 10
+    assert 10 <= record.view.n_trials <= 20
     assert "it would take more than 24 more hours" in record.reason
 
 
@@ -181,3 +192,56 @@ def test_a_step_that_takes_long_is_asked_about(bench: Bench, own: Any) -> None:
     assert record.view.n_trials == 1  # of the first nobody could know
     assert record.status == "waiting"
     assert "asks before a step of over" in record.rulings[0]["reason"]
+
+
+def test_a_new_best_waits_for_a_person_and_a_better_one_takes_its_place(
+    bench: Bench, own: Any
+) -> None:
+    policy = RulePolicy("slow", tuple(a for a in LAPTOP.allow if a != "promote"), ("promote",))
+    ledger, study = open_ledger(":memory:"), bench.study(12, policy=policy)
+    record = play(bench, study, ledger)
+    assert (record.status, record.view.champion, record.view.n_trials) == ("waiting", None, 12)
+    (asked,) = promotions(record)
+    best = record.view.best(1)[0].trial.number
+    assert asked.request.subject["trial"] == best
+    states = [a.state for a in record.approvals]
+    assert states == ["void"] * (len(states) - 1) + ["waiting"]
+    assert len(states) > 1
+    word = {"kind": "approve", "request": asked.request.hash, "policy": policy.hash, "reason": "y"}
+    ledger.post("s", word, own)
+    record = play(bench, study, ledger)
+    assert (record.status, record.view.champion) == ("finished", best)
+    silent = RulePolicy("silent", policy.allow)  # which does not name it
+    record = play(bench, bench.study(3, policy=silent), open_ledger(":memory:"))
+    assert record.view.champion is not None
+    never = RulePolicy("never", refuse=("promote",))
+    record = play(bench, bench.study(3, policy=never), open_ledger(":memory:"))
+    assert record.view.champion is None
+    assert "refuses 'promote'" in record.view.verdicts[0].reason
+
+
+def test_more_budget_is_ruled_as_it_will_be_and_stays_within_money(bench: Bench, own: Any) -> None:
+    """Trials for a run that is over lift its bound in seconds: then the cap on money holds."""
+    policy = RulePolicy("dear", max_money=1.0, ask_above={"money": 0.5}, cost=Cost(36.0))
+    ledger = open_ledger(":memory:")
+    study = bench.study(policy=policy, budget=Budget(trials=2, seconds=40.0))
+    assert play(bench, study, ledger).status == "finished"
+    ledger.post("s", {"kind": "budget", "add": {"trials": 2}})
+    record = play(bench, study, ledger)
+    assert "asks above money 0.5" in record.messages[0]["ignored"]
+    (asked,) = record.approvals
+    word = {"kind": "approve", "request": asked.request.hash, "policy": policy.hash, "reason": "y"}
+    ledger.post("s", word, own)
+    record = play(bench, study, ledger)
+    assert (record.view.n_trials, record.view.budget.seconds) == (4, 100.0)
+
+
+@pytest.mark.parametrize(
+    "policy", ["x", {"max_seconds": "x"}, {"autonomy": "all"}, {"cost": 5}, {"allow": "run"}]
+)
+def test_a_policy_that_makes_no_sense_stops_no_run(bench: Bench, policy: Any) -> None:
+    ledger = open_ledger(":memory:")
+    play(bench, bench.study(1), ledger)
+    ledger.post("s", {"kind": "policy", "policy": policy})
+    record = play(bench, bench.study(1), ledger)
+    assert "cannot be read" in record.messages[0]["ignored"]

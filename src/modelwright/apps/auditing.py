@@ -46,6 +46,7 @@ def audit(
 ) -> None:
     """Checks an exported run: is the record whole, and who decided what."""
     from modelwright.apps.words import emit_json, say
+    from modelwright.readers.requests import plain
     from modelwright.recipes.auditing import UNPROVEN, audit
 
     found = audit(Path(archive), signer)
@@ -55,11 +56,12 @@ def audit(
                    "problems": found.problems, "unproven": list(UNPROVEN),
                    "decisions": [d.to_json() for d in found.decisions]})  # fmt: skip
     else:
-        say(f"{found.run}: {'the record is whole' if found.ok else 'THE RECORD IS NOT WHOLE'}")
+        whole = "the record is whole" if found.ok else "THE RECORD IS NOT WHOLE"
+        say(f"{plain(found.run)}: {whole}")
         for title, lines in (("wrong", found.problems), ("checked", found.proved),
                              ("who decided what", [d.sentence for d in found.decisions]),
                              ("not proven", UNPROVEN)):  # fmt: skip
             if lines:
                 say(f"{title}:")
-                say("\n".join(f"  - {line}" for line in lines))
+                say("\n".join(f"  - {plain(line)}" for line in lines))
     raise typer.Exit(0 if found.ok else 1)

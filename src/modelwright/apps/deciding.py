@@ -86,8 +86,8 @@ def change(
 
     try:
         document = Path(design).read_text("utf-8")
-    except OSError as error:
-        raise InputError(f"the design {design!r} cannot be read: {error.strerror}.") from None
+    except (OSError, ValueError) as error:
+        raise InputError(f"the design {design!r} cannot be read: {error}.") from None
     _say("change", run, request, reason, key, workspace, document=document)
 
 
@@ -119,7 +119,7 @@ def ban(
     run: RunName, candidate: Design, reason: Why = "", key: KeyFile = None,
     workspace: Workspace = DEFAULT,
 ) -> None:  # fmt: skip
-    """Wants this design neither tried nor promoted nor shipped."""
+    """Wants this design neither tried nor shipped, nor an ensemble it was offered to."""
     _say("ban", run, candidate, reason, key, workspace)
 
 

@@ -76,7 +76,8 @@ def unread(
     elif read:
         from modelwright.recipes.verbs import read as note_read
 
-        say(note_read(run, workspace=workspace).sentence)
+        shown = list(record.unread)  # not what was promoted since
+        say(note_read(run, promotions=shown, workspace=workspace).sentence)
 
 
 def _tell(rules: Mapping[str, Any], as_json: bool) -> None:

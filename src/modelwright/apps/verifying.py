@@ -95,6 +95,8 @@ def _verify_model(folder: Path, signer: str | None, as_json: bool) -> int:
     from modelwright.models.bundle import read_card
     from modelwright.models.portable import told_of
     from modelwright.models.signature import check_signature
+    from modelwright.readers.decisions import signer_of
+    from modelwright.readers.requests import plain
 
     problems = verify_bundle(folder)
     signed = check_signature(folder)
@@ -102,12 +104,18 @@ def _verify_model(folder: Path, signer: str | None, as_json: bool) -> int:
         found = f"signed by {signed.signer[:16]}" if signed.signer else "not signed"
         problems.append(f"the model is {found}, and not signed by {signer[:16]}")
     card = {} if problems else read_card(folder)  # a changed card is not repeated
+    said = {key: value for key, value in signed.approval.items() if key != "study"}
+    try:
+        approver = signer_of(str(signed.approval.get("study")), said)
+    except (TypeError, ValueError):  # whoever signed the model can write anything
+        approver = ""
+    approver = "" if approver == "does not hold" else approver
     if as_json:
         emit_json(
             {"schema": "modelwright.verify-model/3", "model": str(folder), "ok": not problems,
              "problems": problems, "contains_training_rows": card.get("contains_training_rows"),
              "onnx": card.get("onnx", {}).get("written"), "signer": signed.signer or None,
-             "approval": dict(signed.approval) or None,
+             "approval": dict(signed.approval) or None, "approver": approver or None,
              "unproven": list(UNPROVEN)}
         )  # fmt: skip
     elif problems:
@@ -117,8 +125,8 @@ def _verify_model(folder: Path, signer: str | None, as_json: bool) -> int:
         whose = ", the key you named" if signer else ""
         say(f"  - signed by {signed.signer}{whose}" if signed.signer else "  - not signed")
         if signed.approval:
-            by = str(signed.approval.get("signer") or "nobody's key")[:16]
-            say(f"  - approved by {signed.approval.get('by')}, signed by {by}")
+            whose = f"signed by {approver}" if approver else "WITHOUT A SIGNATURE THAT HOLDS"
+            say(f"  - approved by {plain(said.get('by'))}, {whose}")
         for line in told_of(card):
             say(f"  - {line}")
         for line in UNPROVEN[1:] if signer else UNPROVEN:

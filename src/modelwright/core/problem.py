@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 from modelwright.core.canonical import digest
@@ -147,6 +147,16 @@ class Budget:
         both = {unit: (own, caps.get(unit)) for unit, own in asdict(self).items()}
         least = {unit: [b for b in pair if b is not None] for unit, pair in both.items()}
         return Budget(**{unit: min(b, default=None) for unit, b in least.items()})  # type: ignore[arg-type]
+
+    def bounded(self, caps: Mapping[str, float]) -> Budget:
+        """With the caps where it has no bound of its own.
+
+        >>> str(Budget(trials=9).bounded({"seconds": 60, "trials": 5}))
+        '60 s, 9 trials'
+        """
+        open_units = {unit for unit, own in asdict(self).items() if own is None}
+        told = {unit: cap for unit, cap in caps.items() if unit in open_units}
+        return replace(self, **told)  # type: ignore[arg-type]
 
     def __str__(self) -> str:
         parts = []

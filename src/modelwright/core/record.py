@@ -57,6 +57,20 @@ def watts_of(about: Mapping[str, Any]) -> float:
     return float(about.get("question", {}).get("power_watts") or WATTS_PER_CORE)
 
 
+def hard_caps(policy: Mapping[str, Any]) -> dict[str, float]:
+    """A policy's hard caps by unit. Money is time at a price: its cap bounds the seconds.
+
+    >>> hard_caps({"max_trials": 5, "max_money": 2.0, "cost": {"per_hour": 0.5}})
+    {'trials': 5, 'money': 2.0, 'seconds': 14400.0}
+    """
+    caps = {k[4:]: cap for k, cap in policy.items() if k.startswith("max_") and cap is not None}
+    price = (policy.get("cost") or {}).get("per_hour")
+    if price and "money" in caps:
+        affordable = round(3600 * caps["money"] / price, 3)
+        caps["seconds"] = min(affordable, caps.get("seconds", affordable))
+    return caps
+
+
 # What a ruling may refuse of one candidate.
 CANDIDATE_ACTIONS = ("evaluate", "blend", "student", "refit", "final")
 
@@ -178,7 +192,8 @@ class Record:
             self.phase, self.search_reason = body["phase"], body["reason"]
         elif kind == "policy":
             self.policy = body["policy"]
-            self.view.budget = self.seen.budget = self.view.budget.within(self._caps)
+            budget = self.view.budget.within(hard_caps(self.policy))
+            self.view.budget = self.seen.budget = budget
         elif kind == "end":
             self.status, self.reason = body["status"], body["reason"]
             self._session_open = False
@@ -196,6 +211,9 @@ class Record:
             request = self.approvals[body["request"]].request
             if request.action == "budget" and body["state"] == "done":
                 self._extend(request.subject["add"])
+            elif request.action == "promote" and body["state"] == "done":
+                for builder in (self._all, self._judged):
+                    builder.promote(request.subject["trial"])
         elif kind in ("look", "ship"):
             (self.looks if kind == "look" else self.ships).append(body)
 
@@ -207,10 +225,7 @@ class Record:
         self.messages.append(body)
         said = {} if "ignored" in body else body
         if said.get("kind") == "budget":
-            over = self.phase == "closing" or self.status == "finished"
-            budget = self.view.extended(Budget(**said["add"]), over)
-            self.view.budget = self.seen.budget = budget.within(self._caps)
-            self.phase = "search"
+            self._extend(said["add"])
         elif said.get("kind") in ("ban", "pin", "prefer"):
             self._mark(said["kind"], said["candidate"])
         elif said.get("kind") == "read":
@@ -223,14 +238,17 @@ class Record:
             running = [trial.number for trial in self.view.pending]
             self.coach_orders.append({**said, "n": len(self.coach_orders), "running": running})
 
-    @property
-    def _caps(self) -> dict[str, Any]:
-        """The policy's hard caps by unit of a budget."""
-        return {name[4:]: cap for name, cap in self.policy.items() if name.startswith("max_")}
+    def wanted(self, add: Budget) -> Budget:
+        """The budget with `add` on top, for the policy to rule on.
+
+        Of a run that is over, bounds that `add` does not name are dropped (`View.extended`): then
+        those of the policy hold.
+        """
+        over = self.phase == "closing" or self.status == "finished"
+        return self.view.extended(add, over).bounded(hard_caps(self.policy))
 
     def _extend(self, add: Mapping[str, Any]) -> None:
-        over = self.phase == "closing" or self.status == "finished"
-        budget = self.view.extended(Budget(**add), over)
+        budget = self.wanted(Budget(**add)).within(hard_caps(self.policy))
         self.view.budget = self.seen.budget = budget
         self.phase = "search"
 

@@ -358,8 +358,12 @@ class ViewBuilder:
         self.view.verdicts[verdict.trial] = verdict
         self.view.looks += self.view._trials[verdict.trial].role != "zero_cost"
         if verdict.word == "promote":
-            self.view.champion = verdict.trial
-            self.view.improvements.append((self.view.elapsed, self.view._outcomes[verdict.trial]))
+            self.promote(verdict.trial)
+
+    def promote(self, number: int) -> None:
+        """Makes a finished trial the champion."""
+        self.view.champion = number
+        self.view.improvements.append((self.view.elapsed, self.view._outcomes[number]))
 
     def _close(self, number: int) -> None:
         outcome = self.view._outcomes[number]

@@ -136,7 +136,7 @@ def verify_bundle(folder: Path) -> list[str]:
     wrong = [f"{name} is missing" for name in told if name not in found]
     wrong += [f"{n} was changed" for n, sha in told.items() if found.get(n, sha) != sha]
     wrong += [f"{name} was added" for name in found if name not in told]
-    return wrong or list(check_signature(folder).problems)
+    return wrong or list(check_signature(folder, found).problems)
 
 
 def read_card(folder: Path) -> dict[str, Any]:

@@ -83,17 +83,18 @@ def sign_model(
     (folder / BUNDLE).write_text(json.dumps(bundle) + "\n", "utf-8")
 
 
-def check_signature(folder: Path) -> Signed:
+def check_signature(folder: Path, files: Mapping[str, str] | None = None) -> Signed:
     """Holds the files of a bundle against its Ed25519 signature; nothing of it is trusted before.
 
-    A model without one has no signer and no problem: older models have none.
+    `files` are what `file_hashes` gave, where the caller knows. A model without a signature has no
+    signer and no problem: older models have none.
     """
     there = [name for name in SIGNATURES if (folder / name).exists()]
     if not there:
         return Signed()
     if len(there) < len(SIGNATURES):
         return Signed(problems=("a part of the signatures is missing",))
-    found = check_envelope((folder / SIGNATURE).read_bytes(), _signed_files(folder))
+    found = check_envelope((folder / SIGNATURE).read_bytes(), _signed_files(folder, files))
     if found.signer and not _bundle_holds(folder):
         return Signed(problems=(f"{BUNDLE} is not a signature over the same statement",))
     return found
@@ -107,14 +108,17 @@ def check_envelope(text: bytes, files: Mapping[str, str]) -> Signed:
         (one,) = envelope["signatures"]
         signer, signature = str(one["keyid"]), base64.b64decode(one["sig"], validate=True)
         kind = envelope["payloadType"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return Signed(problems=(f"{SIGNATURE} cannot be read as a signature",))
     if kind != PAYLOAD or not _holds(signer, signature, _encoded(payload)):
         return Signed(problems=("the signature is not one of its signer over this statement",))
-    statement = json.loads(payload)
-    if problems := _against(statement, files):
-        return Signed(problems=problems)
-    return Signed(signer, (), statement["predicate"].get("approval") or {})
+    try:  # anybody can sign anything with a key of their own
+        statement = json.loads(payload)
+        problems = _against(statement, files)
+        approval = dict(statement["predicate"].get("approval") or {})
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return Signed(problems=("what was signed is no statement on the files of a model",))
+    return Signed(problems=problems) if problems else Signed(signer, (), approval)
 
 
 def _bundle_holds(folder: Path) -> bool:
@@ -150,16 +154,17 @@ def _holds(signer: str, signature: bytes, message: bytes) -> bool:
 
 def _against(statement: Mapping[str, Any], found: Mapping[str, str]) -> tuple[str, ...]:
     """What differs between a signed statement and the files that are there."""
-    if statement.get("predicateType") != PREDICATE:
-        return ("what was signed is no statement on the files of a model",)
+    if statement["predicateType"] != PREDICATE:
+        raise ValueError(f"the predicate is not {PREDICATE}")
     told = {one["name"]: one["digest"] for one in statement["predicate"]["resources"]}
     wrong = [name for name in sorted({*told, *found}) if told.get(name) != found.get(name)]
     return tuple(f"{name} is not the file that was signed" for name in wrong)
 
 
-def _signed_files(folder: Path) -> dict[str, str]:
+def _signed_files(folder: Path, files: Mapping[str, str] | None = None) -> dict[str, str]:
     more = [folder / name for name in (MANIFEST, PUBLIC)]
-    found = file_hashes(folder) | {path.name: digest_file(path) for path in more if path.exists()}
+    known = file_hashes(folder) if files is None else dict(files)
+    found = known | {path.name: digest_file(path) for path in more if path.exists()}
     return dict(sorted(found.items()))
 
 

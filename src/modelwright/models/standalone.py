@@ -205,7 +205,7 @@ def _write_batch(model: Predictor, batch: list[dict[str, str]], done: int, out: 
 
 def _safe(value: Any) -> Any:
     """A label that a spreadsheet would run as a formula gets ' before it; numbers stay."""
-    if not isinstance(value, str) or not value.startswith(("=", "+", "-", "@", "\t", "\r")):
+    if not isinstance(value, str) or not value.startswith(("=", "+", "-", "@", "\t", "\r", "\n")):
         return value
     try:
         float(value)

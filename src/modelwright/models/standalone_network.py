@@ -144,7 +144,7 @@ def main(names: list[str]) -> int:
 
 def _safe(text: str) -> str:
     """A name that a spreadsheet would run as a formula gets ' before it; numbers stay."""
-    if not text.startswith(("=", "+", "-", "@", "\t", "\r")):
+    if not text.startswith(("=", "+", "-", "@", "\t", "\r", "\n")):
         return text
     try:
         float(text)

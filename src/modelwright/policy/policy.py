@@ -6,14 +6,16 @@ How a file says it is in `reading.py` and docs/policy.md; three that come along 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from datetime import date
 from typing import Any
 
 from modelwright.core.canonical import digest
+from modelwright.core.errors import InputError
 from modelwright.core.problem import Budget
-from modelwright.core.record import Record
+from modelwright.core.record import Record, hard_caps
 from modelwright.core.roles import Policy
 from modelwright.core.trial import Action, Ruling
 from modelwright.core.view import View
@@ -22,8 +24,8 @@ from modelwright.policy.terms import Cost, DataTerms
 
 DESIGNED = ("search", "zero_cost")  # roles whose documents are designs of the space
 ACTIONS = (
-    "run", "evaluate", "blend", "refit", "student", "final", "look", "look_again", "replace",
-    "ship", "policy", "code", "designer", "group_thresholds",
+    "run", "evaluate", "promote", "blend", "refit", "student", "final", "look", "look_again",
+    "replace", "ship", "policy", "code", "designer", "group_thresholds",
 )  # fmt: skip
 # A narrower action that a policy does not name is ruled like the wider one.
 WIDER = {"look_again": "look", "replace": "ship"}
@@ -77,12 +79,28 @@ class RulePolicy:
     expires_days: float | None = None
     roster: Roster = Roster()
 
+    def __post_init__(self) -> None:
+        """Refuses what could not be ruled by, also where a row or a message brings it."""
+        numbers = [getattr(self, name) for name in vars(self) if name.startswith("max_")]
+        numbers += [self.expires_days, self.cost.per_hour, self.cost.least_gain_per_hour]
+        for number in (*numbers, *self.ask_above.values()):
+            whole = isinstance(number, (int, float)) and not isinstance(number, bool)
+            if number is not None and not (whole and number > 0 and math.isfinite(number)):
+                raise InputError(f"a policy's bounds are positive numbers; got {number!r}.")
+        for names in (self.allow, self.ask, self.refuse, self.families, self.limits):
+            if not isinstance(names, tuple) or not all(isinstance(name, str) for name in names):
+                raise InputError(f"a policy's lists are lists of names; got {names!r}.")
+        if self.autonomy not in AUTONOMY:
+            raise InputError(f"autonomy is one of {', '.join(AUTONOMY)}; got {self.autonomy!r}.")
+
     def rule(self, action: Action, view: View | None = None) -> Ruling:
         """Allow, ask or refuse, with the reason."""
         today = action.about.get("today")
         if self.expires is not None and today is not None and today > self.expires:
             return Ruling("refuse", f"policy {self.name!r} expired on {self.expires}")
         kind = self._named(action.kind)
+        if kind == "promote" and kind not in (*self.allow, *self.ask, *self.refuse):
+            return Ruling("allow", "what may be tried may be promoted")
         if kind in self.refuse:
             return Ruling("refuse", f"policy {self.name!r} refuses {action.kind!r}")
         if kind not in (*self.allow, *self.ask):
@@ -158,16 +176,8 @@ class RulePolicy:
         return {unit: cap for unit, cap in found.items() if cap is not None}
 
     def bounded(self, budget: Budget) -> Budget:
-        """The budget, with what it leaves open bounded by the caps.
-
-        Money is time at a price: its cap bounds the seconds.
-        """
-        caps: dict[str, float] = dict(self.caps)
-        if self.max_money is not None and self.cost.per_hour:
-            affordable = round(3600 * self.max_money / self.cost.per_hour, 3)
-            caps["seconds"] = min(affordable, caps.get("seconds", affordable))
-        told = {unit: own for unit, own in asdict(budget).items() if own is None and unit in caps}
-        return replace(budget, **{unit: caps[unit] for unit in told})  # type: ignore[arg-type]
+        """The budget, with what it leaves open bounded by the caps."""
+        return budget.bounded(hard_caps(self.to_json()))
 
     def to_json(self) -> dict[str, Any]:
         """Plain data, for the study's first row."""

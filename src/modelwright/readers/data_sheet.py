@@ -22,7 +22,7 @@ def data_sheet(record: Record) -> str:
     source, question = about.get("source", {}), about.get("question", {})
     size = source.get("bytes")
     lines = [
-        f"# Data of run {record.settings['name']}",
+        f"# Data of run {plain(record.settings['name'])}",
         "",
         "| | |",
         "|---|---|",

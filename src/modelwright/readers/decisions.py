@@ -50,23 +50,23 @@ def decisions(rows: Iterable[Row]) -> list[Decision]:
     """The decisions among a study's rows, in their order: of people, policy, gate and shipping."""
     found, policy = [], ""
     for row in rows:
-        if row.kind == "study":
+        if row.kind in ("study", "policy"):
             policy = str(row.body.get("policy", {}).get("name", "unnamed"))
         told = _TOLD.get(row.kind)
         said = None if told is None else told(row.body, policy)
         if said is not None:
             who, what, why = said
-            signed = _signed(row) if row.kind == "message" else ""
+            signed = signer_of(row.study, row.body) if row.kind == "message" else ""
             found.append(Decision(row.n, float(row.body.get("at", 0)), who, what, why, signed))
     return found
 
 
-def _signed(row: Row) -> str:
-    body = row.body
+def signer_of(study: str, body: Mapping[str, Any]) -> str:
+    """The public key that signed a person's word, as `Decision.signed` has it."""
     if not body.get("signature"):
         return ""
     plain = {key: value for key, value in body.items() if key not in ADDED}
-    text = message_text(row.study, canonical(plain), float(body.get("posted_at", 0)))
+    text = message_text(study, canonical(plain), float(body.get("posted_at", 0)))
     signer = str(body.get("signer"))
     return signer if verify_text(text, signer, str(body["signature"])) else "does not hold"
 
@@ -78,6 +78,10 @@ def _study(body: Mapping[str, Any], policy: str) -> Told:
     bound = ", ".join(f"{v} {k}" for k, v in body.get("budget", {}).items() if v is not None)
     rules = digest(body.get("policy", {}))[:16]
     return "whoever started the run", f"chose policy {policy!r} ({rules}), budget {bound}", ""
+
+
+def _policy(body: Mapping[str, Any], policy: str) -> Told:
+    return str(body.get("by") or "a person"), f"set policy {policy!r} ({body['hash'][:16]})", ""
 
 
 def _ruling(body: Mapping[str, Any], policy: str) -> Told:
@@ -130,6 +134,6 @@ def _end(body: Mapping[str, Any], policy: str) -> Told:
 
 
 _TOLD: Mapping[str, Callable[[Mapping[str, Any], str], Told]] = {
-    "study": _study, "ruling": _ruling, "request": _request, "message": _message,
+    "study": _study, "policy": _policy, "ruling": _ruling, "request": _request, "message": _message,
     "acted": _acted, "verdict": _verdict, "look": _look, "ship": _ship, "end": _end,
 }  # fmt: skip

@@ -157,14 +157,11 @@ def explain_run(record: Record) -> list[str]:
         lines.append(f"{failed} of them failed ({told}).")
     lines.append("The best so far changed hands:")
     goal = view.goals[0]
-    for number, verdict in view.verdicts.items():
-        if verdict.word == "promote":
-            outcome = view.outcome(number)
-            assert outcome is not None, "a verdict follows its evidence"
-            score = outcome.evidence.scores[goal.metric]
-            family = family_of(outcome.trial.candidate.document)
-            told = f"  trial {number} ({family}): {goal.metric} {score:.5g}; {verdict.reason}"
-            lines.append(told + "".join(f"; doubt: {d}" for d in verdict.doubts))
+    for _, outcome in view.improvements:
+        number, score = outcome.trial.number, outcome.evidence.scores[goal.metric]
+        verdict, family = view.verdicts[number], family_of(outcome.trial.candidate.document)
+        told = f"  trial {number} ({family}): {goal.metric} {score:.5g}; {verdict.reason}"
+        lines.append(told + "".join(f"; doubt: {d}" for d in verdict.doubts))
     for ruling in record.rulings:
         lines.append(f"Policy: {ruling['word']} {ruling['action']}: {ruling['reason']}.")
     for look in record.looks:

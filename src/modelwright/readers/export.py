@@ -45,7 +45,8 @@ def export_run(run: RunFolder, out: Path, with_data: bool = False) -> dict[str, 
             study = study_of(ledger)
             # The head first: rows that are appended meanwhile come after it.
             head = sign_head(ledger.head(study), key).to_json()
-            policy = next(ledger.rows(study, 0, 1)).body.get("policy", {})
+            *_, last = ledger.rows(study, kinds=["study", "policy"])
+            policy = last.body.get("policy", {})
             texts = {HEAD: head, "policy.json": policy, "artefacts.json": dict(_artefacts(run))}
             hashes[ROWS] = _write_rows(archive, ledger)
             for name, value in texts.items():

@@ -55,15 +55,17 @@ class Lineage:
         """What a thing comes from, itself included."""
         return self._closure({start}, lambda e: (e.target, e.source), lambda e: True)
 
+    def made_of(self, start: str) -> Lineage:
+        """What could pass a flaw on to a thing, itself included: not what it was compared with."""
+        return self._closure({start}, lambda e: (e.target, e.source), _passes_on)
+
     def descendants(self, start: str) -> Lineage:
         """What came of a thing, itself included; runs only compared with it are not.
 
         What came of a shipped model is what came of the trial that it is.
         """
         starts = {start, *(e.source for e in self.edges if (e.word, e.target) == (SHIPPED, start))}
-        return self._closure(
-            starts, lambda e: (e.source, e.target), lambda e: e.word not in (COMPARED, *WORDS)
-        )
+        return self._closure(starts, lambda e: (e.source, e.target), _passes_on)
 
     def compared(self, start: str) -> list[Node]:
         """The runs in which a thing was the yardstick."""
@@ -105,6 +107,10 @@ class Lineage:
         return Lineage({k: n for k, n in self.nodes.items() if k in seen}, kept)
 
 
+def _passes_on(edge: Edge) -> bool:
+    return edge.word not in (COMPARED, *WORDS)
+
+
 def lineage(runs: Mapping[str, Iterable[Row]]) -> Lineage:
     """The graph of runs, each given by its name and rows.
 
@@ -134,6 +140,8 @@ class _Reader:
         for row in listed:
             if row.kind == "study":
                 self._study(row)
+            elif row.kind == "policy":
+                self._policy(row.body["policy"])
             elif row.kind == "session":
                 code = f"modelwright {row.body['version']}, Python {row.body['python']}"
                 protocol = str(row.body.get("protocol", ""))[:16]
@@ -164,9 +172,11 @@ class _Reader:
 
     def _asked_of(self, rows: list[Row], request: Any) -> str:
         """The candidate of the request that a person's word is about."""
-        for row in rows:
+        for row in rows if request else ():
+            if row.kind != "request":
+                continue
             plain = {k: v for k, v in row.body.items() if k != "at"}
-            if row.kind == "request" and request and digest(plain) == request:
+            if digest(plain) == request:
                 return str(row.body.get("subject", {}).get("candidate", "*"))
         return "*"
 
@@ -179,14 +189,16 @@ class _Reader:
         if hashes:
             label = f"data {source.get('name', '')} ({about.get('n_rows', '?')} rows)"
             self._link(f"data:{hashes[0]}", "data", label, "data of", {"hashes": hashes})
-        policy = row.body.get("policy", {})
-        rules = digest(policy)
-        self._link(f"policy:{rules[:16]}", "policy", f"policy {policy.get('name', 'unnamed')!r}",
-                   "policy of", {"hash": rules})  # fmt: skip
+        self._policy(row.body.get("policy", {}))
         designer = row.body.get("designer", {})
         facts = {"hash": digest(designer), "generation": designer.get("generation", "not stated")}
         told = f"designer {designer.get('name', 'unnamed')}"
         self._link(f"designer:{facts['hash'][:16]}", "designer", told, "designer of", facts)
+
+    def _policy(self, policy: Mapping[str, Any]) -> None:
+        rules = digest(policy)
+        self._link(f"policy:{rules[:16]}", "policy", f"policy {policy.get('name', 'unnamed')!r}",
+                   "policy of", {"hash": rules})  # fmt: skip
 
     def _order(self, body: Mapping[str, Any]) -> None:
         number, candidate = int(body["number"]), Candidate(body["document"]).id

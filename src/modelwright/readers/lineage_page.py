@@ -7,6 +7,7 @@ from html import escape
 
 from modelwright.readers.lineage import Lineage
 from modelwright.readers.page import figure, page, paragraph, section, table
+from modelwright.readers.requests import plain
 
 ORDER = ("data", "policy", "designer", "code", "file", "run", "trial", "decision", "model")
 COLUMNS = {"data": 0, "policy": 0, "designer": 0, "code": 0, "file": 0, "run": 1, "trial": 2,
@@ -17,12 +18,16 @@ WIDTH, HEIGHT, GAP_X, GAP_Y, SHOWN = 190, 30, 50, 12, 60
 def who_and_what(graph: Lineage) -> list[str]:
     """Of a model's ancestors in three lines: its data, the policy, and who approved it."""
     named = {kind: ", ".join(n.label for n in graph.of_kind(kind)) for kind in ("data", "policy")}
-    approved = [n.label for n in graph.of_kind("decision") if " said 'approve'" in n.label]
-    return [
+    approved = [
+        n.label for n in graph.of_kind("decision")
+        if str(n.facts["what"]).startswith("said 'approve'") and "(ignored: " not in n.facts["what"]
+    ]  # fmt: skip
+    lines = [
         f"data: {named['data'] or 'none with a known hash'}",
         f"policy: {named['policy'] or 'not stated'}",
         f"approved by: {'; '.join(approved) or 'nobody was asked, the policy allowed it'}",
     ]
+    return [plain(line) for line in lines]
 
 
 def lineage_lines(graph: Lineage, start: str) -> list[str]:
@@ -34,7 +39,7 @@ def lineage_lines(graph: Lineage, start: str) -> list[str]:
             told = "; ".join(f"{e.word} {graph.nodes[e.target].label}" for e in ends[:4])
             more = f"; and {len(ends) - 4} more" if len(ends) > 4 else ""
             mark = "*" if node.id == start else "-"
-            lines.append(f"{mark} {node.label}" + (f": {told}{more}" if told else ""))
+            lines.append(plain(f"{mark} {node.label}" + (f": {told}{more}" if told else "")))
     return lines
 
 

@@ -86,7 +86,7 @@ def model_card(of: Subject) -> str:
     scored = f"- Score is of: {card['score_is_of']}."
     parts = [
         _front_matter(of),
-        f"# {of.record.settings['name']}: {of.target}",
+        f"# {plain(of.record.settings['name'])}: {of.target}",
         f"A model that tells `{of.target}` ({of.task}), made by {card['made_by']}: "
         f"{card['family'] or 'a network'}, fitted on {card['fitted_on']}.",
         _section("Intended use", _use(of)),
@@ -111,7 +111,7 @@ def plain(value: Any) -> str:
     >>> plain("a|b <script>")
     'a\\\\|b &lt;script>'
     """
-    text = " ".join(str(value).split()).replace("|", "\\|")
+    text = " ".join(str(value).split()).replace("\\", "\\\\").replace("|", "\\|")
     return text.replace("<", "&lt;").replace("`", "'").replace("](", "] (")
 
 
@@ -247,14 +247,14 @@ def _training(of: Subject) -> list[str]:
     return [
         f"- {finished} trials finished, {failed} failed; chosen after {view.looks} comparisons; "
         f"{view.elapsed:.0f} s; budget {view.budget}.",
-        f"- Why this design was tried: {of.card['reason']}.",
+        f"- Why this design was tried: {plain(of.card['reason'])}.",
         f"- Seed {of.card['seed']}; modelwright {version.get('version', '?')}, Python "
         f"{version.get('python', '?')}; protocol `{str(version.get('protocol', ''))[:16]}`.",
     ]
 
 
 def _approved(of: Subject) -> list[str]:
-    name = of.record.settings.get("policy", {}).get("name", "unnamed")
+    name = of.record.policy.get("name", "unnamed")
     asked = [
         r for r in of.record.rulings
         if (r["action"], r.get("candidate")) == ("ship", of.card["candidate"])

@@ -19,8 +19,9 @@ from modelwright.readers.design_words import design_words
 
 ASKS, ANSWER = "modelwright.request/1", "modelwright.answer/1"
 DOES = {
-    "run": "start the run", "evaluate": "try a design", "look": "look at the sealed rows",
-    "ship": "ship a model", "budget": "spend more", "policy": "change the policy",
+    "run": "start the run", "evaluate": "try a design", "promote": "make it the champion",
+    "look": "look at the sealed rows", "ship": "ship a model", "budget": "spend more",
+    "policy": "change the policy",
 }  # fmt: skip
 
 
@@ -32,17 +33,14 @@ def request_lines(asked: Asked) -> list[str]:
         f"  why: {request.reason}",
     ]
     lines += [f"  what: {line}" for line in _subject(request)]
-    lines += [f"  for: {plain(line)}" for line in request.reasons_for]
-    lines += [f"  to doubt: {plain(line)}" for line in request.doubts]
+    lines += [f"  for: {line}" for line in request.reasons_for]
+    lines += [f"  to doubt: {line}" for line in request.doubts]
     if request.cost:
-        lines.append(f"  cost: {plain(request.cost)}")
-    lines += [
-        f"  {talk['kind']} ({plain(talk.get('by', ''))}): {plain(talk['reason'])}"
-        for talk in asked.talk
-    ]
+        lines.append(f"  cost: {request.cost}")
+    lines += [f"  {t['kind']} ({t.get('by', '')}): {t['reason']}" for t in asked.talk]
     lines.append(f"  asked {_utc(request.asked_at)}, stands until {_utc(request.expires)}")
     lines.append(f"  bound to: request {request.hash[:16]}, policy {request.policy[:16]}")
-    return lines
+    return [plain(line) for line in lines]  # names and reasons are anybody's
 
 
 def request_json(asked: Asked) -> dict[str, Any]:
@@ -121,21 +119,21 @@ def _subject(request: Request) -> list[str]:
     lines = []
     if "document" in subject:
         words = design_words(json.loads(subject["document"]))
-        lines.append(f"design {request.candidate}, as {subject['role']}: {plain(words)}")
+        lines.append(f"design {request.candidate}, as {subject['role']}: {words}")
     elif request.candidate:
         lines.append(f"candidate {request.candidate}, trial {subject.get('trial')}")
     if request.action == "ship":
         row = subject["row"]
-        lines.append(plain(subject["described"]))
-        lines.append(f"fitted on: {plain(row['rows'])}; written to {plain(subject['out'])}")
+        lines.append(str(subject["described"]))
+        lines.append(f"fitted on: {row['rows']}; written to {subject['out']}")
         lines.append(f"all its files, by the hash of their list: {row['bundle']}")
     if request.action == "budget":
         added = ", ".join(f"{v:g} {k}" for k, v in subject["add"].items() if v is not None)
         lines.append(f"on top of the budget: {added}")
     if request.action == "policy":
-        lines.append(f"rules {subject['hash']}: {plain(design_words(subject['policy']))}")
+        lines.append(f"rules {subject['hash']}: {design_words(subject['policy'])}")
     if request.action == "run":
-        lines.append(f"study {subject['study'][:16]}, budget {plain(subject['budget'])}")
+        lines.append(f"study {subject['study'][:16]}, budget {subject['budget']}")
     return lines
 
 

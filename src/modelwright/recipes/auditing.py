@@ -16,13 +16,14 @@ from modelwright.core.errors import InputError, TamperedError
 from modelwright.ledger import Row, SignedHead, genesis, verify_head
 from modelwright.ledger.chain import body_text, checked, read_row
 from modelwright.ledger.signing import verify_text
-from modelwright.models.bundle import MANIFEST
+from modelwright.models.bundle import MANIFEST, SIGNATURES
 from modelwright.models.signature import BUNDLE, check_envelope
 from modelwright.models.signature import SIGNATURE as MODEL_SIGNATURE
 from modelwright.readers.decisions import Decision, decisions
 from modelwright.readers.export import CONTENTS, FOLDERS, FORMAT, HEAD, ROWS, SIGNATURE, SIGNED
 from modelwright.readers.safe_zip import SafeZip
 
+ROW = {"study": str, "n": int, "kind": str, "body": dict, "prev": str, "hash": str}
 UNPROVEN = (
     "who holds the key, unless you compare it with what its holder told you (--signer)",
     "when things happened: times are those of the machine's clock",
@@ -59,7 +60,7 @@ def audit(path: Path, signer: str | None = None) -> Audit:
         rows: dict[str, list[Row]] = {}
         for study, listed in groupby(_lines(archive), lambda line: str(line["study"])):
             rows.setdefault(study, []).extend(_chain(study, listed, found))
-        main = rows.get(str(contents["study"]), [])
+        main = rows.get(str(contents.get("study")), [])
         found.rows = len(main)
         _head(archive, HEAD, main, found)
         for folder in FOLDERS:
@@ -67,6 +68,7 @@ def audit(path: Path, signer: str | None = None) -> Audit:
                 _model(archive, folder, main, found)
     try:
         found.decisions = decisions(main)
+        found.problems += _unapproved(main, found.decisions)
     except (KeyError, TypeError, ValueError, AttributeError):
         found.problems.append("its rows are not those of a run")
     wrong = [d for d in found.decisions if d.signed == "does not hold"]
@@ -79,7 +81,7 @@ def _contents(archive: SafeZip, found: Audit, signer: str | None) -> dict[str, A
     contents = _json(archive, CONTENTS)
     if contents.get("format") != FORMAT or not isinstance(contents.get("files"), dict):
         raise InputError(f"{archive.path.name!r} is no archive of format {FORMAT} of a run.")
-    found.run, found.signer = str(contents["run"]), str(signed.get("signer"))
+    found.run, found.signer = str(contents.get("run")), str(signed.get("signer"))
     if not verify_text(SIGNED + text, found.signer, str(signed.get("signature"))):
         found.problems.append("the list of contents is not what its signer signed")
     elif signer is not None and signer != found.signer:
@@ -107,9 +109,12 @@ def _lines(archive: SafeZip) -> Iterator[dict[str, Any]]:
     for number, line in enumerate(archive.lines(ROWS)):
         try:
             row = json.loads(line)
-            yield {name: row[name] for name in ("study", "n", "kind", "body", "prev", "hash")}
+            plain = {name: row[name] for name, kind in ROW.items() if type(row[name]) is kind}
         except (ValueError, KeyError, TypeError, RecursionError):
-            raise InputError(f"line {number + 1} of {ROWS} is no row of a ledger.") from None
+            plain = {}
+        if len(plain) < len(ROW):
+            raise InputError(f"line {number + 1} of {ROWS} is no row of a ledger.")
+        yield plain
 
 
 def _chain(study: str, lines: Iterator[dict[str, Any]], found: Audit) -> list[Row]:
@@ -121,8 +126,8 @@ def _chain(study: str, lines: Iterator[dict[str, Any]], found: Audit) -> list[Ro
     try:
         for raw in checked(study, raws, genesis(study), 0):
             rows.append(read_row(study, raw))
-    except (TamperedError, InputError) as error:
-        found.problems.append(str(error))
+    except (TamperedError, InputError, UnicodeError) as error:
+        found.problems.append(f"study {study!r}: {error}")
         return rows
     found.proved.append(f"study {study!r}: {len(rows)} rows, each follows from the one before it")
     return rows
@@ -148,6 +153,9 @@ def _model(archive: SafeZip, folder: str, rows: list[Row], found: Audit) -> None
     begin = f"{folder}/"
     files = {n.removeprefix(begin): archive.digest(n) for n in archive.names if n.startswith(begin)}
     bundle = files[MANIFEST]
+    listed = {name: sha for name, sha in files.items() if name not in (MANIFEST, *SIGNATURES)}
+    if _json(archive, begin + MANIFEST).get("files") != listed:
+        found.problems.append(f"{folder}: its files are not those of its {MANIFEST}")
     if not any(row.kind == "ship" and row.body.get("bundle") == bundle for row in rows):
         found.problems.append(f"{folder}: no row says that this model was shipped")
     signed = files.pop(MODEL_SIGNATURE, None)
@@ -162,6 +170,20 @@ def _model(archive: SafeZip, folder: str, rows: list[Row], found: Audit) -> None
         elif told.signer:
             found.proved.append(f"{folder}: every file is signed by the same key")
     _head(archive, begin + HEAD, rows, found)
+
+
+def _unapproved(rows: list[Row], told: list[Decision]) -> list[str]:
+    """What was done as if a person had agreed, and no signature that holds says so."""
+    signed = {decision.n for decision in told if decision.signed not in ("", "does not hold")}
+    agreed = {
+        row.body.get("request") for row in rows
+        if row.n in signed and row.body.get("kind") == "approve" and "ignored" not in row.body
+    }  # fmt: skip
+    return [
+        f"row {row.n}: it was done, and nobody signed an approval of it" for row in rows
+        if row.kind == "acted" and row.body.get("state") == "done"
+        and row.body.get("request") not in agreed
+    ]  # fmt: skip
 
 
 def _json(archive: SafeZip, name: str) -> dict[str, Any]:

@@ -143,6 +143,7 @@ class BlendAndRefit:
         ranked = view.best(view.n_ranked())
         for o in ranked if within else sorted(ranked, key=lambda o: (o.loss, o.trial.number)):
             usable = o.trial.role in ("search", "rival") and not o.trial.brought
+            usable = usable and not banned(view, o)
             if usable and (o.violation == 0 or not within) and "oof" in o.evidence.artefacts:
                 family = str(o.evidence.facts.get("family", ""))
                 count[family] += 1
@@ -178,17 +179,23 @@ def winner(view: View) -> Outcome | None:
     that is banned. It may be outside the limits, when nothing was within them.
     """
     ours = (o for o in view.best(view.n_ranked())
-            if not o.trial.brought and o.trial.candidate.id not in view.banned)  # fmt: skip
+            if not o.trial.brought and not banned(view, o))  # fmt: skip
     if view.pinned is not None:
         within = (o for o in view.best(view.n_ranked()) if o.violation == 0)
         pinned = next((o for o in within if o.trial.candidate.id == view.pinned), None)
         if pinned is not None and not pinned.trial.brought:
             return pinned
     champion = None if view.champion is None else view.outcome(view.champion)
-    banned = champion is not None and champion.trial.candidate.id in view.banned
-    if champion is not None and not champion.trial.brought and not banned:
+    if champion is not None and not champion.trial.brought and not banned(view, champion):
         return champion
     return next(ours, None)
+
+
+def banned(view: View, outcome: Outcome) -> bool:
+    """Whether a person banned it, or a design that was offered to this ensemble."""
+    candidate = outcome.trial.candidate
+    parts = candidate.parents if outcome.trial.role == "blend" else ()
+    return not view.banned.isdisjoint({candidate.id, *parts})
 
 
 def members_of(outcome: Outcome) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import getpass
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -87,14 +87,16 @@ def decide(
     key: Ed25519PrivateKey | None = None,
     by: str | None = None,
     document: str | None = None,
+    promotions: Sequence[int] | None = None,
     workspace: str | Path = "modelwright-runs",
 ) -> Said:
     """Says a word on a request (`approve`, `reject`, `change`, `ask`, `answer`) or a design (`pin`,
     `ban`, `prefer`), or that promotions were `read`; signed with `key` (default: the account's).
 
     `about` is the beginning of the request's id, or a candidate (id or trial number); it may be
-    left out where one request waits. `change` brings the edited `document`. Raises InputError when
-    nothing or more than one thing is meant: there is no word for all at once.
+    left out where one request waits. `change` brings the edited `document`, `read` the trials whose
+    `promotions` were read (default: all that wait for it). Raises InputError when nothing or more
+    than one thing is meant: there is no word for all at once.
     """
     if kind not in SIGNED:
         raise InputError(f"{kind!r} is no decision.{did_you_mean(kind, SIGNED)}")
@@ -112,7 +114,8 @@ def decide(
     elif kind in ABOUT_DESIGNS:
         about = body["candidate"] = find_outcome(record.view, str(about)).trial.candidate.id
     else:
-        body["promotions"], about = list(record.unread), f"{len(record.unread)} promotions"
+        told = list(record.unread if promotions is None else promotions)
+        body["promotions"], about = told, f"{len(told)} promotions"
     with open_ledger(folder.ledger_path, create=False) as ledger:
         number = ledger.post(study_of(ledger), body, key or own_key())
         return _settle(folder, ledger, number, kind, str(about))

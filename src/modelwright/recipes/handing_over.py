@@ -20,7 +20,7 @@ from modelwright.ledger import Ledger, load_or_make_key, sign_head
 from modelwright.policy import rule_on
 from modelwright.readers.leaderboard import fold_bounds, trivial_outcome
 from modelwright.readers.runs import RunFolder
-from modelwright.recipes.closing import winner
+from modelwright.recipes.closing import banned, winner
 from modelwright.recipes.papers import write_papers
 from modelwright.recipes.placing import append, place, reasons_on, set_aside
 from modelwright.recipes.recalling import check_recalls
@@ -107,10 +107,12 @@ def shipped_before(record: Record, outcome: Outcome, rows: str, out: Path) -> bo
 def check_chosen(
     policy: Policy, record: Record, ledger: Ledger, outcome: Outcome, out: Path
 ) -> None:
-    """Raises RefusedError where the policy refuses it, and InputError when `out` is taken.
+    """Raises RefusedError where the policy, or a ban, refuses it; InputError when `out` is taken.
 
     What it asks about is a row, and waits once it is written.
     """
+    if banned(record.view, outcome):
+        raise RefusedError("not shipped: it is banned, or made of what is; 'pin' takes that back.")
     about = {"candidate": outcome.trial.candidate.id, "by": "person"}
     ruling = rule_on(record, policy, "ship", about)
     if ruling.word == "refuse":

@@ -179,6 +179,7 @@ def _best_designs(view: View) -> list[Outcome]:
     for rung in range(view.rungs.top, -1, -1):
         for outcome in view.best(view.n_ranked(rung), rung):
             ours = outcome.trial.role == "search" or outcome.trial.by in OF_SPACE
+            ours = ours and outcome.trial.candidate.id not in view.banned
             if ours and outcome.violation == 0:
                 found.setdefault(outcome.trial.candidate.id, outcome)
     return list(found.values())

@@ -15,19 +15,15 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import logging
 import os
-import smtplib
-import ssl
 import threading
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from email.message import EmailMessage
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from modelwright.core.approvals import Asked, Request
@@ -37,11 +33,16 @@ from modelwright.ledger.own_key import config_folder
 from modelwright.readers.requests import plain, request_lines
 from modelwright.readers.runs import RunFolder, study_of
 
+if TYPE_CHECKING:
+    import smtplib
+
 PASSWORD = "MODELWRIGHT_SMTP_PASSWORD"
 SECONDS = 5.0  # for one webhook or one step of a mail
 LAST_SECONDS = 3.0  # a run that ends waits so long, at most, for what is on its way
 EVERY_SECONDS = 1.0
 LOCAL = ("127.0.0.1", "localhost", "::1")
+KINDS = {"host": str, "from": str, "to": list, "port": int, "user": str, "tls": bool}
+KIND_WORDS = {str: "a text", list: "a list of addresses", int: "a number", bool: "true or false"}
 _log = logging.getLogger("modelwright.notifying")
 
 
@@ -52,7 +53,10 @@ class Webhook:
     url: str
 
     def __post_init__(self) -> None:
-        parts = urlsplit(self.url)
+        try:
+            parts, _ = urlsplit(self.url), urlsplit(self.url).port
+        except ValueError:
+            parts = urlsplit("")
         plainly = parts.scheme == "http" and parts.hostname in LOCAL
         if not (parts.scheme == "https" or plainly) or not parts.hostname:
             raise InputError(
@@ -62,8 +66,11 @@ class Webhook:
 
     def send(self, told: Mapping[str, Any]) -> None:
         """Posts it. Redirects are not followed. Raises OSError or HTTPException."""
+        import http.client
+
         parts = urlsplit(self.url)
-        kind = http.client.HTTPSConnection if parts.scheme == "https" else _Plain
+        secure = parts.scheme == "https"
+        kind = http.client.HTTPSConnection if secure else http.client.HTTPConnection
         connection = kind(str(parts.hostname), parts.port, timeout=SECONDS)
         try:
             path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
@@ -74,9 +81,6 @@ class Webhook:
             connection.close()
         if status >= 300:
             raise http.client.HTTPException(f"answered {status}")
-
-
-_Plain = http.client.HTTPConnection
 
 
 @dataclass(frozen=True)
@@ -92,6 +96,10 @@ class Mail:
 
     def send(self, told: Mapping[str, Any]) -> None:
         """Sends one message. Raises OSError or SMTPException."""
+        import smtplib
+        import ssl
+        from email.message import EmailMessage
+
         message = EmailMessage()
         message["Subject"] = plain(f"modelwright: {told['run']} waits for you: {told['action']}")
         message["From"], message["To"] = self.sender, ", ".join(self.to)
@@ -139,8 +147,11 @@ def _mail(table: Mapping[str, Any], where: str) -> Mail:
     local = table["host"] in LOCAL
     if table.get("tls", True) is False and not local:
         raise InputError(f"{where}: tls = false is for a server on this machine only.")
+    for name, kind in KINDS.items():
+        if name in table and type(table[name]) is not kind:
+            raise InputError(f"{where}: {name} is {KIND_WORDS[kind]}; got {table[name]!r}.")
     given = {("sender" if name == "from" else name): value for name, value in table.items()}
-    return Mail(**{**given, "to": tuple(table["to"])})
+    return Mail(**{**given, "to": tuple(map(str, table["to"]))})
 
 
 def _known(table: Any, names: Any, where: str) -> None:
@@ -217,6 +228,6 @@ class Notifier:
     def _send(self, way: Webhook | Mail, request: Request) -> None:
         try:
             way.send(told_of(self.run, request))
-        except (OSError, smtplib.SMTPException, http.client.HTTPException, ValueError) as error:
+        except Exception as error:  # whatever a server does: the thread goes on to the next
             kind = type(way).__name__.lower()
             _log.warning("%s: no word of request %s: %s", kind, request.id, type(error).__name__)

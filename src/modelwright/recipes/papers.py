@@ -17,7 +17,10 @@ from modelwright.readers.model_card import Subject, model_card, rights_of
 from modelwright.readers.runs import RunFolder
 
 CARD, SHEET, BILL = "README.md", "datasheet.md", "bom.json"
-APPROVAL = ("by", "request", "reason", "signer", "signature", "posted_at")
+# Of an approval: all that its signature is made over, and the signature.
+APPROVAL = (
+    "study", "kind", "by", "request", "policy", "reason", "posted_at", "signer", "signature",
+)  # fmt: skip
 ALWAYS = ("numpy", "onnxruntime", "safetensors")  # what reads any model's files
 
 

@@ -17,6 +17,7 @@ from modelwright.ledger import Ledger, Writer
 from modelwright.readers.doubts import reasons_to_doubt
 from modelwright.readers.leaderboard import described
 from modelwright.readers.runs import RunFolder
+from modelwright.recipes.closing import banned
 from modelwright.recipes.outcome import Shipped
 from modelwright.recipes.papers import sign_papers
 from modelwright.recipes.recalling import check_recalls
@@ -170,7 +171,7 @@ def _ship(
     # First a copy that nobody else writes to, so that what was checked is what ships.
     own = out.with_name(f".{out.name}.{asked.request.id}")
     trouble = trouble_before_acting(asked, record, lambda request: wrong_bytes(run, request))
-    trouble = trouble or _recalled(run, record, ledger, int(subject["trial"]))
+    trouble = trouble or _unwanted(run, record, ledger, int(subject["trial"]))
     if not trouble and out not in (run.model_path, run.student_path) and out.exists():
         trouble = f"{out} is there already"
     if not trouble:
@@ -184,14 +185,18 @@ def _ship(
         return None
     acted = {"request": name, "state": "done", "reason": f"shipped to {out.name}"}
     append_with(writer, record, [("ship", dict(subject["row"])), ("acted", acted)])
-    place(run, own, out, asked.decision)
+    place(run, own, out, {**asked.decision, "study": asked.request.study})
     shutil.rmtree(draft, ignore_errors=True)
     return out
 
 
-def _recalled(run: RunFolder, record: Record, ledger: Ledger, trial: int) -> str:
+def _unwanted(run: RunFolder, record: Record, ledger: Ledger, trial: int) -> str:
+    """Why the trial's model may not ship since it was asked about: banned, or recalled."""
+    outcome = record.view.outcome(trial)
+    if outcome is not None and banned(record.view, outcome):
+        return "it was banned since"
     try:
-        check_recalls(run, record, ledger, record.view.outcome(trial))
+        check_recalls(run, record, ledger, outcome)
     except RefusedError as error:
         return str(error)
     return ""

@@ -126,11 +126,18 @@ def _blocked(below: Lineage) -> Iterator[tuple[str, str]]:
 def check_recalls(
     run: RunFolder, record: Record, ledger: Ledger, outcome: Outcome | None = None
 ) -> None:
-    """Raises RefusedError when a run, its data, or an outcome's trial is recalled."""
-    first = next(ledger.rows(record.settings["name"], 0, 1)).hash[:16]
+    """Raises RefusedError when a run, its data, or what an outcome is made of is recalled.
+
+    What came of a recalled model after the recall is in no list: it is found by its rows.
+    """
+    if not (run.path.parent / LEDGER).exists():
+        return
+    study = record.settings["name"]
+    first = next(ledger.rows(study, 0, 1)).hash[:16]
     told = [*data_hashes(record.settings["problem"]["about"]), f"run:{first}"]
     if outcome is not None:
-        told.append(f"trial:{first}:{outcome.trial.number}")
+        graph = lineage({run.name: ledger.rows(study)})
+        told += graph.made_of(f"trial:{first}:{outcome.trial.number}").nodes
     refuse_recalled([run.path.parent], told)
 
 
@@ -142,7 +149,8 @@ def data_hashes(about: Mapping[str, Any]) -> list[str]:
 
 def check_given(workspace: str | Path, sources: Sequence[str | None]) -> None:
     """Raises RefusedError when a file or a model's folder that a build is given is recalled."""
-    for source in filter(None, sources):
+    there = (Path(workspace) / LEDGER).exists()  # else no file has to be read for it
+    for source in filter(None, sources if there else ()):
         path = Path(source)
         path = path / MANIFEST if (path / MANIFEST).is_file() else path
         if path.is_file():
@@ -155,17 +163,24 @@ def check_model(folder: Path, workspace: str | Path) -> None:
     Recalls of the workspace count, and those of the one the folder lies in.
     """
     places = [Path(workspace), folder.resolve().parent, folder.resolve().parent.parent]
-    manifest = folder / MANIFEST
-    told = [digest_file(manifest), *json.loads(manifest.read_text("utf-8"))["files"].values()]
-    refuse_recalled([p for p in places if (p / LEDGER).exists()], [*told, *_data_of(folder)])
+    told = [digest_file(folder / MANIFEST), *_files_of(folder), *_data_of(folder)]
+    refuse_recalled([p for p in places if (p / LEDGER).exists()], told)
+
+
+def _files_of(folder: Path) -> list[str]:
+    try:
+        found = json.loads((folder / MANIFEST).read_text("utf-8"))["files"].values()
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return []  # loading it says what is wrong with it
+    return [str(one) for one in found]
 
 
 def _data_of(folder: Path) -> list[str]:
     try:
         card: Mapping[str, Any] = json.loads((folder / "model.json").read_text("utf-8"))["card"]
         found = card["data"].get("sha256")
-    except (OSError, ValueError, KeyError, AttributeError):
-        return []  # loading it says what is wrong with it
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return []
     return [found] if found else []
 
 

@@ -248,6 +248,7 @@ def teacher_of(view: View) -> Outcome | None:
         for o in view.best(view.n_ranked())
         if o.trial.role in ("search", "blend", "rival")
         and not o.trial.brought and o.trial.by != "trivial"
+        and o.trial.candidate.id not in view.banned
         and "oof" in o.evidence.artefacts
         and (o.trial.role == "blend" or "model" in o.evidence.artefacts)
     ]  # fmt: skip
@@ -286,4 +287,7 @@ def students_of(view: View) -> Sequence[Outcome]:
 
 def best_student(view: View) -> Outcome | None:
     """The best of them within the limits: what is shipped beside the winner."""
-    return next((o for o in students_of(view) if o.violation == 0), None)
+    return next(
+        (o for o in students_of(view)
+         if o.violation == 0 and o.trial.candidate.id not in view.banned), None,
+    )  # fmt: skip

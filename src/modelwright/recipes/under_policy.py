@@ -139,7 +139,7 @@ def _take(message: Message, record: Record, note: Note) -> None:
     try:
         ruling = rule_change(old, message.body)
         trouble = ruling.reason if ruling.word == "refuse" else ""
-    except (KeyError, TypeError) as error:
+    except (InputError, KeyError, TypeError, ValueError, AttributeError) as error:
         trouble = f"it cannot be read: {error}"
     note(*message.entry(**({"ignored": trouble} if trouble else {})))
     if not trouble:
@@ -153,7 +153,8 @@ def gates(plan: BuildPlan, policy: RulePolicy) -> list[dict[str, str]]:
     rulings = {"run": rule_budget(study, policy, study.budget)}
     # Without a document no family is told: families are chosen before the first trial.
     free = replace(policy, families=())
-    for kind in ("evaluate", "blend", "student", "refit", "final", "look", "look_again", ship):
+    steps = ("evaluate", "promote", "blend", "student", "refit", "final", "look", "look_again")
+    for kind in (*steps, ship):
         rulings[kind] = free.rule(Action(kind, today))
     return [
         {"action": kind, "word": ruling.word, "reason": ruling.reason}

@@ -31,9 +31,8 @@ def trouble_with(message: Message, study: Study, record: Record) -> str:
     kind = body.get("kind")
     try:
         if kind == "budget":
-            add = Budget(**body["add"])
-            policy = in_force(record, study.policy)
-            ruling = rule_budget(study, policy, record.view.extended(add, lift=False))
+            wanted = record.wanted(Budget(**body["add"]))
+            ruling = rule_budget(study, in_force(record, study.policy), wanted)
             return "" if ruling.word == "allow" else ruling.reason
         if kind == "enqueue":
             study.space.load(body["document"])
@@ -46,7 +45,7 @@ def trouble_with(message: Message, study: Study, record: Record) -> str:
             return ruling.reason if ruling.word == "refuse" else ""
         elif kind == "coach":
             return _trouble_with_order(body, record)
-    except (InputError, KeyError, TypeError) as error:
+    except (InputError, KeyError, TypeError, ValueError, AttributeError) as error:
         return f"it cannot be read: {error}"
     return "" if kind in WORDS else f"known words are {', '.join(WORDS)}"
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from datetime import date
 from typing import Any
 
 from modelwright.core.approvals import ABOUT_DESIGNS, ABOUT_REQUESTS, TALKS, Asked, Request
@@ -17,8 +18,8 @@ from modelwright.ledger import Message
 from modelwright.ledger.own_key import own_public_key
 from modelwright.policy.roster import Roster
 
-SIGNED = (*ABOUT_REQUESTS, *ABOUT_DESIGNS, "read")  # words whose signature is always checked
-DAYS = 7.0  # a request lapses after so many
+SIGNED = (*ABOUT_REQUESTS, *ABOUT_DESIGNS, "read")  # words that people sign
+DAYS = 7.0  # a request lapses after so many, where the policy does not say
 MOST_WAITING = 8  # designs that wait for a person at a time: then no further one is proposed
 
 Bytes = Callable[[Request], str]  # why what is there is not what was asked about, or nothing
@@ -35,18 +36,22 @@ def request_for(
     owner: str | None = None,
 ) -> Request:
     """The request to a person for this action; `owner` asks (default: the account's own key)."""
-    now = time.time()
+    now, days = time.time(), record.policy.get("expires_days") or DAYS
     return Request(
         record.settings["name"], action, dict(subject), policy_hash(record), reason,
         tuple(reasons_for), tuple(doubts), cost, owner or own_public_key(), round(now, 3),
-        round(now + 86_400 * DAYS, 3),
+        round(now + 86_400 * days, 3),
     )  # fmt: skip
 
 
-def changed_by(record: Record, document: str) -> str | None:
-    """The key of the person who edited a proposal into this design; None where nobody did."""
+def changed_by(record: Record, candidate: str, space: Any) -> str | None:
+    """The key of the person who edited a proposal into this design; None where nobody did.
+
+    Designs are compared, not texts: blanks or a default left out make no other design.
+    """
     edits = (a.decision for a in record.approvals if a.state == "changed")
-    return next((str(e["signer"]) for e in edits if e.get("document") == document), None)
+    same = (e for e in edits if space.candidate(space.load(e["document"])).id == candidate)
+    return next((str(e["signer"]) for e in same), None)
 
 
 def policy_hash(record: Record) -> str:
@@ -138,6 +143,11 @@ def _standing(
         return "the policy was changed since this was asked: it has to be asked again"
     if now >= request.expires and body["kind"] not in TALKS:
         return f"the request expired {_utc(request.expires)}"
+    if body["kind"] == "change" and request.action != "evaluate":
+        return "only a design that waits to be tried can be changed"
+    last_day = record.policy.get("expires")
+    if body["kind"] == "approve" and last_day and date.fromtimestamp(now).isoformat() > last_day:
+        return f"the policy expired on {last_day}"
     if same_bytes is not None and body["kind"] == "approve":
         return same_bytes(request)
     return ""

@@ -38,7 +38,8 @@ def held_plan(record: Record, note: Note, ruling: Ruling, budget: str) -> bool:
     if ruling.word == "allow" or (ruling.word == "ask" and granted(record, note, "run")):
         return False
     note("ruling", {"action": "run", **asdict(ruling)})
-    if ruling.word == "ask" and not record.approvals.waiting(time.time()):
+    waiting = [asked.request.action for asked in record.approvals.waiting(time.time())]
+    if ruling.word == "ask" and "run" not in waiting:
         subject = {"study": digest(record.settings), "budget": budget}
         request = request_for(record, "run", subject, ruling.reason, cost=f"at most {budget}")
         note("request", request.to_json())
@@ -49,8 +50,7 @@ def ask_for_budget(record: Record, note: Note, study: Study, add: Any) -> None:
     """Asks a person for more budget where the policy asks about it; once for the same."""
     try:
         more = Budget(**add)
-        wanted = record.view.extended(more, lift=False)
-        ruling = rule_budget(study, in_force(record, study.policy), wanted)
+        ruling = rule_budget(study, in_force(record, study.policy), record.wanted(more))
     except (TypeError, InputError):
         return  # it made no sense, which its row says
     subject = {"add": asdict(more)}
@@ -60,7 +60,9 @@ def ask_for_budget(record: Record, note: Note, study: Study, add: Any) -> None:
         note("request", request.to_json())
 
 
-def held(record: Record, note: Note, action: str, proposal: Proposal, ruling: Ruling) -> bool:
+def held(
+    record: Record, note: Note, action: str, proposal: Proposal, ruling: Ruling, space: Any
+) -> bool:
     """Whether a step may not be taken; rows say why, and a person is asked where that is due."""
     candidate = proposal.candidate
     if ruling.word == "allow":
@@ -74,7 +76,7 @@ def held(record: Record, note: Note, action: str, proposal: Proposal, ruling: Ru
     if ruling.word == "ask":
         subject = {**about, "document": candidate.document, "rung": proposal.rung}
         cost = f"{record.view.rungs.at(proposal.rung)[1]:g} full runs"
-        owner = changed_by(record, candidate.document)
+        owner = changed_by(record, candidate.id, space) if action == "evaluate" else None
         request = request_for(
             record, action, subject, ruling.reason, (proposal.reason,), cost=cost, owner=owner
         )

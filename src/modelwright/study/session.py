@@ -12,13 +12,7 @@ from modelwright.core.canonical import digest
 from modelwright.core.keys import Key
 from modelwright.core.record import Record, verdict_json
 from modelwright.core.roles import Policy
-from modelwright.core.trial import (
-    Action,
-    Evidence,
-    Progress,
-    Proposal,
-    Trial,
-)
+from modelwright.core.trial import Action, Evidence, Progress, Proposal, Trial
 from modelwright.core.version import VERSION
 from modelwright.core.view import View
 from modelwright.ledger import Ledger, Writer
@@ -39,6 +33,7 @@ from modelwright.study.permits import (
     next_rival,
     why_nothing_left,
 )
+from modelwright.study.promotions import as_ruled, ask_to_promote, promote_approved, promotions
 from modelwright.study.rungs import promotable
 from modelwright.study.spending import end_of, rule_budget
 from modelwright.study.study import Study
@@ -186,6 +181,7 @@ class Session:
         for message in self.writer.inbox():
             obey(self, message, stale)
         set_approved(self.record, self.note)
+        promote_approved(self.record, self.note)
         granted(self.record, self.note, "budget")
 
     def end(self, reason: str, status: str) -> None:
@@ -231,9 +227,12 @@ class Session:
                 break
             champion = None if seen.champion is None else seen.outcome(seen.champion)
             verdict = self.study.gate.judge(outcome, champion, seen)
+            verdict = as_ruled(self.policy, self.record, outcome, verdict)
             at = round(self.at, 4)
             self._entries.append(("verdict", {**verdict_json(verdict), "at": at}))
             self.record.verdict(verdict, at)
+            if verdict.word == "ask":
+                ask_to_promote(self.record, self.note, outcome, verdict)
 
     def _unjudged(self, upto: int | None) -> list[int]:
         first = len(self.record.seen.finished) if self.study.repeatable else 0
@@ -277,7 +276,8 @@ class Session:
         if self.record.view.pending:
             return False
         self.judge()
-        waits = n_waiting(self.record) > 0 and not self.search_over()
+        waits = bool(promotions(self.record))
+        waits = waits or (n_waiting(self.record) > 0 and not self.search_over())
         if waits or self.study.closing is None or self.record.view.champion is None:
             self.end(reason, "waiting" if waits else "finished")
             return False
@@ -290,10 +290,11 @@ class Session:
         for step in self.study.closing.propose(self.record.view):
             about = step_facts(self.study, self.policy, self.record, step)
             ruling = self.policy.rule(Action(step.role, about), self.record.view)
-            if not held(self.record, self.note, step.role, step, ruling):
+            if not held(self.record, self.note, step.role, step, ruling, self.study.space):
                 return self._order(number, step)
         if not self.record.view.pending:
-            self.end(self.record.search_reason, "finished")
+            waits = bool(promotions(self.record))
+            self.end(self.record.search_reason, "waiting" if waits else "finished")
         return None
 
     def _permitted(self, number: int) -> tuple[Proposal, int | None] | None:
@@ -311,7 +312,7 @@ class Session:
                 continue
             about = step_facts(self.study, self.policy, self.record, proposal)
             ruling = self.policy.rule(Action("evaluate", about), seen)
-            if not held(self.record, self.note, "evaluate", proposal, ruling):
+            if not held(self.record, self.note, "evaluate", proposal, ruling, self.study.space):
                 return found
             if n_waiting(self.record) >= MOST_WAITING:
                 break

@@ -67,6 +67,7 @@ class Study:
         unclocked = budget.seconds is None and budget.bytes is None
         unclocked = unclocked and budget.energy_joules is None
         unclocked = unclocked and getattr(cost, "least_gain_per_hour", None) is None
+        unclocked = unclocked and "step_seconds" not in getattr(self.policy, "ask_above", {})
         return self.in_order and unclocked and not measured
 
     @property
