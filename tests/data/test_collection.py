@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import re
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from scipy.io import wavfile
 
 from modelwright.core.errors import InputError
 from modelwright.data.array_part import load_arrays, prepare_arrays
+from modelwright.data.asked import asked_of
 from modelwright.data.collection import (
     Collection,
     front_of,
@@ -80,6 +83,8 @@ def test_arrays(tmp_path: Path, scale: int) -> None:
     found = read_collection(tmp_path / "a.npz")
     assert np.array_equal(found.inputs[:, 0], x)
     assert found.labels[:2].tolist() == ["no", "yes"]
+    with pytest.raises(InputError, match="--group names a column"):
+        read_collection(tmp_path / "a.npz", group="who")
 
 
 @pytest.mark.parametrize(
@@ -176,11 +181,47 @@ def test_tables_of_numbers_are_no_collections(tmp_path: Path) -> None:
     assert not is_collection(tmp_path)
 
 
-def made(labels: list[str], test: int = 0) -> Collection:
+def made(labels: Any, test: int = 0, target: str = "") -> Collection:
     n = len(labels)
     pixels = np.random.default_rng(0).integers(0, 255, (n, 1, 4, 4)).astype(np.uint8)
-    front = ImageFront(4, 4, True)
-    return Collection("images", pixels, np.array(labels), np.arange(n) < test, front)
+    front, aside = ImageFront(4, 4, True), np.arange(n) < test
+    return Collection("images", pixels, np.array(labels), aside, front, target=target)
+
+
+CODES = [str(i % 100) for i in range(300)]
+AGES = [str(age) for age in range(1, 61) for _ in range(3 if age > 30 else 200)]
+
+
+@pytest.mark.parametrize(
+    ("labels", "target", "task", "words"),
+    [
+        (CODES, "label", "multiclass", "class codes 0 to 99.*--task regression"),
+        (AGES, "age", "regression", "whole numbers from 1 to 60"),
+        (CODES[:150], "label", "regression", "whole numbers from 0 to 99"),
+        ([str(i) for i in range(150)], "at", "regression", "whole numbers from 0 to 149"),
+        (CODES, "", "multiclass", "^$"),  # names of folders
+        (np.arange(12) % 2 * 1.0, "", "binary", "two values 0 and 1"),
+        (np.arange(12) / 4, "", "regression", "numbers from 0 to 2.75"),
+    ],
+)
+def test_what_labels_ask_for(labels: Any, target: str, task: str, words: str) -> None:
+    asked, why = asked_of(made(labels, target=target))
+    assert re.search(words, why)
+    values = asked.dtype.kind == "f"
+    assert task == ("regression" if values else "binary" if len(set(asked)) == 2 else "multiclass")
+    assert values or set(asked) <= set(CODES)
+
+
+def test_a_task_that_does_not_go_with_the_labels() -> None:
+    assert asked_of(made(CODES, target="label"), "regression")[0].max() == 99
+    for labels, task, words in (
+        (["a", "b", "c"], "binary", "the label has 3"),
+        (["a", "b"], "multiclass", "the task is binary"),
+        ([1.0, np.nan], "multiclass", "is missing in some"),
+        ([1.0, np.nan, 2.5, 4.5], None, "a number for each example"),
+    ):
+        with pytest.raises(InputError, match=words):
+            asked_of(made(labels), task)  # type: ignore[arg-type]
 
 
 def test_parts_come_back_and_do_not_overlap(tmp_path: Path) -> None:

@@ -62,6 +62,10 @@ def test_what_cannot_be_read(tmp_path: Path) -> None:
     path = reviews(tmp_path / "reviews.csv")
     with pytest.raises(InputError, match="no column 'moods'"):
         read_texts(path, "moods")
+    rows = [f"a film with a long name and number {i}," for i in range(6)]
+    (tmp_path / "blank.csv").write_text("\n".join(["film,mood", *rows]))
+    with pytest.raises(InputError, match="no row with 'mood' to learn from"):
+        read_texts(tmp_path / "blank.csv", "mood")
     (tmp_path / "lines.txt").write_text("one\ntwo\n")
     assert read_texts_to_answer(tmp_path / "lines.txt") == ["one", "two"]
     assert read_texts_to_answer(path)[1] == "a warm and clever film number 1"

@@ -54,6 +54,9 @@ def test_a_device_bounds_what_is_known_before_training() -> None:
     board = DEVICES["microcontroller_256k"]
     ops = SEEING.ops((3, 16, 16), 10)
     assert board.foreign(ops) == ("attention",)
+    values = Ops((3, 8, 8))
+    values.unit(values.linear(values.mean(-1), 1), 50.0, 9.0)
+    assert board.foreign(values) == ()
     limits = (Limit("latency_ms", "<=", 100.0), Limit("accuracy", ">=", 0.9), *board.limits)
     bounds = bounds_of(limits, board)
     assert set(bounds) == {"latency_ms", "peak_memory_kb", "foreign_operations"}

@@ -22,7 +22,10 @@ from modelwright.data.array_part import ArrayPart, load_arrays, prepare_arrays  
 from modelwright.data.backbone import read_backbone  # noqa: E402
 from modelwright.data.texts import read_texts  # noqa: E402
 from modelwright.families.backbone import Backbone, BackboneDesign  # noqa: E402
+from modelwright.families.net_costs import peak_bytes, training_bytes  # noqa: E402
 from modelwright.families.net_onnx_ops import onnx_of  # noqa: E402
+from modelwright.families.net_source import plain_weights, source_of  # noqa: E402
+from modelwright.families.net_thin import thinned  # noqa: E402
 from modelwright.families.network_design import default_design, ops_for  # noqa: E402
 from modelwright.families.onnx_graph import run_graph  # noqa: E402
 from modelwright.recipes.automl import resume_build  # noqa: E402
@@ -127,6 +130,13 @@ def test_own_networks_see_what_they_would_without_a_backbone(kind: str) -> None:
     state = {k: v.numpy() for k, v in moved.items()}
     (shares,) = run_graph(onnx_of(ops, state, [0.0], [1.0]), {"examples": part.inputs})
     assert np.allclose(shares, found[:, 0].softmax(dim=1).numpy(), atol=1e-5)
+    scope: dict[str, Any] = {}
+    exec(source_of(ops, part.classes, [0.0], [1.0]), scope)  # our own source
+    network = scope["Network"]().eval()
+    plainly = plain_weights(ops, state)
+    network.load_state_dict({k: torch.from_numpy(np.array(v)) for k, v in plainly.items()})
+    assert np.allclose(network.shares(torch.from_numpy(part.inputs)), shares, atol=1e-5)
+    assert thinned(ops, 0.5).shape == ops.shape
 
 
 @pytest.fixture(scope="module")
@@ -165,6 +175,10 @@ def test_what_is_learnt_is_what_is_kept(built: mw.BuildResult, mode: Any) -> Non
     part = load_arrays(built.run.path / "data" / "dev")
     ops = ops_for(BackboneDesign(Backbone(mode, rank=2)), part)
     net = TorchNet(ops)
+    assert part.backbone is not None
+    held = 4 * part.backbone["held"]
+    assert peak_bytes(ops) > held
+    assert (training_bytes(ops) > held) == (mode != "frozen")
     names = {name.split(".")[2] for name in net.state_dict() if name.startswith("layers.0.")}
     assert names == {"frozen": set(), "low_rank": {"down", "up"}, "tuned": {"model"}}[mode]
     with torch.no_grad():

@@ -114,6 +114,8 @@ def test_the_policy_asks_before_shipping_and_the_model_waits(tmp_path: Path) -> 
         ({"group": "gruop"}, "Did you mean 'group'"),
         ({"colour": "red"}, "unknown key 'colour'"),
         ({"task": "clustering"}, "a task is"),
+        ({"backbone": "folder"}, "--backbone goes with networks"),
+        ({"kind": "table", "series": "group"}, "--series goes with series"),
         ({"budget": "quick"}, "a budget is"),
         ({"seed": -1}, "a seed is"),
     ],

@@ -14,7 +14,7 @@ from modelwright.apps.using import predict
 from modelwright.core.errors import InputError
 from modelwright.data import load_part, read_table
 from modelwright.data.kernels import TAPS, TRIPLES, Kernels
-from modelwright.data.labelled_series import read_labelled, wide_inputs
+from modelwright.data.labelled_series import read_labelled, read_wide, wide_inputs
 from modelwright.data.series_front import SeriesFront
 from modelwright.data.series_statistics import statistics
 from modelwright.policy import LAPTOP
@@ -115,6 +115,24 @@ def test_arrays_of_series(tmp_path: Path) -> None:
     assert np.array_equal(given.features.numeric, sealed.features.numeric)
     with pytest.raises(InputError, match="takes 2 channels; got 3"):
         front.encoded(sealed.schema, rng.normal(size=(4, 30, 3)))
+    np.savez(tmp_path / "odd.npz", x=x, y=np.arange(40) % 13, x_test=x[:5], y_test=y[:4])
+    with pytest.raises(InputError, match="5 series in x_test and 4 answers in y_test"):
+        read_wide(tmp_path / "odd.npz")
+    np.savez(tmp_path / "many.npz", x=x, y=np.arange(40) % 13)
+    assert read_wide(tmp_path / "many.npz").codes
+
+
+@pytest.mark.parametrize("task", [None, "regression"])
+def test_codes_are_classes_and_a_column_may_be_called_steps(tmp_path: Path, task: Any) -> None:
+    table = waves(36, 3)
+    number = table["id"].str.split("-").str[1].astype(int)
+    table = table.assign(kind=number % 12, steps=number % 5)
+    asked = Question("<DataFrame>", "kind", task=task, series="id", time="t", drop=("person",))
+    plan = plan_build(asked, table, budget="2trials", folder=tmp_path / "run")
+    assert plan.study.problem.about["task"] == (task or "multiclass")
+    assert any("are codes of classes" in note for note in plan.notes) == (task is None)
+    names = [c.name for c in load_part(tmp_path / "run" / "data" / "dev").schema.columns]
+    assert {"steps", "all steps"} <= set(names)
 
 
 def test_kernels_are_convolutions_and_ends_do_not_count() -> None:

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from modelwright.core.canonical import digest
 from modelwright.core.errors import InputError
 from modelwright.core.keys import Key
-from modelwright.data.asked import asked_of, check_examples, values_of
+from modelwright.data.asked import asked_of, check_examples, names_of, values_of
 from modelwright.data.collection import Collection, front_of
 from modelwright.data.schema import Task
 from modelwright.data.split import Rows
@@ -134,7 +134,7 @@ def prepare_arrays(
     sealed_inputs, sealed_y = found.inputs[aside], y[aside]
     if test is not None:
         sealed_inputs = test.inputs
-        sealed_y = values_of(test) if values else _codes(asked_of(test, "multiclass")[0], classes)
+        sealed_y = values_of(test) if values else _codes(names_of(test), classes)
     if len(sealed_y):
         none = np.zeros(0, np.intp)
         hashes.append(_write(folder / "sealed", sealed_inputs, sealed_y, none, none, facts))

@@ -58,7 +58,7 @@ def read_backbone(named: str) -> dict[str, Any]:
         "licence": _licence(folder), "model_type": str(config["model_type"]),
     }  # fmt: skip
     if (folder / "tokenizer.json").exists():
-        positions = int(config.get("max_position_embeddings", MAX_PIECES + 2))
+        positions = int(config.get("max_position_embeddings") or MAX_PIECES + 2)
         return {**facts, "kind": "texts", "most": min(MAX_PIECES, max(4, positions - 2))}
     if pictures or "image_size" in config or "num_channels" in config:
         mean, std = (

@@ -123,6 +123,8 @@ def read_collection(
     if not path.exists():
         raise InputError(f"there is no file or folder {str(path)!r}.")
     if path.suffix.lower() == ".npz":
+        if group is not None:
+            raise InputError(f"--group names a column of a table; {path.name} holds arrays.")
         return images_from_arrays(path)
     listing = _listing(path, target, group)
     kinds = {PurePosixPath(name).suffix.lower() in SOUNDS for name in listing.names}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,6 +32,7 @@ from modelwright.data.series_front import (
     times_of,
 )
 from modelwright.data.table import Table
+from modelwright.data.target import are_codes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,7 +46,7 @@ class Labelled:
     """Series as a table: how they are told, a row of features and answers each, what was assumed.
 
     `made` names the columns that are features of values over time; `test` are rows that the source
-    itself set aside.
+    itself set aside. `codes` says that the whole numbers of the target are codes of classes.
     """
 
     front: SeriesFront
@@ -53,6 +54,7 @@ class Labelled:
     made: tuple[str, ...]
     notes: tuple[str, ...]
     test: pd.DataFrame | None = None
+    codes: bool = False
 
 
 def read_labelled(
@@ -102,7 +104,10 @@ def read_labelled(
         *([f"{int((~kept).sum())} series without a target left out"] * (not kept.all())),
         _told(made),
     ]  # fmt: skip
-    return Labelled(front, frame[kept].reset_index(drop=True), made, tuple(notes))
+    numeric = table.info.column(target).kind == "numeric"
+    coded = numeric and are_codes(np.array(own[target][kept], float))
+    frame = frame[kept].reset_index(drop=True)
+    return Labelled(front, frame, made, tuple(notes), codes=coded)
 
 
 def labelled_rows(front: SeriesFront, raw: Raw, target: str, beside: Sequence[str] = ()) -> Any:
@@ -130,12 +135,7 @@ def read_wide(path: Path, target: str = "y", seed: int = 0) -> Labelled:
                 f"{path.name} needs arrays x and y, or x_train and y_train; it has "
                 f"{', '.join(sorted(arrays))}.{did_you_mean(name, arrays)}"
             )
-    x, y = as_channels(arrays[train[0]]), arrays[train[1]].reshape(-1)
-    if len(x) != len(y) or len(x) < LEAST:
-        raise InputError(
-            f"there is one answer for each of at least {LEAST} series; {path.name} has {len(x):,} "
-            f"series and {len(y):,} answers."
-        )
+    x, y = _pair(path, arrays, *train, LEAST)
     channels = tuple(f"channel {i + 1}" for i in range(x.shape[2])) if x.shape[2] > 1 else ("x",)
     spans = np.array([max(0, _last(values)) for values in x], float)
     schema = Schema((), target, "regression")
@@ -148,11 +148,12 @@ def read_wide(path: Path, target: str = "y", seed: int = 0) -> Labelled:
     made = tuple(map(str, frame.columns))
     notes = (_lengths(found, front.grid, channels), _told(made))
     test = None
-    if train[0] != "x" and {"x_test", "y_test"} <= set(arrays):
-        test = front.frame(front.recorded(arrays["x_test"]))
-        test[target] = _plain(arrays["y_test"].reshape(-1))
+    if {"x_test", "y_test"} <= set(arrays):
+        more, answers = _pair(path, arrays, "x_test", "y_test", 1)
+        test = front.frame(front.recorded(more))
+        test[target] = _plain(answers)
     frame[target] = _plain(y)
-    return Labelled(front, frame, made, notes, test)
+    return Labelled(front, frame, made, notes, test, codes=y.dtype.kind in "iu")
 
 
 def wide_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
@@ -294,6 +295,19 @@ def _told(made: Sequence[str]) -> str:
         f"each is told by {len(made) - n:,} statistics and {n:,} answers of convolution kernels "
         "that are drawn, not learned"
     )
+
+
+def _pair(
+    path: Path, arrays: Mapping[str, npt.NDArray[Any]], inputs: str, answers: str, least: int
+) -> tuple[Floats, npt.NDArray[Any]]:
+    """Series and an answer for each of them. Raises InputError for fewer than `least`."""
+    x, y = as_channels(arrays[inputs]), arrays[answers].reshape(-1)
+    if len(x) != len(y) or len(x) < least:
+        raise InputError(
+            f"there is one answer for each of at least {least} series; {path.name} has {len(x):,} "
+            f"series in {inputs} and {len(y):,} answers in {answers}."
+        )
+    return x, y
 
 
 def _spread(values: Floats) -> tuple[tuple[float, ...], tuple[float, ...]]:

@@ -137,7 +137,8 @@ class SeriesFront:
         names += [f"kernel {k + 1}.{q + 1}" for k in range(n_kernels) for q in range(n_thresholds)]
         made = np.concatenate([told, found.gaps, answers], axis=1)
         frame = pd.DataFrame(made, columns=names)
-        frame["steps"] = found.lengths.astype(float)
+        named = {*self.static, *self.schema.ignored, self.schema.target}
+        frame["all steps" if "steps" in named else "steps"] = found.lengths.astype(float)
         return pd.concat([frame, pd.DataFrame(dict(found.static))], axis=1)
 
     def with_kernels(self, found: Recordings, seed: int) -> SeriesFront:

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 MAX_CLASSES = 1000
 # Whole numbers 0..k-1 or 1..k up to this k are taken for class codes, others for quantities.
 MAX_CODES = 10
+# More of them are codes where each comes several times, and none so much oftener than another as
+# what is counted or measured does.
+SEVERAL, UNEVEN = 3, 30
 _AFFIRMATIVE = ("yes", "true", "1", "y", "t", "on", "positive", "pos")
 _TASKS: tuple[Task, ...] = ("binary", "multiclass", "regression")
 
@@ -79,6 +82,20 @@ def task_of(info: ColumnInfo, values: npt.NDArray[Any] | None = None) -> tuple[T
         return "multiclass", f"{info.name!r} has the class codes {span}"
     kind = "whole numbers" if whole else "numbers"
     return "regression", f"{info.name!r} holds {kind} from {levels[0]:g} to {levels[-1]:g}"
+
+
+def are_codes(values: npt.NDArray[Any]) -> bool:
+    """Whether numbers are codes of classes, however many: 0..k-1 or 1..k, and each several times.
+
+    Tables do not ask: there a column of many whole numbers is a quantity unless the user says so.
+
+    >>> are_codes(np.arange(300.0) % 100), are_codes(np.array([1.0, 2, 2, 3, 3]))
+    (True, False)
+    """
+    levels, counts = np.unique(values[~np.isnan(values)], return_counts=True)
+    if not 2 <= len(levels) <= MAX_CLASSES or levels[0] not in (0, 1) or counts.min() < SEVERAL:
+        return False
+    return bool((np.diff(levels) == 1).all() and counts.max() <= UNEVEN * counts.min())
 
 
 def read_target(

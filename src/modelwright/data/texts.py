@@ -7,7 +7,7 @@ import io
 import re
 import zlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -112,10 +112,16 @@ def text_column(path: Path, target: str) -> str | None:
     return rest[0] if words >= LONG and unlike >= UNLIKE else None
 
 
-def read_texts(path: Path, target: str, front: TextFront | None = None) -> Collection:
+def read_texts(
+    path: Path,
+    target: str,
+    front: Any = None,
+    wider: Callable[[TextFront, Sequence[str]], Any] | None = None,
+) -> Collection:
     """The texts and the classes (or numbers) of a CSV file with one column of texts.
 
-    The vocabulary is learned from texts that are not set aside, unless `front` is given. Raises
+    The vocabulary is learned from texts that are not set aside, unless `front` is given; `wider`
+    makes of it, and of these texts, a front that reads more of a text. Raises
     InputError for a file without such columns; rows without a label are left out.
     """
     column = text_column(path, target)
@@ -129,10 +135,15 @@ def read_texts(path: Path, target: str, front: TextFront | None = None) -> Colle
     split = next((c for c in rows[0] if c.lower() == "split"), None)
     test = np.array([split is not None and r[split].strip().lower() in TEST for r in kept])
     texts = [row[column] for row in kept]
-    made = front or TextFront.of([t for t, aside in zip(texts, test, strict=True) if not aside])
+    known = [text for text, aside in zip(texts, test, strict=True) if not aside]
+    if not (texts if front else known):
+        raise InputError(f"{path.name} has no row with {target!r} to learn from.")
+    made = front or TextFront.of(known)
     notes = [f"texts are in column {column!r}, what is to be told in {target!r}"]
     if front is None:
         notes.append(f"{len(made.words)} words are known, {made.length} of a text are read")
+    if wider is not None:
+        made = wider(made, known)
     if len(kept) < len(rows):
         notes.append(f"{len(rows) - len(kept)} rows without {target!r} were left out")
     inputs = np.stack([made.numbers(text) for text in texts])

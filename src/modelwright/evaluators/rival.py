@@ -212,6 +212,8 @@ def as_predictions(answers: Any, schema: Schema, n: int) -> FloatArray:
     if len(array) != n:
         raise InputError(f"the model gave {len(array)} predictions for {n} rows.")
     if not classes:
+        if array.ndim != 1:
+            raise InputError(f"the model gave {array.shape} numbers; one for each row is expected.")
         return _numbers(array)[:, None]
     if array.ndim == 2:
         if array.shape[1] != len(classes):

@@ -65,8 +65,11 @@ class Device:
         return tuple(found)
 
     def foreign(self, ops: Ops) -> tuple[str, ...]:
-        """The kinds of a network's operations that it cannot do."""
-        used = {op.kind for op in ops.steps} - TRAINING_ONLY
+        """The kinds of a network's operations that it cannot do.
+
+        To scale an answer, or to leave out rows of an example, needs no operation of a network.
+        """
+        used = {op.kind for op in ops.steps} - TRAINING_ONLY - {"unit", "take"}
         return () if self.operations is None else tuple(sorted(used - set(self.operations)))
 
     def to_json(self) -> dict[str, Any]:

@@ -56,7 +56,8 @@ def training_bytes(ops: Ops) -> int:
     >>> training_bytes(net)  # four pictures, their means, ten answers
     1080
     """
-    return NUMBER * sum(math.prod(op.shape) + _inside(op) for op in ops.steps)
+    asked = [op for op in ops.steps if op.about.get("mode") != "frozen"]  # others gave features
+    return NUMBER * (sum(math.prod(op.shape) for op in ops.steps) + sum(map(_inside, asked)))
 
 
 def _overwritten(op: Op, has: int, size: int, done: bool) -> bool:

@@ -218,8 +218,7 @@ class Ops:
         more = rank * int(facts["projections"]) if mode == "low_rank" else 0
         about = {
             **{k: facts[k] for k in kept if k in facts}, "mode": mode, "rank": rank,
-            "slow": round(slow, 9), "scaled": scaled,
-            "held": 0 if mode == "frozen" else int(facts["held"]),
+            "slow": round(slow, 9), "scaled": scaled, "held": int(facts["held"]),
         }  # fmt: skip
         return self._add("backbone", "backbone", (x,), (2 * int(facts["width"]),),
                          int(facts["params"]) + more, int(facts["macs"]), about)  # fmt: skip

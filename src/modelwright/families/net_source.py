@@ -198,6 +198,8 @@ def _call(op: Op, ops: Ops) -> str:
         return f"{x}.flatten(2).amax(dim=2)"
     if op.kind == "join":
         return f"torch.cat([{', '.join([x, *others])}], dim=1)"
+    if op.kind == "take":
+        return f"{x}[:, {a['first']}:{a['first'] + a['count']}]"
     if op.kind == "embed":
         return f"self.{_name(op)}({x}.long()).sum(dim=1).transpose(1, 2)"
     if op.kind == "hide":

@@ -102,6 +102,9 @@ def _channels(ops: Ops) -> tuple[_Ties, list[list[int]]]:
             ties.fixed.update(first + found[number])
         elif op.kind == "join":
             found[number] = [c for i in op.inputs for c in found[i]]
+        elif op.kind == "take":
+            found[number] = first[op.about["first"] :][: op.about["count"]]
+            ties.fixed.update(first)
         else:
             found[number] = first
             for other in op.inputs[1:]:

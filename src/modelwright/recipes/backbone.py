@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +34,7 @@ def read_for(facts: Mapping[str, Any], found: Collection, question: Question) ->
     """
     from modelwright.data.backbone import PiecesFront
     from modelwright.data.collection import read_collection
-    from modelwright.data.texts import read_texts, read_texts_to_answer
+    from modelwright.data.texts import read_texts
 
     if facts["kind"] != found.kind:
         raise InputError(
@@ -41,10 +42,11 @@ def read_for(facts: Mapping[str, Any], found: Collection, question: Question) ->
         )
     path, target = Path(question.data), question.target or None
     if found.kind == "texts":
-        front: Any = PiecesFront.of(found.front, read_texts_to_answer(path), facts)
+        read = partial(PiecesFront.of, facts=facts)
+        again = read_texts(path, question.target, wider=read)
+        front: Any = again.front
         note = f"{front.pieces} pieces of a text are read for the backbone"
-        again = read_texts(path, question.target, front)
-        return replace(again, notes=(*found.notes, note))
+        return replace(again, notes=(*again.notes, note))
     most = int((MOST_PIXELS / len(found) / 3) ** 0.5)
     side = min(int(facts["size"]), most)
     if path.suffix.lower() == ".npz" or side <= max(found.inputs.shape[2:]):

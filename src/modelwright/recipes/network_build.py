@@ -331,6 +331,11 @@ def _read(
     path, target = Path(question.data), question.target or None
     given = None if question.test is None else Path(question.test)
     if not is_collection(path) and target is not None:
+        if question.group is not None:  # beside such a column the file would be a table
+            raise InputError(
+                f"--group names a column beside texts and {target!r}; {path.name} has none called "
+                f"{question.group!r}."
+            )
         found = read_texts(path, target)
         found = found if backbone is None else read_for(backbone, found, question)
         front: Any = found.front

@@ -27,6 +27,7 @@ def read_series(question: Question, frame: Any, folder: Path) -> tuple[Table, An
     How series become features is left in `folder` as `series.json`, to be shipped.
     """
     from modelwright.data import Table, read_table
+    from modelwright.data.target import MAX_CODES
     from modelwright.data.text_file import Reading
 
     if question.series is None:
@@ -40,11 +41,16 @@ def read_series(question: Question, frame: Any, folder: Path) -> tuple[Table, An
     found.front.save(folder)
     made = [name for name in found.made if found.frame[name].nunique() > 1]
     plain = found.frame.drop(columns=[name for name in found.made if name not in made])
-    told = read_table(plain, question.target, Reading(kinds=dict.fromkeys(made, "numeric")))
+    kinds = dict.fromkeys(made, "numeric")
     said = [] if about is None else [n for n in about.notes if "left out" not in n]
+    if found.codes and question.task != "regression":
+        kinds[question.target] = "categorical"
+        if question.task is None and plain[question.target].nunique() > MAX_CODES:
+            told = "are codes of classes; say --task regression if they are quantities"
+            said.append(f"the whole numbers in {question.target!r} {told}")
+    table = read_table(plain, question.target, Reading(kinds=kinds))
     source = {"name": Path(question.data).name} if about is None else about.source
-    info = replace(told.info, notes=(*said, *found.notes), source=source)
-    table = Table(told.frame, info)
+    table = Table(table.frame, replace(table.info, notes=(*said, *found.notes), source=source))
     table.save(folder)
     return table, test, tuple(made)
 
@@ -78,7 +84,7 @@ def _test(question: Question, found: Labelled, folder: Path) -> Any:
 
     assert question.test is not None
     raw = read_rows_limited(question.test, folder / "test", (question.target,))
-    return labelled_rows(found.front, raw, question.target, _beside(question))
+    return replace(raw, frame=labelled_rows(found.front, raw, question.target, _beside(question)))
 
 
 def _wide(question: Question) -> Labelled:

@@ -24,9 +24,11 @@ def check(question: Question) -> None:
     if question.labelled_series:
         check_labelled(question)
     plain = Question("", "")
-    for name in ("device", "diverse", "inherit", "coach"):
+    for name in ("device", "diverse", "inherit", "coach", "backbone"):
         if getattr(question, name) != getattr(plain, name):
             raise InputError(f"--{name} goes with networks; leave it out for a table.")
+    if question.series is not None and not question.labelled_series:
+        raise InputError("--series goes with series, not with --kind table; leave one out.")
 
 
 def plan(

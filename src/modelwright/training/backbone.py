@@ -49,14 +49,14 @@ class Pretrained(nn.Module):
         if about["mode"] == "tuned":
             self.model = load_backbone(about["folder"]).requires_grad_(True)
         elif about["mode"] == "low_rank":
-            self._put_beside(self._opened())
+            self._put_beside(self._opened(torch.device("cpu")))
 
-    def _opened(self) -> nn.Module:
-        """The backbone; one that is frozen is loaded when it is asked first."""
+    def _opened(self, device: torch.device) -> nn.Module:
+        """The backbone; one that is frozen is loaded, to the `device`, when it is asked first."""
         if self.about["mode"] == "tuned":
             return self.model
         if not self.hidden:
-            self.hidden.append(load_backbone(self.about["folder"]))
+            self.hidden.append(load_backbone(self.about["folder"]).to(device))
         return self.hidden[0]
 
     def _put_beside(self, model: nn.Module) -> None:
@@ -90,7 +90,7 @@ class Pretrained(nn.Module):
 
     def _features(self, x: Tensor) -> Tensor:
         ask = self._texts if self.about["kind"] == "texts" else self._images
-        return ask(self._opened(), x).float()
+        return ask(self._opened(x.device), x).float()
 
     def _texts(self, model: nn.Module, x: Tensor) -> Tensor:
         pieces = x[:, -1].long()
@@ -118,7 +118,7 @@ class Pretrained(nn.Module):
 
     def merge(self) -> None:
         """Adds what was learnt at a low rank to the weights beside it; nothing is learnt after."""
-        model = self._opened()
+        model = self._opened(torch.device("cpu"))
         for name, found in [(n, m) for n, m in model.named_modules() if isinstance(m, LowRank)]:
             found.inner.weight.data += ALPHA * found.up.data @ found.down.data
             model.set_submodule(name, found.inner)
@@ -183,7 +183,8 @@ def measured(about: Mapping[str, Any], shape: tuple[int, ...]) -> dict[str, Any]
     """
     from torch.utils.flop_counter import FlopCounterMode
 
-    net = Pretrained({**about, "mode": "tuned", "slow": 1.0})
+    device = best_device()
+    net = Pretrained({**about, "mode": "tuned", "slow": 1.0}).to(device)
     own = {p.data_ptr() for p in net.parameters()}
     held: list[int] = []
 
@@ -191,7 +192,7 @@ def measured(about: Mapping[str, Any], shape: tuple[int, ...]) -> dict[str, Any]
         held.append(0 if tensor.data_ptr() in own else tensor.numel())
         return tensor
 
-    some = torch.full((8, *shape), 2.0)
+    some = torch.full((8, *shape), 2.0, device=device)
     try:
         with FlopCounterMode(display=False) as count, torch.no_grad():
             width = net(some[:1]).shape[1] // 2
@@ -201,7 +202,7 @@ def measured(about: Mapping[str, Any], shape: tuple[int, ...]) -> dict[str, Any]
         for _ in range(2):  # the first time of anything is slow
             began = time.perf_counter()
             with torch.no_grad():
-                net(some)
+                net(some).cpu()  # a GPU answers before it is done
             took.append(time.perf_counter() - began)
     except BROKEN as error:
         raise InputError(
