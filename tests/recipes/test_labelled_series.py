@@ -12,7 +12,7 @@ import pytest
 import modelwright as mw
 from modelwright.apps.using import predict
 from modelwright.core.errors import InputError
-from modelwright.data import load_part, read_table
+from modelwright.data import load_part, read_table, read_target
 from modelwright.data.kernels import TAPS, TRIPLES, Kernels
 from modelwright.data.labelled_series import read_labelled, read_wide, wide_inputs
 from modelwright.data.series_front import SeriesFront
@@ -20,6 +20,7 @@ from modelwright.data.series_statistics import statistics
 from modelwright.policy import LAPTOP
 from modelwright.recipes.automl import plan_build
 from modelwright.recipes.question import Question
+from modelwright.recipes.series_table import read_series
 
 
 def waves(n: int, seed: int) -> pd.DataFrame:
@@ -40,7 +41,7 @@ def waves(n: int, seed: int) -> pd.DataFrame:
 
 
 QUICK: dict[str, Any] = {
-    "budget": "2trials", "policy": replace(LAPTOP, families=("KNearest",)),
+    "budget": "1trials", "policy": replace(LAPTOP, families=("KNearest",)),
     "student": False, "slots": 0,
 }  # fmt: skip
 
@@ -48,7 +49,7 @@ QUICK: dict[str, Any] = {
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Any:
     where = tmp_path_factory.mktemp("series")
-    waves(40, 0).to_csv(where / "waves.csv", index=False)
+    waves(32, 0).to_csv(where / "waves.csv", index=False)
     return mw.build(
         where / "waves.csv", "kind", series="id", time="t", group="person", workspace=where, **QUICK
     )
@@ -75,7 +76,7 @@ def test_new_series_are_told_apart_and_named(built: Any, tmp_path: Path) -> None
 
 def test_the_run_says_what_the_data_were_understood_to_be(built: Any) -> None:
     notes = " ".join(built.notes)
-    for words in ("are 40 series of 'id'", "not regular", "1 channel: 'x'", "per series: 'site'"):
+    for words in ("are 32 series of 'id'", "not regular", "1 channel: 'x'", "per series: 'site'"):
         assert words in notes
     groups = np.load(built.run.path / "data" / "dev" / "groups.npy")
     parts = np.load(built.run.path / "data" / "dev" / "parts.npy")
@@ -124,15 +125,16 @@ def test_arrays_of_series(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("task", [None, "regression"])
 def test_codes_are_classes_and_a_column_may_be_called_steps(tmp_path: Path, task: Any) -> None:
-    table = waves(36, 3)
+    table = waves(12, 3)
     number = table["id"].str.split("-").str[1].astype(int)
-    table = table.assign(kind=number % 12, steps=number % 5)
+    times = pd.concat([table.assign(id=table["id"] + end) for end in "abc"])
+    times = times.assign(kind=pd.concat([number] * 3), steps=pd.concat([number % 5] * 3))
     asked = Question("<DataFrame>", "kind", task=task, series="id", time="t", drop=("person",))
-    plan = plan_build(asked, table, budget="2trials", folder=tmp_path / "run")
-    assert plan.study.problem.about["task"] == (task or "multiclass")
-    assert any("are codes of classes" in note for note in plan.notes) == (task is None)
-    names = [c.name for c in load_part(tmp_path / "run" / "data" / "dev").schema.columns]
-    assert {"steps", "all steps"} <= set(names)
+    found, _, made = read_series(asked, times, tmp_path)
+    assert read_target(found, "kind", task).task == (task or "multiclass")
+    assert any("are codes of classes" in note for note in found.info.notes) == (task is None)
+    assert found.info.column("steps").n_unique == 5
+    assert "all steps" in made
 
 
 def test_kernels_are_convolutions_and_ends_do_not_count() -> None:
