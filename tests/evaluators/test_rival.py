@@ -14,7 +14,7 @@ from modelwright.core.trial import Candidate, Evidence, Trial
 from modelwright.data import Question, load_part, prepare, read_table
 from modelwright.data.schema import Schema
 from modelwright.evaluators.fit_and_score import load
-from modelwright.evaluators.rival import _column, as_predictions, raw_rows
+from modelwright.evaluators.rival import _column, as_predictions, onnx_model, raw_rows
 from modelwright.executors import FileStore, ToolBox
 from modelwright.models.onnx_inputs import NO_DATE
 from modelwright.testing.evaluator import run_trial
@@ -124,6 +124,29 @@ def test_what_cannot_be_a_rival_is_told(tools: ToolBox, tmp_path: Path) -> None:
     (tmp_path / "bad.onnx").write_bytes(b"not onnx")
     with pytest.raises(InputError, match="cannot be run as ONNX"):
         rival(tmp_path / "bad.onnx", tools)
+
+
+def test_an_onnx_model_reads_no_file_outside_its_folder(tmp_path: Path) -> None:
+    from onnx import TensorProto, helper
+
+    np.arange(4, dtype=np.float32).tofile(tmp_path / "secret.bin")
+    weights = TensorProto(
+        name="w", data_type=TensorProto.FLOAT, dims=[4], data_location=TensorProto.EXTERNAL
+    )
+    weights.external_data.add(key="location", value="../secret.bin")
+    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [4]) for name in "xy"]
+    graph = helper.make_graph(
+        [helper.make_node("Add", ["x", "w"], ["y"])], "g", ends[:1], ends[1:], [weights]
+    )
+    opset = [helper.make_opsetid("", 17)]
+    (tmp_path / "model").mkdir()
+    model = helper.make_model(graph, opset_imports=opset, ir_version=9)
+    (tmp_path / "model" / "model.onnx").write_bytes(model.SerializeToString())
+    with pytest.raises(InputError, match="escapes model directory"):
+        onnx_model(tmp_path / "model" / "model.onnx")
+    model.graph.initializer[0].external_data[0].value = "secret.bin"
+    (tmp_path / "beside.onnx").write_bytes(model.SerializeToString())  # beside it: it is read
+    assert callable(onnx_model(tmp_path / "beside.onnx"))
 
 
 def test_rows_are_made_again_when_the_table_is_not_there(tmp_path: Path) -> None:

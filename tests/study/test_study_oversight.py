@@ -204,6 +204,7 @@ def test_a_new_best_waits_for_a_person_and_a_better_one_takes_its_place(
     (asked,) = promotions(record)
     best = record.view.best(1)[0].trial.number
     assert asked.request.subject["trial"] == best
+    assert record.reason == f"the promotion of trial {best} waits for a person"
     states = [a.state for a in record.approvals]
     assert states == ["void"] * (len(states) - 1) + ["waiting"]
     assert len(states) > 1

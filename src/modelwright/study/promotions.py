@@ -67,6 +67,12 @@ def promotions(record: Record) -> list[Asked]:
     return [a for a in record.approvals.waiting(time.time()) if a.request.action == ACTION]
 
 
+def why_waiting(record: Record) -> str:
+    """Why a run whose search is over waits for a person before anything ships, or nothing."""
+    trials = [str(asked.request.subject["trial"]) for asked in promotions(record)]
+    return f"the promotion of trial {trials[0]} waits for a person" if trials else ""
+
+
 def _outdone(record: Record, asked: Asked) -> str:
     view, number = record.view, asked.request.subject["trial"]
     champion = None if view.champion is None else view.outcome(view.champion)

@@ -33,7 +33,7 @@ from modelwright.study.permits import (
     next_rival,
     why_nothing_left,
 )
-from modelwright.study.promotions import as_ruled, ask_to_promote, promote_approved, promotions
+from modelwright.study.promotions import as_ruled, ask_to_promote, promote_approved, why_waiting
 from modelwright.study.rungs import promotable
 from modelwright.study.spending import end_of, rule_budget
 from modelwright.study.study import Study
@@ -276,10 +276,10 @@ class Session:
         if self.record.view.pending:
             return False
         self.judge()
-        waits = bool(promotions(self.record))
-        waits = waits or (n_waiting(self.record) > 0 and not self.search_over())
+        asked = why_waiting(self.record)
+        waits = asked or (n_waiting(self.record) > 0 and not self.search_over())
         if waits or self.study.closing is None or self.record.view.champion is None:
-            self.end(reason, "waiting" if waits else "finished")
+            self.end(asked or reason, "waiting" if waits else "finished")
             return False
         self.note("phase", {"phase": "closing", "reason": reason})
         return True
@@ -293,8 +293,8 @@ class Session:
             if not held(self.record, self.note, step.role, step, ruling, self.study.space):
                 return self._order(number, step)
         if not self.record.view.pending:
-            waits = bool(promotions(self.record))
-            self.end(self.record.search_reason, "waiting" if waits else "finished")
+            asked = why_waiting(self.record)
+            self.end(asked or self.record.search_reason, "waiting" if asked else "finished")
         return None
 
     def _permitted(self, number: int) -> tuple[Proposal, int | None] | None:
