@@ -232,3 +232,5 @@ def test_backbones_of_images_see_grey_ones_of_another_size(kind: str, tmp_path: 
     (found,) = run_graph(exported(about, (1, 12, 12), {}), {"x": some})
     with torch.no_grad():
         assert np.abs(found - Pretrained(about)(torch.from_numpy(some)).numpy()).max() < 1e-4
+        elsewhere = Pretrained(about).to("meta")(torch.from_numpy(some).to("meta"))
+    assert elsewhere.device.type == "meta"  # as it goes to a GPU, without one
