@@ -107,7 +107,7 @@ def test_a_column_of_texts_with_numbers_beside_it_asks_for_numbers(tmp_path: Pat
     with (tmp_path / "offers.csv").open("w") as file:
         out = csv.writer(file)
         out.writerow(["offer", "price"])
-        for i in range(400):
+        for i in range(300):
             some = rng.choice(list(words), 4)
             out.writerow(
                 [f"lot {i}: a {' '.join(some)} ring", 40 + sum(words[str(word)] for word in some)]
