@@ -144,8 +144,8 @@ def decide(
     import json
 
     from modelwright.core.errors import InputError
+    from modelwright.ledger.own_key import account
     from modelwright.readers.requests import answer_request, read_request, request_lines
-    from modelwright.recipes.deciding import who
 
     asked = read_request(file)
     for line in request_lines(asked):
@@ -156,7 +156,7 @@ def decide(
         return
     if len(chosen) != 1 or out is None:
         raise InputError("an answer is one of --approve, --reject, --ask, and goes to --out FILE.")
-    signed = answer_request(asked, chosen[0], reason, who(), _key(key))
+    signed = answer_request(asked, chosen[0], reason, account(), _key(key))
     with writing(out):
         Path(out).write_text(json.dumps(signed, indent=1, ensure_ascii=False) + "\n", "utf-8")
     say(f"wrote {out}; back there: modelwright decisions RUN --import {Path(out).name}")

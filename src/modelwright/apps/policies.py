@@ -47,12 +47,12 @@ def change(
     workspace: Workspace = DEFAULT,
 ) -> None:
     """Puts a run under another policy from now on, where the old one allows it or a person does."""
+    from modelwright.ledger.own_key import account
     from modelwright.policy import read_policy
     from modelwright.readers.runs import find_run
-    from modelwright.recipes.deciding import who
     from modelwright.recipes.under_policy import set_policy
 
-    say(set_policy(find_run(run, workspace), read_policy(file), who()))
+    say(set_policy(find_run(run, workspace), read_policy(file), account()))
 
 
 @app.command()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
@@ -51,12 +50,13 @@ def post_word(word: str, name: str | None, workspace: str, reason: str = "") -> 
 
 def tell_coach(name: str, words: Sequence[str], trial: int | None, workspace: str) -> int:
     """Posts an order to the coach, or without words lists the orders and their answers."""
+    from modelwright.ledger.own_key import account
     from modelwright.training.coach_orders import order_of
 
     if not words:
         return _list_orders(name, workspace)
     order = order_of(words)
-    body = {"kind": "coach", "by": _who(), "trial": trial, **order}
+    body = {"kind": "coach", "by": f"{account()}, command line", "trial": trial, **order}
     run, done = _post(name, workspace, body)
     if done:
         which = "all trainings that run" if trial is None else f"trial {trial}"
@@ -94,11 +94,3 @@ def _list_orders(name: str, workspace: str) -> int:
     for line in order_lines(read_record(find_run(name, workspace))):
         say(line)
     return 0
-
-
-def _who() -> str:
-    """Who asks: the name of the account, where there is one."""
-    try:
-        return f"{getpass.getuser()}, command line"
-    except (KeyError, OSError):  # an account without a name, as in a container
-        return "command line"

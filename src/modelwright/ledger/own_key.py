@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,6 +30,14 @@ def own_key_path() -> Path:
 def own_key() -> Ed25519PrivateKey:
     """The account's key, made when it is not there. Raises InputError when it cannot be used."""
     return load_or_make_key(own_key_path())
+
+
+def account() -> str:
+    """Who speaks: the name of the account, where there is one."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # an account without a name, as in a container
+        return "local user"
 
 
 def own_public_key() -> str:

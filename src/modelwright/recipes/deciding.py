@@ -6,7 +6,6 @@ works on the run takes it from there and does what was approved.
 
 from __future__ import annotations
 
-import getpass
 import json
 import time
 from collections.abc import Mapping, Sequence
@@ -18,7 +17,7 @@ from modelwright.core.approvals import ABOUT_DESIGNS, ABOUT_REQUESTS, Asked
 from modelwright.core.errors import InputError, LedgerError, ModelwrightError, did_you_mean
 from modelwright.core.record import Record
 from modelwright.ledger import Ledger, Message, open_ledger
-from modelwright.ledger.own_key import own_key
+from modelwright.ledger.own_key import account, own_key
 from modelwright.readers.explain import find_outcome
 from modelwright.readers.requests import answer_of, request_file
 from modelwright.readers.runs import (
@@ -104,7 +103,7 @@ def decide(
         raise InputError("say why, with a reason: it stays in the record.")
     folder = _folder(run, workspace)
     record = read_record(folder)
-    body: dict[str, Any] = {"kind": kind, "reason": reason, "by": by or who()}
+    body: dict[str, Any] = {"kind": kind, "reason": reason, "by": by or account()}
     if kind in ABOUT_REQUESTS:
         asked = find_request(record, about, any_state=kind in ("ask", "answer"))
         body |= {"request": asked.request.hash, "policy": policy_hash(record)}
@@ -193,14 +192,6 @@ def settle(run: RunFolder, ledger: Ledger) -> tuple[Path, ...]:
             append_with(writer, record, [entry])
         set_approved(record, lambda kind, body: append_with(writer, record, [(kind, body)]))
         return tuple(ship_approved(run, record, ledger, writer))
-
-
-def who() -> str:
-    """Who speaks: the name of the account, where there is one."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # an account without a name, as in a container
-        return "local user"
 
 
 def _settle(run: RunFolder, ledger: Ledger, number: int, kind: str, about: str) -> Said:

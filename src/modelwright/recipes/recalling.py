@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,6 +14,7 @@ from modelwright.core.errors import InputError, ModelwrightError
 from modelwright.core.record import Record
 from modelwright.core.view import Outcome
 from modelwright.ledger import Ledger, Row, load_or_make_key, open_ledger
+from modelwright.ledger.own_key import account
 from modelwright.ledger.signing import public_key, sign_text
 from modelwright.readers.lineage import Lineage, Node, lineage
 from modelwright.readers.recalls import LEDGER, STUDY, recall_text, refuse_recalled
@@ -87,7 +87,7 @@ def recall(what: str, reason: str, workspace: str | Path) -> Recalled:
     below = graph.descendants(node.id)
     key = load_or_make_key(RunFolder(Path(workspace) / "run").key_path)
     body: dict[str, Any] = {
-        "id": node.id, "label": node.label, "reason": reason.strip(), "by": _who(),
+        "id": node.id, "label": node.label, "reason": reason.strip(), "by": account(),
         "posted_at": round(time.time(), 3),
         "blocked": dict(_blocked(below)) | dict.fromkeys(_onnx_of(what, workspace), node.label),
     }  # fmt: skip
@@ -182,10 +182,3 @@ def _data_of(folder: Path) -> list[str]:
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return []
     return [found] if found else []
-
-
-def _who() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # an account without a name, as in a container
-        return "the owner of the workspace"
