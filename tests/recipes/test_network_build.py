@@ -167,7 +167,7 @@ def test_where_examples_are_seen_few_times_one_network_gets_all_threads(
     big = np.random.default_rng(0).integers(0, 255, (100, 128, 128, 3)).astype(np.uint8)
     np.savez(tmp_path / "big.npz", x=big, y=np.arange(100) % 2)
     short, long = (
-        plan_build(Question(str(data), ""), budget="2s", workspace=tmp_path, slots=2)
+        plan_build(Question(str(data), ""), budget="1s", workspace=tmp_path, slots=2)
         for data in (tmp_path / "big.npz", photos)
     )
     assert isinstance(short.study.closing, TrainLonger)
