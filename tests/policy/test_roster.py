@@ -1,5 +1,9 @@
 """The roster: who may decide, and what a file may not say."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import pytest
 
 from modelwright.core.errors import InputError
@@ -8,7 +12,7 @@ from modelwright.policy.roster import Roster, roster_from
 ANA, BEN = "ab" * 32, "cd" * 32
 
 
-def test_a_roster_comes_back_from_its_plain_data_and_knows_who_may_what():
+def test_a_roster_comes_back_from_its_plain_data_and_knows_who_may_what() -> None:
     roster = roster_from(
         {
             "ana": {"key": ANA, "roles": ["approver"], "revoked": "1970-01-03"},
@@ -40,6 +44,6 @@ def test_a_roster_comes_back_from_its_plain_data_and_knows_who_may_what():
         ),
     ],
 )
-def test_what_is_wrong_in_a_roster_is_said_in_one_sentence(table, said):
+def test_what_is_wrong_in_a_roster_is_said_in_one_sentence(table: Any, said: str) -> None:
     with pytest.raises(InputError, match=said):
         roster_from(table)

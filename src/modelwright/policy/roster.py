@@ -13,7 +13,7 @@ revoked = 2026-11-01
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 from typing import Any
@@ -77,7 +77,7 @@ class Roster:
         return [asdict(person) | {"roles": list(person.roles)} for person in self.people]
 
     @classmethod
-    def from_json(cls, data: list[Mapping[str, Any]]) -> Roster:
+    def from_json(cls, data: Sequence[Mapping[str, Any]]) -> Roster:
         """The roster that `to_json` wrote."""
         return cls(tuple(Person(**{**one, "roles": tuple(one["roles"])}) for one in data))
 

@@ -151,10 +151,7 @@ def _study_plan(
     }  # fmt: skip
     passes, setup = _passes(part, budget, at_once), time.monotonic() - began
     rungs, kept, final, lesson = _lengths(budget, setup, question, limits, passes, before)
-    went = {} if before is None else before["settings"]
-    alone = bool(went.get("alone", before is None and timed and passes < SCARCE))
-    many = min(1 + sum(passes >= p for p in PLENTY), max(1, int(final / LEAST_FINAL)))
-    rounds = int(went.get("rounds", many if before is None and timed else 1))
+    alone, rounds = _finals(passes, final, before) if timed else (False, 1)
     known, yours = portfolio(space, part, bounds, device), _yours(question, prepared.dev)
     trivial = "Majority" if part.classes else "Mean" if metric.learnt is None else "Quantile"
     study = Study(
@@ -178,6 +175,15 @@ def _study_plan(
         run, study, description, EVALUATOR, arguments, prepared.dev, prepared.notes, began,
         ship_network, tidied,
     )  # fmt: skip
+
+
+def _finals(passes: float, final: float, before: Mapping[str, Any] | None) -> tuple[bool, int]:
+    """Whether one network is trained at the end, alone; else how many rounds of them there are."""
+    if before is not None:
+        went = before["settings"]
+        return bool(went.get("alone", False)), int(went.get("rounds", 1))
+    rounds = 1 + sum(passes >= many for many in PLENTY)
+    return passes < SCARCE, min(rounds, max(1, int(final / LEAST_FINAL)))
 
 
 def _designer(question: Question, timed: bool, part: ArrayPart) -> Designer:
