@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from modelwright.policy.reading import EXAMPLES
 from modelwright.recipes.question import Question
 
 # Fields of a question whose flag has another name, or says the opposite.
@@ -49,7 +50,8 @@ def build_command(
         if name not in ("data", "target") and value != default:
             words += _flag(name, value)
     words += ["--budget", budget.replace(" ", "")] if budget else []
-    words += ["--policy", policy] if policy and policy != "laptop" else []
+    if policy and policy != "laptop":
+        words += ["--policy", policy if policy in EXAMPLES else f"{policy}.toml"]
     return command(*words)
 
 

@@ -27,14 +27,14 @@ Shown = dict[str, Any]
 
 
 def new(state: Mapping[str, Any] | None = None) -> Shown:
-    """`new.html`: without a state the upload, else a draft as `starting.Drafts.state` has it.
+    """`new.html`: without an id the upload, else a draft as `starting.Drafts.state` has it.
 
     `step` is `upload`, `unusable` (the file cannot be read), `question`, or `starting` (the build
     runs and has no run to show yet).
     """
     told = dict(state or {})
     table = told.get("table")
-    if not told:
+    if not told.get("id"):
         step = "upload"
     elif told.get("waiting"):
         step = "starting"
@@ -47,12 +47,13 @@ def new(state: Mapping[str, Any] | None = None) -> Shown:
         "draft": str(told.get("id", "")),
         "file": str(told.get("file", "")),
         "size": _size(int(told.get("bytes", 0))),
+        "most": _size(int(told.get("max_upload", 0))),
         "trouble": str(told.get("trouble", "")),
         "n_rows": 0 if table is None else int(table["n_rows"]),
         "columns": columns[:SHOWN],
         "n_columns": len(columns),
         "notes": [] if table is None else [str(note) for note in table["notes"]],
-        "targets": [c["name"] for c in columns if c["kind"] not in ("constant", "id")],
+        "targets": [(c["name"],) * 2 for c in columns if c["kind"] not in ("constant", "id")],
         "names": [c["name"] for c in columns],
         "one": {name: (values[0] if values else "") for name, values in fields.items()},
         "many": {name: list(values) for name, values in fields.items()},
@@ -61,7 +62,7 @@ def new(state: Mapping[str, Any] | None = None) -> Shown:
         "policies": [{"name": p, "words": POLICIES.get(p, "")} for p in told.get("policies", ())],
         "budgets": BUDGETS,
         "tasks": TASKS,
-        "metrics": sorted(METRICS),
+        "metrics": [(name, name) for name in sorted(METRICS)],
         "limited": dict(LIMITED),
     }
 
@@ -125,4 +126,4 @@ def _range(ends: Sequence[float | None], words: Any) -> str:
 
 
 def _size(n_bytes: int) -> str:
-    return f"{n_bytes / 1e6:.1f} MB" if n_bytes >= 1e5 else f"{n_bytes / 1e3:.1f} kB"
+    return f"{n_bytes / 1e6:,.3g} MB" if n_bytes >= 1e5 else f"{n_bytes / 1e3:.3g} kB"

@@ -33,8 +33,7 @@ def frame(run: RunFolder, record: Record, page: str, checked: Verification | Non
         "about": about_words(record),
         "page": page,
         "tabs": TABS,
-        "status": status(run, record, checked),
-    }
+    } | status(run, record, checked)
 
 
 def status(run: RunFolder, record: Record, checked: Verification | None = None) -> Shown:
@@ -44,7 +43,7 @@ def status(run: RunFolder, record: Record, checked: Verification | None = None) 
     word = STATES[state]
     if state == "running" and record.phase == "closing":
         word = "running, closing steps"
-    return {
+    told = {
         "run": run.name,
         "state": state,
         "word": word,
@@ -59,6 +58,7 @@ def status(run: RunFolder, record: Record, checked: Verification | None = None) 
         "commands": {word: word_command(word, run.name) for word in ("stop", "pause", "resume")}
         | {"verify": command("verify", run.name), "status": command("status", run.name)},
     }
+    return {"status": told}
 
 
 def _meters(record: Record) -> list[Shown]:
@@ -96,7 +96,8 @@ def _chain(checked: Verification | None) -> Shown:
         return {"state": "unknown", "text": "record: being checked"}
     if checked.ok:
         return {"state": "good", "text": f"record whole up to row {checked.n_rows - 1}"}
-    return {"state": "bad", "text": f"RECORD BROKEN at row {checked.first_bad_row}"}
+    where = "" if checked.first_bad_row is None else f" at row {checked.first_bad_row}"
+    return {"state": "bad", "text": f"RECORD BROKEN{where}"}
 
 
 def champion_of(record: Record) -> Outcome | None:

@@ -77,17 +77,18 @@ def first(run: RunFolder, record: Record, checked: Verification | None = None) -
     """`run.html`, the first screen: is it good, what must be decided, what won and why."""
     lines, good = verdict_lines(record)
     best = champion_of(record)
+    told = lines if record.reason else lines[:-1]  # while it runs there is no why
     return frame(run, record, "overview", checked) | {
         "name": lines[0],
         "sentence": lines[1] if best is not None else "",
-        "more": lines[2 if best is not None else 1 :],
+        "more": told[2 if best is not None else 1 :],
         "good": good,
         "limits": _limits(record),
         "best": None if best is None else _winner(record),
-        "decisions": decisions(run, record),
-        "goals": goals(run, record),
-        "leaderboard": leaderboard(run, record),
-        "trying": trying(run, record),
+        **decisions(run, record),
+        **goals(run, record),
+        **leaderboard(run, record),
+        **trying(run, record),
         "recent": _recent(run),
         "files": {name: (run.path / file).exists() for name, file in
                   (("report", "report.html"), ("card", "model/README.md"), ("model", "model"))},
@@ -126,7 +127,7 @@ def _limits(record: Record) -> str:
 
 def goals(run: RunFolder, record: Record) -> Shown:
     """`_goals.html`: what is wanted and measured; met, not met or unknown."""
-    return {"run": run.name, "rows": goal_rows(run, record)}
+    return {"goals": {"run": run.name, "rows": goal_rows(run, record)}}
 
 
 def decisions(run: RunFolder, record: Record) -> Shown:
@@ -134,7 +135,7 @@ def decisions(run: RunFolder, record: Record) -> Shown:
     waiting = [_card(run.name, asked) for asked in record.approvals.waiting(time.time())]
     unread = [o for n in record.unread if (o := record.view.outcome(n)) is not None]
     decided = [a for a in record.approvals if a.state != "waiting"]
-    return {
+    told = {
         "run": run.name,
         "waiting": waiting,
         "unread": [{"trial": o.trial.number, "id": o.trial.candidate.id, "name": described(o),
@@ -146,6 +147,7 @@ def decisions(run: RunFolder, record: Record) -> Shown:
         "read": word_command("read", run.name),
         "command": command("decisions", run.name),
     }  # fmt: skip
+    return {"decisions": told}
 
 
 def _card(run: str, asked: Any) -> Shown:
@@ -159,21 +161,21 @@ def _card(run: str, asked: Any) -> Shown:
 def leaderboard(run: RunFolder, record: Record, page: int = 1) -> Shown:
     """`_leaderboard.html`: 20 rows, best first, of a page from 1."""
     view = record.view
-    rows, total = leaderboard_page(view, (max(1, page) - 1) * PAGE, PAGE)
+    total = leaderboard_page(view, 0, 0)[1]
     pages = max(1, -(-total // PAGE))
+    page = min(max(1, page), pages)
+    rows, _ = leaderboard_page(view, (page - 1) * PAGE, PAGE)
     shown = []
     for row in rows:
         outcome = view.outcome(row["trial"])
-        assert outcome is not None, "a row of the leaderboard has an outcome"
-        words = row["family"] if row["failure"] else described(outcome)
-        shown.append(row | {"name": words or row["role"]})
-    metric = view.goals[0].metric
-    return {
-        "run": run.name, "rows": shown, "page": min(max(1, page), pages), "pages": pages,
-        "total": total, "metric": metric, "has_limits": bool(view.limits),
-        "has_rungs": view.rungs.top > 0, "top": view.rungs.top,
+        words = "" if outcome is None or row["failure"] else described(outcome)
+        shown.append(row | {"name": words or row["family"] or row["role"]})
+    told = {
+        "run": run.name, "rows": shown, "page": page, "pages": pages, "total": total,
+        "metric": view.goals[0].metric, "has_limits": bool(view.limits), "top": view.rungs.top,
         "command": command("leaderboard", run.name),
     }  # fmt: skip
+    return {"leaderboard": told}
 
 
 def trying(run: RunFolder, record: Record) -> Shown:
@@ -186,8 +188,9 @@ def trying(run: RunFolder, record: Record) -> Shown:
         for t in view.pending
     ]  # fmt: skip
     running = status_of(run, record) == "running"
-    return {"run": run.name, "rows": rows if running else [], "running": running,
-            "phase": record.phase, "done": view.done[0]}  # fmt: skip
+    told = {"run": run.name, "rows": rows if running else [], "running": running,
+            "done": view.done[0]}  # fmt: skip
+    return {"trying": told}
 
 
 def _recent(run: RunFolder) -> list[str]:

@@ -104,7 +104,7 @@ def _decisions(run: RunFolder, record: Record) -> Shown:
     with open_run(run) as ledger:
         found = decisions_of(ledger.rows(study_of(ledger), kinds=KINDS))
     return {
-        "decisions": decisions(run, record),
+        **decisions(run, record),
         "all": [d.to_json() for d in reversed(found[-DECIDED:])],
         "n_all": len(found),
         "policy": policy_lines(RulePolicy.from_json(record.policy)),
@@ -234,7 +234,7 @@ def candidate(
         "best": "" if best is None else best.trial.candidate.id,
         "mark": mark,
         "lines": [x for x in explain_candidate(record, outcome) if not x.startswith("Design: ")],
-        "scores": _scores(record, [outcome]),
+        "scores_rows": _scores(record, [outcome]),
         "curve": _curve(record, [outcome]),
         "drawing": _drawing(outcome),
         "document": json.dumps(json.loads(trial.candidate.document), indent=1, ensure_ascii=False),
@@ -261,7 +261,7 @@ def compare(
             for o in (one, other)
         ],
         "told": told,
-        "scores": _scores(record, [one, other]),
+        "scores_rows": _scores(record, [one, other]),
         "changes": design_difference(*documents)[:40],
         "curve": _curve(record, [one, other]),
         "choices": [{"id": o.trial.candidate.id, "words": _short(o)}
