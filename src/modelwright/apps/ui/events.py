@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -27,11 +28,12 @@ async def events(request: Request) -> Response:
 
 async def _changes(request: Request, followed: Followed) -> AsyncIterator[str]:
     yield "retry: 2000\n\n"
-    before, told = await run_in_threadpool(followed.marks), time.monotonic()
+    # At first all parts: since the page was made, or was last looked at, rows may have come.
+    before: Mapping[str, Any] = {}
+    told = time.monotonic()
     while not page_of(request).leaving():
-        await asyncio.sleep(EVERY)
         marks = await run_in_threadpool(followed.marks)
-        changed = [name for name, mark in marks.items() if mark != before[name]]
+        changed = [name for name, mark in marks.items() if mark != before.get(name)]
         if changed:
             yield f"event: changed\ndata: {json.dumps(changed)}\n\n"
         elif time.monotonic() - told > SIGN_OF_LIFE:
@@ -39,3 +41,4 @@ async def _changes(request: Request, followed: Followed) -> AsyncIterator[str]:
         if changed or time.monotonic() - told > SIGN_OF_LIFE:
             told = time.monotonic()
         before = marks
+        await asyncio.sleep(EVERY)

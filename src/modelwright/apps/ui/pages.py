@@ -61,7 +61,7 @@ def home(request: Request) -> Response:
 def new(request: Request) -> Response:
     """The form that takes a file."""
     page = page_of(request)
-    return page.show(request, "new.html", shown.new())
+    return page.show(request, "new.html", shown.new({"id": "", "max_upload": page.max_upload}))
 
 
 def draft(request: Request) -> Response:
@@ -70,11 +70,12 @@ def draft(request: Request) -> Response:
     Once its build was started: the run, as soon as it is there.
     """
     page = page_of(request)
-    given = {k: v for k, v in fields_of(request.query_params.multi_items()).items() if v}
+    given = {k: v for k, v in fields_of(request.query_params.multi_items()).items() if any(v)}
     state = page.drafts.state(request.path_params["draft"], given)
     if state["run"] and not state["waiting"]:
         return RedirectResponse(f"/runs/{state['run']}", 303)
-    response = page.show(request, "new.html", shown.new(state))
+    context = shown.new({**state, "max_upload": page.max_upload})
+    response = page.show(request, "new.html", context)
     if state["waiting"]:
         response.headers["Refresh"] = "1"
     return response
@@ -138,7 +139,7 @@ def part(request: Request) -> Response:
             context = getattr(shown, name)(followed.run, record)
         else:
             raise MissingError(f"there is no part {name!r}.")
-        return page.show(request, f"_{name}.html", context)
+        return page.show(request, f"_{name}.html", {name: context})
 
 
 CHARTS: Mapping[str, Callable[[Record], Any]] = {

@@ -6,6 +6,7 @@ A draft is a folder `.page/<id>` of the workspace: `data.csv` (or .parquet ..., 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -26,7 +27,7 @@ from modelwright.core.errors import InputError, ModelwrightError
 from modelwright.core.problem import Budget, Limit
 from modelwright.core.secrets import without_secrets
 from modelwright.policy.reading import EXAMPLES
-from modelwright.readers.runs import RunFolder
+from modelwright.readers.runs import RunFolder, open_run, study_of
 
 FOLDER = ".page"  # in the workspace; no run is called so, since names do not begin with a dot
 ENDINGS = (".csv.gz", ".csv", ".tsv", ".txt", ".gz", ".parquet", ".xlsx")
@@ -194,8 +195,11 @@ class Drafts:
 
     def _started(self, draft: Draft) -> dict[str, Any]:
         """Whether the run is there yet, and why not when its build is over."""
-        if RunFolder(self.workspace / draft.run).ledger_path.exists():
-            return {"waiting": False}
+        run = RunFolder(self.workspace / draft.run)
+        if run.ledger_path.exists():
+            with contextlib.suppress(ModelwrightError), open_run(run) as ledger:
+                study_of(ledger)  # it has rows
+                return {"waiting": False}
         build = self._building.get(draft.id)
         if build is not None and build.poll() is None:
             return {"waiting": True}
