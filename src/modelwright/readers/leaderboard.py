@@ -26,13 +26,17 @@ def leaderboard(view: View, top: int | None = None) -> list[dict[str, Any]]:
 
 def leaderboard_page(view: View, start: int, n: int) -> tuple[list[dict[str, Any]], int]:
     """`n` rows from place `start` (from 0) on, the failed ones last, and how many there are."""
-    rungs = range(view.rungs.top, -1, -1)
-    listed = [o for rung in rungs for o in view.best(view.n_ranked(rung), rung)]
-    listed += [o for o in view.finished if o.failed and o.trial.scored]
-    rows = [_row(outcome, view) for outcome in listed[start : start + n]]
+    listed: list[Outcome] = []
+    first, last = start, start + n  # places in what is left
+    for rung in range(view.rungs.top, -1, -1):
+        listed += view.best(max(0, last), rung)[max(0, first) :]
+        first, last = first - view.n_ranked(rung), last - view.n_ranked(rung)
+    failed = [o for o in view.finished if o.failed and o.trial.scored]
+    listed += failed[max(0, first) : max(0, last)]
+    rows = [_row(outcome, view) for outcome in listed]
     for place, row in enumerate(rows, start + 1):
         row["place"] = place
-    return rows, len(listed)
+    return rows, start - first + len(failed)
 
 
 def _row(outcome: Outcome, view: View) -> dict[str, Any]:

@@ -64,17 +64,17 @@ def progress(record: Record) -> Chart:
     view, goal = record.view, record.view.goals[0]
     found = [o for o in view.finished if o.ok and o.trial.rung == view.rungs.top]
     found = [o for o in found if o.trial.role in ("search", "blend", "final")]
-    dots: list[list[Any]] = []
     best: list[list[Any]] = []
     for place, outcome in enumerate(found, 1):
         score = outcome.evidence.scores[goal.metric]
-        dots.append([place, score, _name(outcome)])
         if not best or goal.loss(score) < goal.loss(best[-1][1]):
             best.append([place, score, _name(outcome)])
     if best and best[-1][0] < len(found):
         best.append([len(found), best[-1][1], "still the best"])
+    kept = thinned(list(enumerate(found, 1)), MOST)
+    dots = [[place, o.evidence.scores[goal.metric], _name(o)] for place, o in kept]
     series = [
-        {"name": "each trial", "look": "points", "points": thinned(dots, MOST)},
+        {"name": "each trial", "look": "points", "points": dots},
         {"name": "best so far", "look": "steps", "points": best},
     ]
     base = trivial_outcome(view)

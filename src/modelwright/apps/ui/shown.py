@@ -161,10 +161,11 @@ def _card(run: str, asked: Any) -> Shown:
 def leaderboard(run: RunFolder, record: Record, page: int = 1) -> Shown:
     """`_leaderboard.html`: 20 rows, best first, of a page from 1."""
     view = record.view
-    total = leaderboard_page(view, 0, 0)[1]
+    rows, total = leaderboard_page(view, (max(1, page) - 1) * PAGE, PAGE)
     pages = max(1, -(-total // PAGE))
-    page = min(max(1, page), pages)
-    rows, _ = leaderboard_page(view, (page - 1) * PAGE, PAGE)
+    if not 1 <= page <= pages:
+        page = min(max(1, page), pages)
+        rows, _ = leaderboard_page(view, (page - 1) * PAGE, PAGE)
     shown = []
     for row in rows:
         outcome = view.outcome(row["trial"])

@@ -1,6 +1,7 @@
 // Draws the charts: figures with data-chart name where their numbers are. Colours are the page's.
 "use strict";
 
+let took = 0; // ms, the longest fetch
 const figures = [...document.querySelectorAll("figure[data-chart]")];
 
 function colours() {
@@ -101,9 +102,11 @@ function fill(figure, table) {
 }
 
 async function draw(figure) {
+  const began = performance.now();
   const answer = await fetch(figure.dataset.chart, { credentials: "same-origin" });
   if (!answer.ok) return;
   figure.chart = await answer.json();
+  took = Math.max(took, performance.now() - began);
   const plot = figure.querySelector(".plot");
   const empty = figure.chart.series.length === 0;
   figure.querySelector("[data-empty]").hidden = !empty;
@@ -131,12 +134,13 @@ matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
   for (const figure of figures) if (figure.chart?.series.length) paint(figure);
 });
 
-// A search can change many times a second; the pictures follow every few seconds.
+// A search can change many times a second; the pictures follow every few seconds, and more slowly
+// where their numbers take the server long.
 let waiting = null;
 document.addEventListener("changed", (event) => {
   if (waiting || !event.detail.includes("leaderboard")) return;
   waiting = setTimeout(() => {
     waiting = null;
     for (const figure of figures) draw(figure);
-  }, 3000);
+  }, Math.max(3000, 50 * took));
 });

@@ -2,7 +2,10 @@
 // fetched again. Nothing is needed for reading or for deciding: forms and links work without it.
 "use strict";
 
+const TICK = 500; // ms between two looks at what is stale
+const RESTS = 20; // times as long as fetching a part took, it is left as it is
 const stale = new Set();
+const restsUntil = {};
 
 // A part is left alone while somebody types in it, or has opened something in it.
 function busy(part) {
@@ -12,20 +15,22 @@ function busy(part) {
   return [...part.querySelectorAll("textarea, input[type=text]")].some((field) => field.value);
 }
 
-function refresh(name) {
+async function refresh(name) {
   const part = document.getElementById(`part-${name}`);
-  if (!part) return;
-  if (busy(part)) {
-    stale.add(name);
-    return;
-  }
+  if (part && (busy(part) || performance.now() < restsUntil[name])) return;
   stale.delete(name);
+  if (!part) return;
+  restsUntil[name] = Infinity;
+  const began = performance.now();
   const inside = part.querySelector("[data-self]");
-  htmx.ajax("GET", (inside || part).dataset.self, { target: part, swap: "innerHTML" });
+  await htmx.ajax("GET", (inside || part).dataset.self, { target: part, swap: "innerHTML" });
+  restsUntil[name] = performance.now() + RESTS * (performance.now() - began);
 }
 
+setInterval(() => stale.forEach(refresh), TICK);
+
 function changed(names) {
-  for (const name of new Set([...names, ...stale])) refresh(name);
+  names.forEach((name) => stale.add(name));
   document.dispatchEvent(new CustomEvent("changed", { detail: names }));
 }
 
