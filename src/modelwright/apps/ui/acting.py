@@ -13,10 +13,8 @@ from modelwright.apps.steering import tell
 from modelwright.apps.ui.following import Followed, MissingError
 from modelwright.apps.ui.forms import Form
 from modelwright.apps.ui.pages import fields_of, page_of
-from modelwright.apps.ui.starting import FOLDER, spawn
 from modelwright.core.approvals import ABOUT_DESIGNS
 from modelwright.core.errors import InputError, ModelwrightError
-from modelwright.core.problem import Budget
 from modelwright.recipes.deciding import decide, who
 
 ABOUT: Mapping[str, str] = {  # what a word is about, by the field that names it
@@ -76,11 +74,5 @@ def _steer(request: Request, followed: Followed, verb: str, form: Form) -> str:
         state = status_of(run, record)
     if state == "running":
         return f"{run.name} is running already."
-    words = ["resume", str(run.path.absolute()), f"--workspace={page.workspace.absolute()}"]
-    if more := form.one("budget"):
-        Budget.parse(more)
-        words.append(f"--add-budget={more}")
-    folder = page.workspace / FOLDER
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    spawn(words, folder / f"{run.name}.log")
+    page.drafts.resume(run, form.one("budget"))
     return f"{run.name} goes on."

@@ -94,6 +94,8 @@ def run(request: Request) -> Response:
     """The first screen of a run."""
     page = page_of(request)
     with page.runs.reading(request.path_params["run"]) as (followed, record):
+        if trouble := page.drafts.why_not(followed.run.name):
+            request.state.session.said = trouble
         context = shown.first(followed.run, record, followed.chain)
         return page.show(request, "run.html", context)
 

@@ -64,7 +64,9 @@ class Drafts:
     def __init__(self, workspace: Path) -> None:
         self.workspace, self.folder = workspace.absolute(), workspace.absolute() / FOLDER
         self._building: dict[str, subprocess.Popen[bytes]] = {}
+        self._resumed: dict[str, subprocess.Popen[bytes]] = {}
         self._planning = threading.Lock()  # one at a time, however often a page is loaded
+        self._starting = threading.Lock()
 
     def new_folder(self) -> Path:
         """A fresh folder for an upload, which only this account may read."""
@@ -143,26 +145,49 @@ class Drafts:
 
     def start(self, id: str, given: Fields) -> str:
         """Starts the build as a process of its own and returns the run's name."""
-        draft = self.of(id)
-        if draft.run:
-            return draft.run
-        if draft.trouble:
-            raise InputError(draft.trouble)
-        words = self.words(draft, given)
-        draft.run, draft.fields = self._free_name(draft.file), {k: [*v] for k, v in given.items()}
-        place = [f"--name={draft.run}", f"--workspace={self.workspace}"]
-        folder = self.folder / draft.id
-        build = spawn(["build", str(folder / draft.data), *words, *place], folder / "build.log")
-        self._building[draft.id] = build
-        self._save(draft)
+        with self._starting:  # so that two clicks start one build
+            draft = self.of(id)
+            if draft.run:
+                return draft.run
+            if draft.trouble:
+                raise InputError(draft.trouble)
+            words = self.words(draft, given)
+            draft.run = self._free_name(draft.file)
+            draft.fields = {name: [*values] for name, values in given.items()}
+            place = [f"--name={draft.run}", f"--workspace={self.workspace}"]
+            folder = self.folder / draft.id
+            order = ["build", str(folder / draft.data), *words, *place]
+            self._building[draft.id] = spawn(order, folder / "build.log")
+            self._save(draft)
         return draft.run
 
+    def resume(self, run: RunFolder, more: str) -> None:
+        """Goes on with a run in a process of its own; `more` is budget on top, or empty."""
+        words = ["resume", str(run.path.absolute()), f"--workspace={self.workspace}"]
+        if more:
+            Budget.parse(more)
+            words.append(f"--add-budget={more}")
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        log = self.folder / f"{run.name}.log"
+        log.unlink(missing_ok=True)
+        self._resumed[run.name] = spawn(words, log)
+
+    def why_not(self, name: str) -> str:
+        """Why a run did not go on, told once; empty where it did, or still tries."""
+        process = self._resumed.get(name)
+        if process is None or process.poll() is None:
+            return ""
+        del self._resumed[name]
+        failed = process.returncode in (1, 2)
+        return _said(self.folder / f"{name}.log") if failed else ""
+
     def tidy(self) -> None:
-        """Removes drafts that nobody started within `KEPT_DAYS`."""
-        for path in self.folder.glob("*/draft.json"):
-            old = time.time() - path.stat().st_mtime > KEPT_DAYS * 86_400
-            if old and not self.of(path.parent.name).run:
-                self.drop(path.parent)
+        """Removes what nobody started within `KEPT_DAYS`."""
+        folders = self.folder.iterdir() if self.folder.is_dir() else ()
+        for path in [found for found in folders if found.is_dir()]:
+            started = (path / "draft.json").is_file() and self.of(path.name).run
+            if not started and time.time() - path.stat().st_mtime > KEPT_DAYS * 86_400:
+                self.drop(path)
 
     def _save(self, draft: Draft) -> None:
         path = self.folder / draft.id / "draft.json"
@@ -182,15 +207,16 @@ class Drafts:
         try:
             with self._planning:
                 done = subprocess.run(
-                    order, cwd=self.folder / draft.id, env=_environment(), capture_output=True,
-                    stdin=subprocess.DEVNULL, timeout=PLAN_SECONDS, check=False,
+                    order, env=_environment(), capture_output=True, stdin=subprocess.DEVNULL,
+                    timeout=PLAN_SECONDS, check=False,
                 )  # fmt: skip
         except subprocess.TimeoutExpired:
             raise InputError(f"no plan within {PLAN_SECONDS} s; give a smaller file.") from None
         try:
             plan: dict[str, Any] = json.loads(done.stdout)
         except ValueError:
-            raise InputError(_complaint(done.stderr.decode("utf-8", "replace"))) from None
+            said = _complaint(done.stderr.decode("utf-8", "replace"))
+            raise InputError(said.replace(data, draft.file)) from None
         return plan
 
     def _started(self, draft: Draft) -> dict[str, Any]:
@@ -203,16 +229,17 @@ class Drafts:
         build = self._building.get(draft.id)
         if build is not None and build.poll() is None:
             return {"waiting": True}
-        log = self.folder / draft.id / "build.log"
-        said = log.read_text("utf-8", "replace") if log.exists() else ""
-        return {"waiting": False, "run": "", "trouble": _complaint(said)}
+        said = _said(self.folder / draft.id / "build.log")
+        return {"waiting": False, "run": "", "trouble": said}
 
     def _free_name(self, file: str) -> str:
         """A name for the run, made of the file's: letters, digits, dashes, and not taken."""
         stem = Path(file.replace("\\", "/")).name.split(".")[0]
         base = re.sub(r"[^A-Za-z0-9_-]+", "-", stem).strip("-_")[:40] or "table"
         names, number = [base], 1
-        while (self.workspace / names[-1]).exists():
+        drafts = [self.of(path.parent.name) for path in self.folder.glob("*/draft.json")]
+        taken = {draft.run for draft in drafts}
+        while names[-1] in taken or (self.workspace / names[-1]).exists():
             number += 1
             names.append(f"{base}-{number}")
         return names[-1]
@@ -231,8 +258,8 @@ def spawn(words: Sequence[str], log: Path) -> subprocess.Popen[bytes]:
     """A `modelwright` command in a session of its own: it goes on when this server ends."""
     with log.open("ab") as out:
         process = subprocess.Popen(
-            [*_command(), *words], cwd=log.parent, env=_environment(), stdin=subprocess.DEVNULL,
-            stdout=out, stderr=out, start_new_session=True,
+            [*_command(), *words], env=_environment(), stdin=subprocess.DEVNULL, stdout=out,
+            stderr=out, start_new_session=True,
         )  # fmt: skip
     # Else it would stay a zombie, which looks like a process that still works on the run.
     threading.Thread(target=process.wait, daemon=True, name="reaper").start()
@@ -267,7 +294,11 @@ def _check(name: str, line: str, columns: Sequence[str]) -> None:
         Limit.parse(line)
 
 
+def _said(log: Path) -> str:
+    return _complaint(log.read_text("utf-8", "replace") if log.exists() else "")
+
+
 def _complaint(said: str) -> str:
     """The sentence a command ended with."""
     lines = [line for line in said.splitlines() if line.startswith("modelwright: ")]
-    return lines[-1].removeprefix("modelwright: ") if lines else "the build ended without a word."
+    return lines[-1].removeprefix("modelwright: ") if lines else "the command ended without a word."
