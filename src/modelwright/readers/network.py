@@ -26,8 +26,11 @@ MAX_CURVES, MAX_ALTERNATIVES, MAX_CHANGES = 40, 8, 14
 MIN_PAIRS = 3  # of candidates in two rungs, below which their order says nothing
 
 
-def network_sections(record: Record) -> str:
-    """The sections as HTML; each part whose facts the run does not have is left out."""
+def network_sections(record: Record, curves: bool = True) -> str:
+    """The sections as HTML; each part whose facts the run does not have is left out.
+
+    Without `curves` those of learning are not drawn: a page has them elsewhere.
+    """
     best = shown_network(record.view)
     if best is None:
         return ""
@@ -35,7 +38,7 @@ def network_sections(record: Record) -> str:
         (
             _network(record, best),
             _why(record.view, best),
-            _curves(record, best),
+            _curves(record, best) if curves else "",
             _coach(record.view, best),
             _sizes(record.view, best),
             archive_section(record),

@@ -76,7 +76,7 @@ def _models(run: RunFolder, record: Record) -> Shown:
     best = champion_of(record)
     listed = view.best(CHOICES)
     own: Mapping[str, Callable[[], str]] = {
-        "network": lambda: network_sections(record),
+        "network": lambda: network_sections(record, curves=False),
         "series": lambda: series_sections(run, record),
     }
     if kind in own:
