@@ -17,6 +17,7 @@ from command_line import call, shop
 from web_client import IMAGE, SCRIPT, Browser, Harm, hostile_run
 
 from modelwright.apps.ui import following, starting
+from modelwright.core.errors import InputError
 from modelwright.readers.decisions import decisions
 from modelwright.readers.runs import RunFolder, open_run, read_record, study_of
 
@@ -112,7 +113,7 @@ def test_the_form_takes_no_path_no_command_and_no_other_flag(browser: Browser) -
     ]  # fmt: skip
     for fields in wrong:
         given = {**good, **{k: [v] for k, v in fields.items()}}
-        with pytest.raises(following.InputError):
+        with pytest.raises(InputError):
             drafts.words(draft, given)
     refused = browser.post(f"/new/{draft.id}/go", {"target": "a", "metric": "os:system"})
     assert refused.status == 422
