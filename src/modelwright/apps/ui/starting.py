@@ -41,7 +41,7 @@ COLUMNS = ("target", "group", "time", "series", "protect", "drop")
 KEPT_DAYS = 2  # a draft that was never started
 PLAN_SECONDS = 300
 # What a build needs itself, as from the command line: its own workers are not given it.
-OWN = ("MODELWRIGHT_KEY", "MODELWRIGHT_WEBHOOK", "MODELWRIGHT_SMTP_PASSWORD")
+OWN = ("MODELWRIGHT_KEY", "MODELWRIGHT_SMTP_PASSWORD")
 Fields = Mapping[str, Sequence[str]]
 
 
