@@ -103,7 +103,8 @@ class Drafts:
         """What the page shows of a draft; with the `given` fields of the form also the plan.
 
         `table` is what was read (`TableInfo.to_json`), `plan` that of `build --dry-run --json`,
-        `command` the line that does the same; `run` and `waiting` are set once it was started.
+        `command` the line that does the same; `run` and `waiting` are set once it was started,
+        and `trouble` says why nothing came of it.
         """
         draft = self.of(id)
         told: dict[str, Any] = {
@@ -111,8 +112,9 @@ class Drafts:
             "policies": EXAMPLES, "waiting": False,
         }  # fmt: skip
         if draft.run:
-            return told | self._started(draft)
-        if given and not draft.trouble:
+            told |= self._started(draft)
+        if given and not draft.trouble and not told["run"]:
+            told["trouble"] = ""
             told["fields"] = {name: list(values) for name, values in given.items()}
             try:
                 words = self.words(draft, given)
@@ -147,7 +149,7 @@ class Drafts:
         """Starts the build as a process of its own and returns the run's name."""
         with self._starting:  # so that two clicks start one build
             draft = self.of(id)
-            if draft.run:
+            if draft.run and self._started(draft)["run"]:
                 return draft.run
             if draft.trouble:
                 raise InputError(draft.trouble)
@@ -225,10 +227,10 @@ class Drafts:
         if run.ledger_path.exists():
             with contextlib.suppress(ModelwrightError), open_run(run) as ledger:
                 study_of(ledger)  # it has rows
-                return {"waiting": False}
+                return {"waiting": False, "run": draft.run}
         build = self._building.get(draft.id)
         if build is not None and build.poll() is None:
-            return {"waiting": True}
+            return {"waiting": True, "run": draft.run}
         said = _said(self.folder / draft.id / "build.log")
         return {"waiting": False, "run": "", "trouble": said}
 
