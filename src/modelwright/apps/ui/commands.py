@@ -27,13 +27,13 @@ def word_command(word: str, run: str, about: str = "") -> str:
     """The command for a person's word on a run, a request or a candidate.
 
     >>> word_command("approve", "churn", "2d6f2fa6")
-    "modelwright approve churn 2d6f2fa6 --reason '...'"
+    "modelwright approve churn 2d6f2fa6 --reason 'your reason'"
     """
     if word == "read":
         return command("policy", "unread", run, "--read")
     if word in ("stop", "pause", "resume"):
         return command(word, run)
-    return command(word, run, *([about] if about else []), "--reason", "...")
+    return command(word, run, *([about] if about else []), "--reason", "your reason")
 
 
 def build_command(

@@ -54,9 +54,10 @@ def status(run: RunFolder, record: Record, checked: Verification | None = None) 
         "chain": _chain(checked),
         "rows": view.n_rows,
         "can_stop": state == "running",
+        "can_extend": state == "finished",
         "can_resume": state in ("paused", "stopped", "killed", "waiting"),
         "commands": {word: word_command(word, run.name) for word in ("stop", "pause", "resume")}
-        | {"verify": command("verify", run.name), "status": command("status", run.name)},
+        | {"extend": command("resume", run.name, "--add-budget", "5m")},
     }
     return {"status": told}
 
