@@ -7,6 +7,7 @@ import re
 import shutil
 import signal
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -175,10 +176,14 @@ def test_the_command_prints_an_address_and_keeps_what_it_knows(workspace: Path) 
     assert process.stdout is not None
     address = urlsplit(process.stdout.readline().strip())
 
+    open_ones: list[Any] = []
+
     def ask(path: str, **headers: str) -> http.client.HTTPResponse:
-        connection = http.client.HTTPConnection("127.0.0.1", address.port or 0, timeout=30)
-        connection.request("GET", path, headers=headers)
-        return connection.getresponse()
+        open_ones.append(http.client.HTTPConnection("127.0.0.1", address.port or 0, timeout=30))
+        open_ones[-1].request("GET", path, headers=headers)
+        found: http.client.HTTPResponse = open_ones[-1].getresponse()
+        open_ones.append(found)
+        return found
 
     assert ask("/").status == 401
     assert ask("/", Host="rebound.example").status == 403
@@ -190,6 +195,8 @@ def test_the_command_prints_an_address_and_keeps_what_it_knows(workspace: Path) 
     assert stream.readline() == b"retry: 2000\n"
     process.send_signal(signal.SIGINT)  # with a stream open, as a page keeps one
     ended = finish(process, 30)
+    for connection in open_ones:
+        connection.close()
     assert (ended.code, ended.out) == (0, "stopped\n")
     assert cookie.split("=")[1] not in ended.err
     assert "token" not in ended.err

@@ -141,7 +141,7 @@ def part(request: Request) -> Response:
             context = getattr(shown, name)(followed.run, record)
         else:
             raise MissingError(f"there is no part {name!r}.")
-        return page.show(request, f"_{name}.html", {name: context})
+        return page.show(request, f"_{name}.html", context)
 
 
 CHARTS: Mapping[str, Callable[[Record], Any]] = {
