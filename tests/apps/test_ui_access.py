@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 from command_line import call, finish, spawn
 from starlette.routing import Mount, Route
-from web_client import HOST, TOKEN, Browser, hostile_run
+from web_client import HOST, TOKEN, Browser
 
 from modelwright.apps.ui.running import token_for
 from modelwright.core.errors import InputError
@@ -25,8 +25,8 @@ FILL = {
 
 
 @pytest.fixture(scope="module")
-def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return hostile_run(tmp_path_factory.mktemp("door")).path.parent
+def workspace(hostile: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return Path(shutil.copytree(hostile, tmp_path_factory.mktemp("door") / "ws"))
 
 
 def routes(browser: Browser) -> list[tuple[str, str]]:
@@ -86,7 +86,7 @@ def test_every_form_carries_the_token_of_its_session(workspace: Path) -> None:
     browser = Browser.at(workspace).enter()
     posts = [path for method, path in routes(browser) if method == "POST"]
     assert len(posts) == 3
-    other, tokens = browser.csrf, []
+    other, tokens = browser.csrf, list[str]()
     browser.door.used = tokens.append
     browser.enter(browser.door._token)
     assert tokens == [browser.door._token]

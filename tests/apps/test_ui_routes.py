@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from command_line import call, shop
-from web_client import IMAGE, SCRIPT, Browser, Harm, hostile_run
+from web_client import IMAGE, SCRIPT, Browser, Harm
 
 from modelwright.apps.ui import following, starting
 from modelwright.core.errors import InputError
@@ -25,15 +25,9 @@ TABS = ("models", "decisions", "lineage", "fairness", "energy", "data", "audit")
 PARTS = ("status", "leaderboard", "trying", "decisions", "goals")
 
 
-@pytest.fixture(scope="module")
-def waiting(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A workspace with a run that waits for a person; tests work on copies of it."""
-    return hostile_run(tmp_path_factory.mktemp("routes")).path.parent
-
-
 @pytest.fixture
-def browser(waiting: Path, tmp_path: Path) -> Browser:
-    shutil.copytree(waiting, tmp_path / "ws")
+def browser(hostile: Path, tmp_path: Path) -> Browser:
+    shutil.copytree(hostile, tmp_path / "ws")
     return Browser.at(tmp_path / "ws", max_upload=100_000).enter()
 
 
@@ -43,7 +37,7 @@ def run_of(browser: Browser) -> RunFolder:
 
 def test_no_page_runs_what_a_file_a_column_a_label_or_a_reason_says(browser: Browser) -> None:
     record = read_record(run_of(browser))
-    ids = [o.trial.candidate.id for o in record.view.finished]
+    ids = [o.trial.candidate.id for o in record.view.best(9)]
     told = browser.post("/runs/shop/do/ban", {"candidate": ids[0], "reason": SCRIPT + IMAGE})
     assert told.header("location") == "/runs/shop"
     pages = [
@@ -56,8 +50,7 @@ def test_no_page_runs_what_a_file_a_column_a_label_or_a_reason_says(browser: Bro
     shown = ""
     for path in pages:
         answer = browser.get(path)
-        assert answer.status == (404 if "%3C" in path and "tab" not in path else answer.status)
-        assert answer.status in (200, 404, 422), (path, answer.text)
+        assert answer.status in ((404, 422) if "%3C" in path else (200,)), (path, answer.text)
         assert Harm(answer.text).found == [], path
         shown += answer.text
     for text in ("&lt;script&gt;alert(1)&lt;/script&gt;", "&gt;&lt;img src=x onerror=alert(1)&gt;"):
@@ -141,10 +134,8 @@ def test_a_build_from_the_page_is_one_of_its_own_and_is_stopped_from_it(
         time.sleep(0.1)
     assert browser.get(where).header("location") == "/runs/my-shop"
     run = RunFolder(run_of(browser).path.parent / "my-shop")
-    while not read_record(run).view.finished and time.monotonic() < ends:
-        time.sleep(0.1)
     assert "told my-shop to stop" in said(browser, "my-shop", "stop", reason="enough")
-    assert build.wait(60) in (0, 130)
+    assert build.wait(60) in (0, 3, 130)
     record = read_record(run)
     assert (record.status, record.settings["budget"]["seconds"]) == ("stopped", 60)
     assert record.messages[0]["reason"] == "enough"

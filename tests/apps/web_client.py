@@ -37,7 +37,7 @@ def hostile_run(where: Path) -> RunFolder:
     table = pd.DataFrame({SCRIPT: x[:, 0], IMAGE: x[:, 1], "y": label})
     path = where / "<img src=x onerror=alert(1)>.csv"
     table.to_csv(path, index=False)
-    asked = {"policy": ASKS, "student": False, "purpose": SCRIPT, "rights": IMAGE}
+    asked: dict[str, Any] = {"policy": ASKS, "student": False, "purpose": SCRIPT, "rights": IMAGE}
     run = mw.build(path, "y", budget=1, slots=0, name="shop", workspace=where / "ws", **asked).run
     mw.ask(run, reason=f"why {SCRIPT}?", by=IMAGE)
     return run

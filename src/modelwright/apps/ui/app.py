@@ -133,7 +133,7 @@ def _post(
 def _http_error(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 400
     known = {404: "there is no such page.", 405: "this address does not take that."}
-    sentence = known.get(status) or getattr(error, "detail", "")
+    sentence = known.get(status) or str(getattr(error, "detail", ""))
     return _error(request, sentence, status)
 
 
