@@ -98,7 +98,7 @@ def _ties(graph: Lineage, places: dict[str, tuple[int, int]]) -> Iterator[str]:
 def _boxes(graph: Lineage, places: dict[str, tuple[int, int]]) -> Iterator[str]:
     for id, (x, y) in places.items():
         label = graph.nodes[id].label
-        shown = label if len(label) <= 32 else label[:31] + "…"
+        shown = label if len(label) <= 28 else label[:27] + "…"
         yield (
             f'<g><title>{escape(label)}</title><rect class="b" x="{x}" y="{y}" rx="4" '
             f'width="{WIDTH}" height="{HEIGHT}"/><text class="t" x="{x + 8}" y="{y + 19}">'

@@ -1,8 +1,9 @@
 """What the charts of the page draw, as plain data: points, their words, and never too many.
 
-Every chart is `{"kind", "title", "x", "y", "series", "table"}`: an axis has a `name` and a `type`,
-a series a `name`, a `look` (`points`, `line`, `steps`, `bars`; `front`, `best`, `pale`) and
-`points`, each `[x, y]` or `[x, y, words]`. The `table` under it is made of the same points.
+Every chart is `{"title", "x", "y", "series", "table"}`: an axis has a `name` and a `type` (`value`,
+`count`, `log`, `category`), a series a `name`, a `look` (`points`, `front`, `best`, `line`, `pale`,
+`steps`, `bars`) and `points`, each `[x, y]` or `[x, y, words]`. The `table` under it is made of the
+same points.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ def pareto(record: Record) -> Chart:
     """Score against what it costs (or the second goal): the front whole, the rest thinned."""
     view, first = record.view, record.view.goals[0]
     cost, words, turned = _across(view)
-    found = [o for o in view.best(view.n_ranked()) if cost(o.evidence) is not None]
+    ranked = (o for o in view.best(view.n_ranked()) if o.trial.by != "trivial")
+    found = [o for o in ranked if cost(o.evidence) is not None]
     costs = [float(cost(o.evidence) or 0.0) for o in found]
     ahead = pareto_front([turned * c for c in costs], [o.loss for o in found])
     rest = [i for i, is_ahead in enumerate(ahead) if not is_ahead]
@@ -47,8 +49,8 @@ def pareto(record: Record) -> Chart:
         return found[i].trial.number == view.champion
 
     series = [
-        {"name": "other candidates", "look": "points", "points": points(lambda i: not ahead[i])},
-        {"name": "beaten by none in both", "look": "front", "points": points(lambda i: ahead[i])},
+        {"name": "candidates", "look": "points", "points": points(lambda i: not ahead[i])},
+        {"name": "front", "look": "front", "points": points(lambda i: ahead[i])},
         {"name": "best so far", "look": "best", "points": points(is_best)},
     ]
     low = min((c for c in costs if c > 0), default=1.0)
@@ -80,7 +82,7 @@ def progress(record: Record) -> Chart:
     base = trivial_outcome(view)
     told = "" if base is None else f"; the trivial baseline is {_score(base, view):.4g}"
     return chart(
-        f"Progress of {goal.metric}{told}", ("full trials, in the order they were judged", "value"),
+        f"Progress of {goal.metric}{told}", ("full trials, in the order they were judged", "count"),
         (goal.metric, "value"), series, ("candidate", "trial", goal.metric),
     )  # fmt: skip
 

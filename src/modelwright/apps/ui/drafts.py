@@ -73,7 +73,7 @@ def _column(column: Mapping[str, Any]) -> Shown:
     low, high = column.get("low"), column.get("high")
     values = [str(value) for value in column.get("categories", ())[:4]]
     if kind == "numeric" and low is not None and high is not None:
-        holds = f"{low:.5g} to {high:.5g}"
+        holds = f"{low:,.6g} to {high:,.6g}"
     else:
         more = ", …" if len(column.get("categories", ())) > 4 else ""
         holds = ", ".join(value[:24] for value in values) + more
@@ -105,7 +105,8 @@ def _plan(plan: Mapping[str, Any]) -> Shown:
     ]
     if cost["money"][1] is not None:
         facts.append(("money", f"up to {cost['money'][1]:.2f} {cost['currency']}"))
-    gates = [g if isinstance(g, str) else f"{g['word']}: {g['reason']}" for g in plan["gates"]]
+    words = {"ask": "", "refuse": "refused: "}
+    gates = [f"{words.get(gate['word'], '')}{gate['reason']}" for gate in plan["gates"]]
     return {
         "facts": facts,
         "gates": gates,
@@ -126,4 +127,4 @@ def _range(ends: Sequence[float | None], words: Any) -> str:
 
 
 def _size(n_bytes: int) -> str:
-    return f"{n_bytes / 1e6:,.3g} MB" if n_bytes >= 1e5 else f"{n_bytes / 1e3:.3g} kB"
+    return f"{n_bytes / 1e6:,.0f} MB" if n_bytes >= 1e7 else f"{n_bytes / 1e3:,.0f} kB"

@@ -42,7 +42,7 @@ def status(run: RunFolder, record: Record, checked: Verification | None = None) 
     waiting = len(record.approvals.waiting(time.time()))
     word = STATES[state]
     if state == "running" and record.phase == "closing":
-        word = "running, closing steps"
+        word = "finishing"
     told = {
         "run": run.name,
         "state": state,
@@ -76,9 +76,8 @@ def _meters(record: Record) -> list[Shown]:
         rows.append({"name": "money", "text": "not counted", "share": None,
                      "how": "no price per hour was told"})  # fmt: skip
     else:
-        name = money["currency"]
-        rows.append(_meter("money", money["money"], money["limit_money"],
-                           lambda v: f"{v:.3g} {name}", cost_words(money)))  # fmt: skip
+        row = _meter("money", money["money"], money["limit_money"], "{:.2g}".format, "")
+        rows.append(row | {"text": f"{row['text']} {money['currency']}", "how": cost_words(money)})
     rows.append(_meter("energy", joules["joules"], joules["limit_joules"], amount,
                        energy_words(joules)))  # fmt: skip
     return rows
@@ -88,7 +87,7 @@ def _meter(
     name: str, used: float, limit: float | None, words: Callable[[float], str], how: str
 ) -> Shown:
     share = None if limit is None else min(1.0, used / limit)
-    of = ", no limit" if limit is None else f" of {words(limit)}"
+    of = "" if limit is None else f" of {words(limit)}"
     return {"name": name, "text": f"{words(used)}{of}", "share": share, "how": how}
 
 

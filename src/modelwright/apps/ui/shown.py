@@ -17,7 +17,7 @@ from modelwright.apps.inspecting import status_of
 from modelwright.apps.ui.commands import command, word_command
 from modelwright.apps.ui.drafts import new
 from modelwright.apps.ui.frame import STATES, Shown, about_words, champion_of, frame, status
-from modelwright.apps.ui.measures import ago, duration, goal_rows
+from modelwright.apps.ui.measures import NOT_MET, ago, duration, goal_rows
 from modelwright.apps.ui.tabs import candidate, compare, run_command, tab
 from modelwright.core.errors import ModelwrightError
 from modelwright.core.record import Record
@@ -43,7 +43,7 @@ __all__ = [
 ]  # fmt: skip
 
 PAGE = 20  # rows of a leaderboard's page
-RECENT = 4  # decisions told on the first screen
+RECENT = 3  # decisions told on the first screen
 
 
 def home(workspace: str | Path, read: Callable[[RunFolder], Record] = read_record) -> Shown:
@@ -75,27 +75,40 @@ def _listed(run: RunFolder, read: Callable[[RunFolder], Record]) -> Shown:
 
 def first(run: RunFolder, record: Record, checked: Verification | None = None) -> Shown:
     """`run.html`, the first screen: is it good, what must be decided, what won and why."""
+    return {
+        **frame(run, record, "overview", checked),
+        **goals(run, record),
+        **decisions(run, record),
+        **leaderboard(run, record),
+        **trying(run, record),
+    }
+
+
+def goals(run: RunFolder, record: Record) -> Shown:
+    """`_goals.html`: what is wanted and measured (met, not met or unknown), and the verdict."""
+    rows = goal_rows(run, record)
     lines, good = verdict_lines(record)
     best = champion_of(record)
     told = lines if record.reason else lines[:-1]  # while it runs there is no why
-    return frame(run, record, "overview", checked) | {
+    state = status_of(run, record)
+    verdict = {
+        "run": run.name,
+        "title": "Best" if state == "finished" else "Best so far",
         "name": lines[0],
         "sentence": lines[1] if best is not None else "",
         "more": told[2 if best is not None else 1 :],
-        "good": good,
         "limits": _limits(record),
+        "look": "bad" if not good and state != "running" else
+        "open" if not good or rows[0]["state"] == NOT_MET else "",
         "best": None if best is None else _winner(record),
-        **decisions(run, record),
-        **goals(run, record),
-        **leaderboard(run, record),
-        **trying(run, record),
+        "waits": bool(record.approvals.waiting(time.time())),
         "recent": _recent(run),
         "files": {name: (run.path / file).exists() for name, file in
                   (("report", "report.html"), ("card", "model/README.md"), ("model", "model"))},
-        "commands": {"reproduce": run_command(record),
-                     "predict": command("predict", run.name, "NEW_ROWS.csv"),
-                     "explain": command("explain", run.name)},
+        "commands": [run_command(record), command("predict", run.name, "NEW_ROWS.csv"),
+                     command("explain", run.name)],
     }  # fmt: skip
+    return {"goals": {"run": run.name, "rows": rows}, "verdict": verdict}
 
 
 def _winner(record: Record) -> Shown:
@@ -123,11 +136,6 @@ def _limits(record: Record) -> str:
     if broken:
         return f"Not met: {', '.join(broken)}."
     return f"All {len(rows)} limits are met." if len(rows) > 1 else f"{rows[0]['limit']} is met."
-
-
-def goals(run: RunFolder, record: Record) -> Shown:
-    """`_goals.html`: what is wanted and measured; met, not met or unknown."""
-    return {"goals": {"run": run.name, "rows": goal_rows(run, record)}}
 
 
 def decisions(run: RunFolder, record: Record) -> Shown:

@@ -16,7 +16,8 @@ function number(value) {
 
 function axis(given, c, across) {
   return {
-    type: given.type,
+    type: given.type === "count" ? "value" : given.type,
+    minInterval: given.type === "count" ? 1 : 0,
     name: given.name,
     nameLocation: "middle",
     nameGap: across ? 28 : 46,
