@@ -113,7 +113,8 @@ def energy(record: Record) -> Chart:
     for outcome in record.view.finished:
         name = family_of(outcome.trial.candidate.document) or outcome.trial.role
         sums[name] = sums.get(name, 0.0) + joules(outcome.evidence, watts)
-    bars = sorted(([name, round(j, 3)] for name, j in sums.items()), key=lambda p: -p[1])
+    named = sorted(sums, key=lambda name: -sums[name])
+    bars = [[name, round(sums[name], 3)] for name in named]
     return chart("Energy of finished trials by family", ("family", "category"), ("J", "value"),
                  [{"name": "J", "look": "bars", "points": bars[:30]}], ("family", "J"))  # fmt: skip
 
@@ -166,7 +167,7 @@ def _across(view: View) -> tuple[Callable[[Evidence], float | None], str, float]
     leader = view.best(1)
     for name, words in COSTS.items():
         if leader and name in leader[0].evidence.scores:
-            return (lambda e, name=name: e.scores.get(name)), words, 1.0  # type: ignore[misc]
+            return (lambda e, name=name: e.scores.get(name)), words, 1.0
     return (lambda e: e.seconds), COSTS["seconds"], 1.0
 
 

@@ -84,10 +84,9 @@ def _models(run: RunFolder, record: Record) -> Shown:
     else:
         parts = [explained_sections(run, record), sure_sections(run, record),
                  student_section(record)]  # fmt: skip
-    choices = [{"id": o.trial.candidate.id, "words": _short(o)} for o in listed]
     other = next((o for o in listed if best is not None and o is not best), None)
     return {
-        "choices": choices,
+        "choices": _choices(listed),
         "a": "" if best is None else best.trial.candidate.id,
         "b": "" if other is None else other.trial.candidate.id,
         "has_curves": bool(charts.curve(record)["series"]),
@@ -264,12 +263,17 @@ def compare(
         "scores_rows": _scores(record, [one, other]),
         "changes": design_difference(*documents)[:40],
         "curve": _curve(record, [one, other]),
-        "choices": [{"id": o.trial.candidate.id, "words": _short(o)}
-                    for o in record.view.best(CHOICES)],
+        "choices": _choices([one, other, *record.view.best(CHOICES)]),
         "a": one.trial.candidate.id,
         "b": other.trial.candidate.id,
         "command": command("explain", run.name, one.trial.candidate.id),
     }  # fmt: skip
+
+
+def _choices(outcomes: Sequence[Outcome]) -> list[Shown]:
+    """Candidates to choose from, each once."""
+    found = {o.trial.candidate.id: o for o in reversed(outcomes)}
+    return [{"id": id, "words": _short(o)} for id, o in reversed(found.items())]
 
 
 def _short(outcome: Outcome) -> str:
@@ -289,10 +293,15 @@ def _scores(record: Record, outcomes: Sequence[Outcome]) -> list[Shown]:
         cells = []
         for o in outcomes:
             score, bounds = o.evidence.scores.get(name), fold_bounds(o, name)
-            told = "not measured" if score is None else f"{score:.5g}"
+            told = "not measured" if score is None else _number(score)
             cells.append(told + (f" [{bounds[0]:.4g}, {bounds[1]:.4g}]" if bounds else ""))
         rows.append({"name": name, "cells": cells, "goal": name in goals, "limit": name in limits})
     return rows
+
+
+def _number(score: float) -> str:
+    """Five digits, and large numbers whole."""
+    return f"{score:,.0f}" if abs(score) >= 1e4 else f"{score:.5g}"
 
 
 def _curve(record: Record, outcomes: Sequence[Outcome]) -> Markup:

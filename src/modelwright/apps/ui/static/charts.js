@@ -20,7 +20,7 @@ function axis(given, c, across) {
     minInterval: given.type === "count" ? 1 : 0,
     name: given.name,
     nameLocation: "middle",
-    nameGap: across ? 28 : 46,
+    nameGap: across ? 28 : 54,
     scale: true,
     inverse: !across && given.type === "category",
     nameTextStyle: { color: c.soft },
@@ -62,7 +62,7 @@ function options(chart, c) {
   return {
     animation: false,
     textStyle: { fontFamily: "system-ui, sans-serif" },
-    grid: { left: lying ? 110 : 62, right: 16, top: named.length > 1 ? 34 : 12, bottom: 44 },
+    grid: { left: lying ? 110 : 72, right: 16, top: named.length > 1 ? 34 : 12, bottom: 44 },
     legend: { show: named.length > 1, top: 0, left: "center", itemWidth: 14, itemHeight: 9, textStyle: { color: c.soft } },
     tooltip: {
       trigger: "item",

@@ -23,7 +23,9 @@ async function refresh(name) {
   restsUntil[name] = Infinity;
   const began = performance.now();
   const inside = part.querySelector("[data-self]");
-  await htmx.ajax("GET", (inside || part).dataset.self, { target: part, swap: "innerHTML" });
+  // Each part asks in its own name: of requests in one name htmx sends only the last.
+  const how = { source: part, target: part, swap: "innerHTML" };
+  await htmx.ajax("GET", (inside || part).dataset.self, how);
   restsUntil[name] = performance.now() + RESTS * (performance.now() - began);
 }
 
