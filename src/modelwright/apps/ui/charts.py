@@ -1,9 +1,9 @@
 """What the charts of the page draw, as plain data: points, their words, and never too many.
 
-Every chart is `{"title", "x", "y", "series", "table"}`: an axis has a `name` and a `type` (`value`,
-`count`, `log`, `category`), a series a `name`, a `look` (`points`, `front`, `best`, `line`, `pale`,
-`steps`, `bars`) and `points`, each `[x, y]` or `[x, y, words]`. The `table` under it is made of the
-same points.
+Every chart is `{"title", "x", "y", "series", "table"}`. An axis has a `name` and a `type` (`value`,
+`count`, `log`, `category`), a series a `name`, a `look` (`points`, `front`, `best`, `line`,
+`other`, `pale`, `steps`, `bars`) and `points`, each `[x, y]` or `[x, y, words]`. The `table` under
+it is made of the same points.
 """
 
 from __future__ import annotations
@@ -97,8 +97,9 @@ def curve(record: Record, candidates: Sequence[str] = ()) -> Chart:
         if len(o.evidence.curve) > 1 and (not candidates or o.trial.candidate.id in candidates)
     )  # fmt: skip
     chosen = list(islice(wanted, CURVES))
+    rest = "other" if candidates else "pale"
     series = [
-        {"name": _name(o), "look": "line" if i == 0 or candidates else "pale",
+        {"name": _name(o), "look": "line" if i == 0 else rest,
          "points": thinned([list(p) for p in sorted(o.evidence.curve)], MOST // CURVES)}
         for i, o in enumerate(chosen)
     ]  # fmt: skip

@@ -33,7 +33,6 @@ from modelwright.readers.leaderboard import described, fold_bounds
 from modelwright.readers.lineage import lineage as lineage_of
 from modelwright.readers.lineage_page import lineage_svg, who_and_what
 from modelwright.readers.network import network_sections
-from modelwright.readers.network_charts import curves_picture
 from modelwright.readers.network_picture import network_picture
 from modelwright.readers.policy import policy_lines
 from modelwright.readers.report import data_section
@@ -234,7 +233,7 @@ def candidate(
         "mark": mark,
         "lines": [x for x in explain_candidate(record, outcome) if not x.startswith("Design: ")],
         "scores_rows": _scores(record, [outcome]),
-        "curve": _curve(record, [outcome]),
+        "curve": len(outcome.evidence.curve) > 1,
         "drawing": _drawing(outcome),
         "document": json.dumps(json.loads(trial.candidate.document), indent=1, ensure_ascii=False),
         "parents": list(trial.candidate.parents),
@@ -262,7 +261,7 @@ def compare(
         "told": told,
         "scores_rows": _scores(record, [one, other]),
         "changes": design_difference(*documents)[:40],
-        "curve": _curve(record, [one, other]),
+        "curve": any(len(o.evidence.curve) > 1 for o in (one, other)),
         "choices": _choices([one, other, *record.view.best(CHOICES)]),
         "a": one.trial.candidate.id,
         "b": other.trial.candidate.id,
@@ -302,12 +301,6 @@ def _scores(record: Record, outcomes: Sequence[Outcome]) -> list[Shown]:
 def _number(score: float) -> str:
     """Five digits, and large numbers whole."""
     return f"{score:,.0f}" if abs(score) >= 1e4 else f"{score:.5g}"
-
-
-def _curve(record: Record, outcomes: Sequence[Outcome]) -> Markup:
-    unit = record.settings.get("settings", {}).get("arguments", {}).get("unit", "epochs")
-    drawn = [(f"trial {o.trial.number}", o.evidence.curve) for o in outcomes]
-    return Markup(curves_picture(drawn, "score", str(unit)))
 
 
 def _drawing(outcome: Outcome) -> Markup:

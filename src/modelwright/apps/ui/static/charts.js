@@ -33,12 +33,13 @@ function axis(given, c, across) {
 }
 
 function series(one, c) {
-  const line = ["line", "pale", "steps"].includes(one.look);
+  const line = ["line", "other", "pale", "steps"].includes(one.look);
   const looks = {
     points: { symbolSize: 6, itemStyle: { color: c.soft, opacity: 0.45 } },
     front: { symbolSize: 9, itemStyle: { color: c.accent } },
     best: { symbolSize: 18, itemStyle: { color: "transparent", borderColor: c.warn, borderWidth: 2.5 } },
     line: { lineStyle: { color: c.accent, width: 2.2 }, itemStyle: { color: c.accent } },
+    other: { lineStyle: { color: c.warn, width: 2.2, type: "dashed" }, itemStyle: { color: c.warn } },
     steps: { step: "end", lineStyle: { color: c.accent, width: 2.2 }, itemStyle: { color: c.accent } },
     pale: { lineStyle: { color: c.soft, width: 1.2, opacity: 0.5 }, itemStyle: { color: c.soft } },
     bars: { itemStyle: { color: c.accent }, barMaxWidth: 18 },
