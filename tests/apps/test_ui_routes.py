@@ -185,6 +185,15 @@ def test_rows_that_come_are_folded_on_and_told_once(browser: Browser) -> None:
     assert "more?" in browser.get("/runs/shop/part/decisions").text
 
 
+def test_a_long_record_is_read_in_slices(browser: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(following, "SLICE", -1.0)
+    n_rows = read_record(run_of(browser)).view.n_rows
+    answers = [browser.get("/runs/shop") for _ in range(n_rows)]
+    assert [a.status for a in answers] == [503] * (n_rows - 1) + [200]
+    assert f"being read: 2 of {n_rows} rows" in answers[1].text
+    assert answers[1].header("refresh") == "1"
+
+
 def test_a_record_that_was_changed_is_told(browser: Browser) -> None:
     run, runs = run_of(browser), browser.app.state.page.runs
     assert "BROKEN" not in browser.get("/runs/shop").text

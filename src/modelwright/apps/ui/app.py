@@ -20,7 +20,7 @@ from starlette.staticfiles import StaticFiles
 from modelwright.apps.ui import acting, pages
 from modelwright.apps.ui.access import Door, Guard, set_headers
 from modelwright.apps.ui.events import events
-from modelwright.apps.ui.following import MissingError, Runs
+from modelwright.apps.ui.following import MissingError, Runs, StillReadingError
 from modelwright.apps.ui.forms import Form, Upload, read_form
 from modelwright.apps.ui.starting import Drafts, ending_of
 from modelwright.core.errors import ModelwrightError
@@ -138,6 +138,10 @@ def _http_error(request: Request, error: Exception) -> Response:
 
 
 def _told(request: Request, error: Exception) -> Response:
+    if isinstance(error, StillReadingError):
+        waits = _error(request, str(error), 503)
+        waits.headers["Refresh"] = "1"
+        return waits
     return _error(request, str(error), 404 if isinstance(error, MissingError) else 422)
 
 

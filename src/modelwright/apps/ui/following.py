@@ -18,6 +18,7 @@ from modelwright.ledger import Ledger, Verification
 from modelwright.readers.runs import RunFolder, all_runs, open_run, study_of
 
 AT_MOST_EVERY = 0.4  # seconds between two looks at a ledger, whoever asks
+SLICE = 2.0  # seconds of reading rows that one request may take; the next one goes on
 TICK = 5  # seconds after which a running run's status is shown anew, as its clock goes on
 # Reading a whole chain takes a hundredth of the time at most, and the pause at least so long.
 RESTS, PAUSE = 100, 20.0
@@ -39,6 +40,10 @@ class MissingError(InputError):
     """There is no such run, draft or file: status 404."""
 
 
+class StillReadingError(ModelwrightError):
+    """The run has so many rows that they are not all read yet: status 503, to be asked again."""
+
+
 class Followed:
     """One run and its record, kept up to date. Hold `lock` while reading it: rows are folded in.
 
@@ -53,16 +58,17 @@ class Followed:
         self._study, self._end, self._file = "", "", (0, 0)
         self._looked, self._verify_from = -1.0, 0.0
         self._marks: Counter[str] = Counter()
-        self._verifying = False
+        self._verifying = self._whole = False
 
     def refresh(self) -> None:
         """Takes in the rows that came since, and has the chain verified when its time has come.
 
-        Raises InputError before there are rows. A row that does not follow from the one before it
-        is not taken in: `chain` then says so, and the record stays where it was.
+        Raises InputError before there are rows, StillReadingError when `SLICE` was not enough. A row
+        that does not follow from the one before it is not taken in: `chain` then says so, and the
+        record stays where it was.
         """
         with self.lock:
-            if time.monotonic() - self._looked < AT_MOST_EVERY:
+            if self._whole and time.monotonic() - self._looked < AT_MOST_EVERY:
                 return
             self._looked = time.monotonic()
             try:
@@ -130,7 +136,9 @@ class Followed:
         return ledger
 
     def _fold(self, ledger: Ledger) -> None:
-        for row in ledger.rows(self._study, self.n_rows):
+        length, until = ledger.length(self._study), time.monotonic() + SLICE
+        self._whole = False
+        for row in ledger.rows(self._study, self.n_rows, length):
             if row.n > 0 and row.prev != self._end:
                 error = TamperedError(f"row {row.n} does not follow from the row that was shown.")
                 error.row = row.n
@@ -140,6 +148,10 @@ class Followed:
             self.record.absorb(row.kind, row.body)
             self._end = row.hash
             self._marks.update(CHANGES.get(row.kind, PARTS))
+            if time.monotonic() > until and row.n + 1 < length:
+                told = f"{row.n + 1:,} of {length:,} rows"
+                raise StillReadingError(f"the run {self.run.name} is being read: {told} so far.")
+        self._whole = True
 
     def _verify(self) -> None:
         """Reads the whole chain with a connection of its own; nobody waits for it."""
