@@ -63,9 +63,9 @@ class Followed:
     def refresh(self) -> None:
         """Takes in the rows that came since, and has the chain verified when its time has come.
 
-        Raises InputError before there are rows, StillReadingError when `SLICE` was not enough. A row
-        that does not follow from the one before it is not taken in: `chain` then says so, and the
-        record stays where it was.
+        Raises InputError before there are rows, StillReadingError when `SLICE` was not enough.
+        A row that does not follow from the one before it is not taken in: `chain` then says so,
+        and the record stays where it was.
         """
         with self.lock:
             if self._whole and time.monotonic() - self._looked < AT_MOST_EVERY:
