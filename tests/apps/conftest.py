@@ -38,6 +38,14 @@ def _build(folder: Path) -> Answer:
     return finish(process)
 
 
+@pytest.fixture(scope="session")
+def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace whose one run waits for a person, all its names meaning harm; to be copied."""
+    from web_client import hostile_run
+
+    return hostile_run(tmp_path_factory.mktemp("hostile")).path.parent
+
+
 @pytest.fixture
 def copied(built: Built, tmp_path: Path) -> Path:
     """A copy of the built folder that a test may harm; the run lies in it."""

@@ -14,7 +14,16 @@ from typing import Annotated
 
 import typer
 
-from modelwright.apps import auditing, deciding, fairness, looking, policies, steering, tracing
+from modelwright.apps import (
+    auditing,
+    deciding,
+    fairness,
+    looking,
+    policies,
+    steering,
+    tracing,
+    ui,
+)
 from modelwright.apps.complaints import UsageError, complain, internal_sentence, usage_sentence
 from modelwright.apps.options import DEFAULT, AsJson, Run, Workspace
 from modelwright.core.errors import ModelwrightError
@@ -298,7 +307,7 @@ def verify(
     raise typer.Exit(verifying.verify(what, head, export_head, workspace, as_json, signer))
 
 
-_more = (tracing.lineage, tracing.recall, auditing.export, auditing.audit, fairness.fairness)
+_more = (tracing.lineage, tracing.recall, auditing.export, auditing.audit, fairness.fairness, ui.ui)
 for _trace in _more:
     app.command()(_trace)
 

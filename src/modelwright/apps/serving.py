@@ -242,7 +242,7 @@ def serve(
 
     folder = model_folder(name, workspace)
     service = service_of(load_model(folder), abstain, strict)
-    opened = _listen(host, port)
+    opened = listen(host, port)
     service.warm_up()
     app = make_app(service)
     config = uvicorn.Config(app, log_level="warning", access_log=False, lifespan="off", ws="none")
@@ -261,7 +261,8 @@ def serve(
     return 0
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
+    """An open socket; port 0 takes a free one. Raises InputError when there is none to have."""
     if not 0 <= port <= 65535:
         raise InputError(f"a port is between 0 and 65535; got {port}.")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from modelwright.apps.options import DEFAULT, Run, Why, Workspace
 from modelwright.apps.words import say
 from modelwright.core.errors import InputError
+
+if TYPE_CHECKING:
+    from modelwright.readers.runs import RunFolder
 
 COACHED = ("network", "own_networks")  # kinds of problems whose trainings have a coach
 
@@ -41,50 +44,57 @@ def coach(
 
 def post_word(word: str, name: str | None, workspace: str, reason: str = "") -> int:
     """Posts `stop` or `pause`; a run that nobody works on is left alone."""
-    why = {"reason": reason} if reason else {}
-    run, done = _post(name, workspace, {"kind": word, "by": "command line", **why})
-    if done:
-        say(f"told {run} to {word}; go on with: modelwright resume {run}")
+    from modelwright.readers.runs import find_run
+
+    say(tell(word, find_run(name, workspace), reason, "command line"))
     return 0
+
+
+def tell(word: str, run: RunFolder, reason: str, by: str) -> str:
+    """Posts `stop` or `pause` for somebody, and says what came of it."""
+    why = {"reason": reason} if reason else {}
+    trouble = _post(run, {"kind": word, "by": by, **why})
+    return trouble or f"told {run.name} to {word}; go on with: modelwright resume {run.name}"
 
 
 def tell_coach(name: str, words: Sequence[str], trial: int | None, workspace: str) -> int:
     """Posts an order to the coach, or without words lists the orders and their answers."""
     from modelwright.ledger.own_key import account
+    from modelwright.readers.runs import find_run
     from modelwright.training.coach_orders import order_of
 
     if not words:
         return _list_orders(name, workspace)
     order = order_of(words)
-    body = {"kind": "coach", "by": f"{account()}, command line", "trial": trial, **order}
-    run, done = _post(name, workspace, body)
-    if done:
-        which = "all trainings that run" if trial is None else f"trial {trial}"
-        say(f"told the coach of {which} in {run}; what came of it: modelwright coach {run}")
+    run = find_run(name, workspace)
+    trouble = _post(
+        run, {"kind": "coach", "by": f"{account()}, command line", "trial": trial, **order}
+    )
+    which = "all trainings that run" if trial is None else f"trial {trial}"
+    told = f"told the coach of {which} in {run.name}; what came of it: modelwright coach {run.name}"
+    say(trouble or told)
     return 0
 
 
-def _post(name: str | None, workspace: str, body: Mapping[str, Any]) -> tuple[str, bool]:
-    """Posts a message to a run that runs; its name, and whether it could be told."""
+def _post(run: RunFolder, body: Mapping[str, Any]) -> str:
+    """Posts a message to a run; a sentence instead where it does not run."""
     from modelwright.apps.inspecting import status_of
     from modelwright.ledger import open_ledger
-    from modelwright.readers.runs import find_run, read_record, study_of
+    from modelwright.readers.runs import read_record, study_of
 
-    run = find_run(name, workspace)
     record = read_record(run)
     if body["kind"] == "coach" and record.settings["problem"]["kind"] not in COACHED:
         raise InputError(f"{run.name} trains no network: it has no coach.")
     state = status_of(run, record)
     if state != "running":
         why = f", {record.reason}" if record.reason else ""
-        say(f"{run.name} is not running: {state}{why}")
-        return run.name, False
+        return f"{run.name} is not running: {state}{why}"
     ledger = open_ledger(run.ledger_path, create=False)
     try:
         ledger.post(study_of(ledger), dict(body))
     finally:
         ledger.close()
-    return run.name, True
+    return ""
 
 
 def _list_orders(name: str, workspace: str) -> int:

@@ -26,7 +26,7 @@ def verify(
     if what is not None and (Path(what) / MANIFEST).exists():
         return _verify_model(Path(what), signer, as_json)
     run = find_run(what, workspace)
-    signed = _read_head(Path(head)) if head else _shipped_head(run)
+    signed = _read_head(Path(head)) if head else shipped_head(run)
     if signer is not None and (signed is None or signed.signer != signer):
         raise InputError(
             f"there is no head of {run.name} signed by {signer[:16]}: name it, --head."
@@ -74,7 +74,8 @@ def _read_head(path: Path) -> SignedHead:
     return SignedHead.from_json(data)
 
 
-def _shipped_head(run: RunFolder) -> SignedHead | None:
+def shipped_head(run: RunFolder) -> SignedHead | None:
+    """The signed head that went with the run's model. Raises InputError when it is damaged."""
     path = run.model_path / HEAD
     return _read_head(path) if path.exists() else None
 

@@ -137,3 +137,4 @@ _TOLD: Mapping[str, Callable[[Mapping[str, Any], str], Told]] = {
     "study": _study, "policy": _policy, "ruling": _ruling, "request": _request, "message": _message,
     "acted": _acted, "verdict": _verdict, "look": _look, "ship": _ship, "end": _end,
 }  # fmt: skip
+KINDS = tuple(_TOLD)  # of rows that may be decisions

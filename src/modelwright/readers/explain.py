@@ -11,7 +11,7 @@ from modelwright.readers.doubts import reasons_to_doubt
 from modelwright.readers.energy import trial_cost
 from modelwright.readers.leaderboard import described, family_of, fold_bounds, trivial_outcome
 from modelwright.readers.price import price_of_glass
-from modelwright.stats import paired_interval
+from modelwright.stats import Interval, paired_interval
 
 
 def find_outcome(view: View, candidate: str) -> Outcome:
@@ -116,19 +116,28 @@ def against(view: View, one: Outcome, other: Outcome, name: str, looks: int) -> 
     gain = other.loss - one.loss
     word = "better" if gain > 0 else "worse" if gain < 0 else "different"
     told = f"Against {name}, {other.evidence.scores[goal.metric]:.5g}: {word} by {abs(gain):.4g}"
-    mine = [goal.loss(x) for x in one.evidence.folds.get(goal.metric, ())]
-    theirs = [goal.loss(x) for x in other.evidence.folds.get(goal.metric, ())]
-    if (
-        len(mine) < 2
-        or len(mine) != len(theirs)
-        or one.evidence.protocol != other.evidence.protocol
-    ):
+    found = gain_interval(view, one, other, looks)
+    if found is None:
         return f"{told}; not scored on the same folds, so without an interval."
-    found = paired_interval(theirs, mine, looks=looks, overlap=one.overlap)
+    n_folds = len(one.evidence.folds[goal.metric])
     counted = f" after {looks} looks" if looks > 1 else ""
     doubt = "" if found.excludes_zero else ", which may be chance"
     interval = f"95 % interval {found.low:.4g} to {found.high:.4g}{counted}"
-    return f"{told}, {interval} on {len(mine)} folds{doubt}."
+    return f"{told}, {interval} on {n_folds} folds{doubt}."
+
+
+def gain_interval(view: View, one: Outcome, other: Outcome, looks: int) -> Interval | None:
+    """How much smaller the loss of `one` is, paired on the same folds; None where they have none.
+
+    The interval is widened for the number of `looks`.
+    """
+    goal = view.goals[0]
+    mine = [goal.loss(x) for x in one.evidence.folds.get(goal.metric, ())]
+    theirs = [goal.loss(x) for x in other.evidence.folds.get(goal.metric, ())]
+    same = one.evidence.protocol == other.evidence.protocol
+    if len(mine) < 2 or len(mine) != len(theirs) or not same:
+        return None
+    return paired_interval(theirs, mine, looks=looks, overlap=one.overlap)
 
 
 def explain_run(record: Record) -> list[str]:

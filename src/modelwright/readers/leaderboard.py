@@ -19,15 +19,24 @@ def leaderboard(view: View, top: int | None = None) -> list[dict[str, Any]]:
 
     `low` and `high` bound the mean score over folds (95 %, corrected for shared training rows).
     """
-    rows: list[dict[str, Any]] = []
+    n_good = sum(view.n_ranked(rung) for rung in range(view.rungs.top + 1))
+    every = n_good + view.n_trials
+    return leaderboard_page(view, 0, every if top is None else min(top, n_good))[0]
+
+
+def leaderboard_page(view: View, start: int, n: int) -> tuple[list[dict[str, Any]], int]:
+    """`n` rows from place `start` (from 0) on, the failed ones last, and how many there are."""
+    listed: list[Outcome] = []
+    first, last = start, start + n  # places in what is left
     for rung in range(view.rungs.top, -1, -1):
-        left = view.n_ranked(rung) if top is None else max(0, top - len(rows))
-        rows += [_row(outcome, view) for outcome in view.best(left, rung)]
-    if top is None:
-        rows += [_row(o, view) for o in view.finished if o.failed and o.trial.scored]
-    for place, row in enumerate(rows, 1):
+        listed += view.best(max(0, last), rung)[max(0, first) :]
+        first, last = first - view.n_ranked(rung), last - view.n_ranked(rung)
+    failed = [o for o in view.finished if o.failed and o.trial.scored]
+    listed += failed[max(0, first) : max(0, last)]
+    rows = [_row(outcome, view) for outcome in listed]
+    for place, row in enumerate(rows, start + 1):
         row["place"] = place
-    return rows
+    return rows, start - first + len(failed)
 
 
 def _row(outcome: Outcome, view: View) -> dict[str, Any]:

@@ -12,6 +12,10 @@ from modelwright.readers.requests import plain
 ORDER = ("data", "policy", "designer", "code", "file", "run", "trial", "decision", "model")
 COLUMNS = {"data": 0, "policy": 0, "designer": 0, "code": 0, "file": 0, "run": 1, "trial": 2,
            "decision": 3, "model": 4}  # fmt: skip
+OWN_STYLE = (
+    "<style>.b{fill:#f5f7fa;stroke:#5b6676}.t{font:11px system-ui,sans-serif;fill:#1a2230}"
+    ".e{stroke:#9ba7b7;fill:none}</style>"
+)
 WIDTH, HEIGHT, GAP_X, GAP_Y, SHOWN = 190, 30, 50, 12, 60
 
 
@@ -63,10 +67,11 @@ def lineage_page(graph: Lineage, title: str) -> str:
     return page(title, body)
 
 
-def lineage_svg(graph: Lineage) -> str:
+def lineage_svg(graph: Lineage, alone: bool = True) -> str:
     """The drawing: a column for what there was, runs, trials, decisions and models.
 
-    Of a column with over 60 things the first are drawn.
+    Of a column with over 60 things the first are drawn. One that does not stand `alone` takes its
+    colours from the page.
     """
     places: dict[str, tuple[int, int]] = {}
     rows = [0] * 5
@@ -82,9 +87,7 @@ def lineage_svg(graph: Lineage) -> str:
     parts = [*_ties(graph, places), *_boxes(graph, places)]
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img" '
-        'aria-label="lineage"><style>.b{fill:#f5f7fa;stroke:#5b6676}'
-        ".t{font:11px system-ui,sans-serif;fill:#1a2230}"
-        f".e{{stroke:#9ba7b7;fill:none}}</style>{''.join(parts)}</svg>"
+        f'aria-label="lineage">{OWN_STYLE if alone else ""}{"".join(parts)}</svg>'
     )
 
 
@@ -100,7 +103,7 @@ def _ties(graph: Lineage, places: dict[str, tuple[int, int]]) -> Iterator[str]:
 def _boxes(graph: Lineage, places: dict[str, tuple[int, int]]) -> Iterator[str]:
     for id, (x, y) in places.items():
         label = graph.nodes[id].label
-        shown = label if len(label) <= 32 else label[:31] + "…"
+        shown = label if len(label) <= 28 else label[:27] + "…"
         yield (
             f'<g><title>{escape(label)}</title><rect class="b" x="{x}" y="{y}" rx="4" '
             f'width="{WIDTH}" height="{HEIGHT}"/><text class="t" x="{x + 8}" y="{y + 19}">'

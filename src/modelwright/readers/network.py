@@ -26,8 +26,11 @@ MAX_CURVES, MAX_ALTERNATIVES, MAX_CHANGES = 40, 8, 14
 MIN_PAIRS = 3  # of candidates in two rungs, below which their order says nothing
 
 
-def network_sections(record: Record) -> str:
-    """The sections as HTML; each part whose facts the run does not have is left out."""
+def network_sections(record: Record, curves: bool = True) -> str:
+    """The sections as HTML; each part whose facts the run does not have is left out.
+
+    Without `curves` those of learning are not drawn: a page has them elsewhere.
+    """
     best = shown_network(record.view)
     if best is None:
         return ""
@@ -35,7 +38,7 @@ def network_sections(record: Record) -> str:
         (
             _network(record, best),
             _why(record.view, best),
-            _curves(record, best),
+            _curves(record, best) if curves else "",
             _coach(record.view, best),
             _sizes(record.view, best),
             archive_section(record),
@@ -386,12 +389,9 @@ def _ranking(record: Record) -> str:
     found = rung_agreement(record)
     if not found:
         return ""
-    rows = [
-        row | {"tau": "not measured" if row["tau"] is None else f"{row['tau']:.2f}"}
-        for row in found
-    ]
-    columns = {"low": "after", "high": "against", "n": "networks with both",
-               "tau": "Kendall's tau"}  # fmt: skip
+    taus = ("not measured" if row["tau"] is None else f"{row['tau']:.2f}" for row in found)
+    rows = [row | {"tau": tau} for row, tau in zip(found, taus, strict=True)]
+    columns = {"low": "after", "high": "against", "n": "with both", "tau": "Kendall's tau"}
     told = paragraph(
         "How far a short training puts networks in the order that a longer one does: 1 the same "
         "order, 0 none. Only those that went on have both, the better ones, which are harder to "

@@ -64,10 +64,9 @@ def curves_picture(curves: Sequence[tuple[str, Curve]], metric: str, unit: str =
     body.append(_text((LEFT + RIGHT) / 2, TALL - 6, unit, "middle"))
     for number, (name, points) in reversed(list(enumerate(drawn))):
         path = _clipped([(axes.x(a), axes.y(b)) for a, b in points])
-        style = "" if number == 0 else ' style="stroke-width:1.2;stroke-opacity:.45"'
-        kind = "accent" if number == 0 else "quiet"
+        kind = "accent" if number == 0 else "quiet pale"
         title = f"<title>{escape(name)}: {points[-1][1]:.4g} at {points[-1][0]:g} {unit}</title>"
-        body.append(f'<path class="{kind}"{style} d="{path}">{title}</path>')
+        body.append(f'<path class="{kind}" d="{path}">{title}</path>')
         end = (axes.x(points[-1][0]), axes.y(points[-1][1]))
         if end[1] <= BOTTOM:
             dot, r = ("solid", 4) if number == 0 else ("dot", 2.5)
@@ -99,11 +98,15 @@ def pareto_front(sizes: Sequence[float], losses: Sequence[float]) -> list[bool]:
     >>> pareto_front([10, 20, 30], [0.3, 0.4, 0.1])
     [True, False, True]
     """
-    pairs = list(zip(sizes, losses, strict=True))
-    return [
-        not any(s <= size and x <= loss and (s, x) != (size, loss) for s, x in pairs)
-        for size, loss in pairs
-    ]
+    least: dict[float, float] = {}
+    for size, loss in zip(sizes, losses, strict=True):
+        least[size] = min(loss, least.get(size, math.inf))
+    ahead: dict[float, bool] = {}
+    below = math.inf
+    for size in sorted(least):  # the best of each size, unless a smaller one is as good
+        ahead[size] = least[size] < below
+        below = min(below, least[size])
+    return [ahead[size] and loss == least[size] for size, loss in zip(sizes, losses, strict=True)]
 
 
 def size_picture(dots: Sequence[Dot], metric: str, maximise: bool) -> str:
@@ -141,9 +144,7 @@ def _front_line(dots: Sequence[Dot], axes: _Axes) -> str:
     for size, score in front:
         x, y = axes.x(math.log10(size)), axes.y(score)
         path += f"H{x:.1f}V{y:.1f}" if path else f"M{x:.1f} {y:.1f}"
-    return (
-        f'<path class="accent dashed" style="stroke-width:1.4" d="{path}H{RIGHT}"/>' if path else ""
-    )
+    return f'<path class="accent thin dashed" d="{path}H{RIGHT}"/>' if path else ""
 
 
 def _dot(dot: Dot, axes: _Axes, metric: str) -> str:
@@ -155,7 +156,7 @@ def _dot(dot: Dot, axes: _Axes, metric: str) -> str:
         f"</circle>"
     )
     if dot.winner:
-        out += f'<circle class="accent" style="stroke-width:1.2" cx="{x:.1f}" cy="{y:.1f}" r="10"/>'
+        out += f'<circle class="accent thin" cx="{x:.1f}" cy="{y:.1f}" r="10"/>'
     return out
 
 

@@ -26,7 +26,6 @@ WIDE = 906.0  # of the picture: about the width of the page's text
 PAD, HEAD, BETWEEN = 14.0, 30.0, 26.0  # inside a panel, its title, between rows
 LEFT, LINES = 14.0, 16.0  # left of panels, and between lines of them: a thin line leads on there
 INPUT = 84.0  # width of the pill that stands for the input
-SMALL = "font-size:10.5px"
 EDGE = 7.0  # from the left edge to the line that leads to the next row
 
 
@@ -230,7 +229,7 @@ def _draw_repeats(page: _Page, unit: Unit, x: float, y: float) -> None:
     """A frame around a unit that stands for several, and how many."""
     left, top = x + 2, y + unit.top + FRAME[0] - 6
     page.lines.append(
-        f'<rect class="quiet dashed" style="stroke-width:1" x="{left:.1f}" y="{top:.1f}" '
+        f'<rect class="quiet thin dashed" x="{left:.1f}" y="{top:.1f}" '
         f'width="{unit.width + 3:.1f}" height="{y + unit.bottom - top:.1f}" rx="8"/>'
     )
     words = f"{unit.repeats} times, one after the other"
@@ -255,7 +254,7 @@ def _circle(box: Box, left: float, y: float, busy: set[str]) -> str:
     else:
         under = _small(x + 5, y + r + 11, box.under)
     return (
-        f'<circle class="inverse" style="stroke:var(--soft);stroke-width:1.5" cx="{x:.1f}" '
+        f'<circle class="inverse ring" cx="{x:.1f}" '
         f'cy="{y:.1f}" r="{r}"/>{_text(x, y + 4.5, box.title, "label strong", "middle")}'
         f"{under if box.under else ''}"
     )
@@ -341,19 +340,19 @@ def _joined(pen: tuple[float, float], to: tuple[float, float], gutter: tuple[flo
         f"V{level - r:.1f}Q{right:.1f} {level:.1f} {right - r:.1f} {level:.1f}"
         f"H{left + r:.1f}Q{left:.1f} {level:.1f} {left:.1f} {level + r:.1f}"
         f"V{y1 - r:.1f}Q{left:.1f} {y1:.1f} {left + r:.1f} {y1:.1f}H{x1:.1f}",
-        "opacity:.4;",
+        "pale",
     )
 
 
-def _line(path: str, style: str = "") -> str:
-    return f'<path class="quiet" style="{style}stroke-width:1.5" d="{path}"/>'
+def _line(path: str, kind: str = "thin") -> str:
+    return f'<path class="quiet {kind}" d="{path}"/>'
 
 
 def _text(
     x: float, y: float, words: str, kind: str = "label", anchor: str = "start", bold: bool = False
 ) -> str:
     place = f'x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"'
-    place += ' style="font-weight:600"' if bold else ""
+    kind += " bold" if bold else ""
     return f'<text class="{kind}" {place}>{escape(words)}</text>'
 
 
@@ -362,13 +361,13 @@ def _small(x: float, y: float, words: str, anchor: str = "start", room: float | 
     place = f'x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"'
     if room is not None and len(words) * LETTER > room:
         place += f' textLength="{room:.0f}" lengthAdjust="spacingAndGlyphs"'
-    return f'<text class="label" style="{SMALL}" {place}>{escape(words)}</text>'
+    return f'<text class="label small" {place}>{escape(words)}</text>'
 
 
 def _frame(page: _Page, title: str) -> str:
     """The whole picture; on a narrow screen it is scrolled, not shrunk until nobody can read it."""
     inside = "".join([*page.panels, *page.lines, *page.body])
     return (
-        f'<svg width="100%" style="min-width:44rem" viewBox="0 0 {page.wide:.0f} {page.y:.0f}" '
+        f'<svg width="100%" class="broad" viewBox="0 0 {page.wide:.0f} {page.y:.0f}" '
         f'role="img" aria-label="{escape(title)}"><title>{escape(title)}</title>{inside}</svg>'
     )

@@ -48,7 +48,9 @@ svg .accent{stroke:var(--accent);stroke-width:2;fill:none}
 svg .quiet{stroke:var(--soft);stroke-width:2;fill:none}
 svg .warn{stroke:var(--warn);stroke-width:1.5}svg .dashed{stroke-dasharray:5 4}
 svg .dot{fill:var(--soft);fill-opacity:.5}svg .grey{fill:var(--soft)}
-svg .band{fill:var(--accent);fill-opacity:.18}svg .thin{stroke-width:1.2}
+svg .band{fill:var(--accent);fill-opacity:.18}svg .thin{stroke-width:1.3}
+svg .pale{stroke-width:1.3;stroke-opacity:.45}svg .ring{stroke:var(--soft);stroke-width:1.5}
+svg .bold{font-weight:600}svg .small{font-size:10.5px}svg.broad{min-width:44rem}
 svg .solid,svg .bar,svg .cell{fill:var(--accent)}
 @media print{body{max-width:none;padding:0}h2{break-after:avoid}}
 """

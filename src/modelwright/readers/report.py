@@ -8,7 +8,7 @@ from html import escape
 from typing import Any
 
 from modelwright.core.record import Record
-from modelwright.core.view import Outcome
+from modelwright.core.view import Outcome, View
 from modelwright.readers.energy import cost_account, cost_words, energy_account, energy_words
 from modelwright.readers.explain import explain_run
 from modelwright.readers.explained import explained_sections, present_explanation
@@ -80,7 +80,7 @@ def report_html(run: RunFolder, record: Record) -> str:
         _leaderboard(record),
         _families(record) if own is None else "",
         section("What happened, in words", bullets(line.strip() for line in explain_run(record))),
-        _data(about),
+        data_section(about),
         _lineage(run, record),
     ]
     return page(f"{target}: modelwright report", body)
@@ -101,11 +101,15 @@ def _head(target: str, about: Mapping[str, Any]) -> str:
     )
 
 
-def _verdict(record: Record) -> str:
+def verdict_lines(record: Record) -> tuple[list[str], bool]:
+    """What a run came to in a few sentences: what is best, its score, price, looks, why it ended.
+
+    Also whether there is a model within the limits.
+    """
     best, metric = _champion(record), record.view.goals[0].metric
     why = f"Why it ended: {record.reason or 'it is running, or was killed'}."
     if best is None:
-        return f'<div class="verdict bad">{paragraph("No valid model yet.")}{paragraph(why)}</div>'
+        return ["No valid model yet.", why], False
     bounds = fold_bounds(best, metric)
     interval = f", 95 % interval {bounds[0]:.4g} to {bounds[1]:.4g} over folds" if bounds else ""
     base = _trivial(record)
@@ -120,9 +124,12 @@ def _verdict(record: Record) -> str:
         told += ", outside the limits: it was not shipped"
     price = price_of_glass(record.view)
     looks = (look["sentence"] for look in record.looks[-1:])
-    lines = [told, score, *([price] if price else []), *looks, why]
-    kind = "verdict bad" if best.violation > 0 else "verdict"
-    return f'<div class="{kind}">{"".join(map(paragraph, lines))}</div>'
+    return [told, score, *([price] if price else []), *looks, why], best.violation == 0
+
+
+def _verdict(record: Record) -> str:
+    lines, good = verdict_lines(record)
+    return f'<div class="verdict{"" if good else " bad"}">{"".join(map(paragraph, lines))}</div>'
 
 
 def _numbers(record: Record) -> str:
@@ -213,12 +220,10 @@ def _look(record: Record, run: RunFolder) -> str:
     )
 
 
-def _limits(record: Record) -> str:
-    best = _champion(record)
-    if not record.view.limits or best is None:
-        return ""
-    rows, out = [], ruled_out(record.view)
-    for limit in record.view.limits:
+def limit_rows(view: View, best: Outcome) -> list[dict[str, Any]]:
+    """For each limit what a model measures there, whether it is met, how, and whom it ruled out."""
+    rows, out = [], ruled_out(view)
+    for limit in view.limits:
         score = best.evidence.scores.get(limit.metric)
         noise = best.evidence.noise.get(limit.metric, 0.0)
         met = score is not None and limit.violation(score, noise) == 0
@@ -226,6 +231,14 @@ def _limits(record: Record) -> str:
         how = best.evidence.facts.get("how", {}).get(limit.metric)
         n = out[limit.metric]
         rows.append({"limit": str(limit), "measured": value, "met": met, "how": how, "out": n})
+    return rows
+
+
+def _limits(record: Record) -> str:
+    best = _champion(record)
+    if not record.view.limits or best is None:
+        return ""
+    rows = limit_rows(record.view, best)
     columns = {"limit": "limit", "measured": "value", "met": "met"}
     if any(row["how"] for row in rows):
         columns["how"] = "how it is known"
@@ -284,7 +297,8 @@ def _families(record: Record) -> str:
     return section("What was tried", table(list(rows.values()), columns))
 
 
-def _data(about: Mapping[str, Any]) -> str:
+def data_section(about: Mapping[str, Any]) -> str:
+    """What was assumed of the data, and its columns, folded away."""
     columns = [
         {**c, "missing": f"{c['missing']:.1%}" if c.get("missing") else ""}
         for c in about.get("columns", ())

@@ -25,22 +25,40 @@ DOES = {
 }  # fmt: skip
 
 
-def request_lines(asked: Asked) -> list[str]:
+def request_parts(asked: Asked) -> dict[str, Any]:
     """A request for a person to decide on: what, why, for and against, cost, time, fingerprints."""
     request = asked.request
-    lines = [
-        f"{request.id}: {DOES.get(request.action, request.action)}?",
-        f"  why: {request.reason}",
-    ]
-    lines += [f"  what: {line}" for line in _subject(request)]
-    lines += [f"  for: {line}" for line in request.reasons_for]
-    lines += [f"  to doubt: {line}" for line in request.doubts]
-    if request.cost:
-        lines.append(f"  cost: {request.cost}")
-    lines += [f"  {t['kind']} ({t.get('by', '')}): {t['reason']}" for t in asked.talk]
-    lines.append(f"  asked {_utc(request.asked_at)}, stands until {_utc(request.expires)}")
-    lines.append(f"  bound to: request {request.hash[:16]}, policy {request.policy[:16]}")
-    return [plain(line) for line in lines]  # names and reasons are anybody's
+    return {
+        "id": request.id,
+        "does": plain(DOES.get(request.action, request.action)),
+        "why": plain(request.reason),
+        "what": [plain(line) for line in _subject(request)],
+        "for": [plain(line) for line in request.reasons_for],
+        "doubts": [plain(line) for line in request.doubts],
+        "cost": plain(request.cost),
+        "talk": [
+            {"kind": plain(t["kind"]), "by": plain(t.get("by", "")), "reason": plain(t["reason"])}
+            for t in asked.talk
+        ],
+        "asked": _utc(request.asked_at),
+        "until": _utc(request.expires),
+        "bound": f"request {request.hash[:16]}, policy {request.policy[:16]}",
+    }
+
+
+def request_lines(asked: Asked) -> list[str]:
+    """The same as lines of text."""
+    told = request_parts(asked)
+    lines = [f"{told['id']}: {told['does']}?", f"  why: {told['why']}"]
+    lines += [f"  what: {line}" for line in told["what"]]
+    lines += [f"  for: {line}" for line in told["for"]]
+    lines += [f"  to doubt: {line}" for line in told["doubts"]]
+    if told["cost"]:
+        lines.append(f"  cost: {told['cost']}")
+    lines += [f"  {t['kind']} ({t['by']}): {t['reason']}" for t in told["talk"]]
+    lines.append(f"  asked {told['asked']}, stands until {told['until']}")
+    lines.append(f"  bound to: {told['bound']}")
+    return lines
 
 
 def request_json(asked: Asked) -> dict[str, Any]:
