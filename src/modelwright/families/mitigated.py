@@ -38,7 +38,44 @@ Constraint = Literal["selection_rate", "tpr", "equalized_odds"]
 
 
 @dataclass(frozen=True)
-class Reweighed:
+class _Around:
+    """What these have in common: a plain design inside, fitted on rows that may be changed."""
+
+    design: LightGbm | Linear = LightGbm()
+
+    contains_rows: ClassVar[bool] = False
+    keeps_monotone: ClassVar[bool] = True
+
+    @property
+    def features(self) -> FeatureWork:
+        """The feature work of the design inside."""
+        return self.design.features
+
+    def learns_from(self, examples: Examples) -> Examples:
+        """What the design inside is fitted on."""
+        return examples
+
+    def fit(
+        self,
+        examples: Examples,
+        *,
+        threads: int = 1,
+        seed: int = 0,
+        validation: Examples | None = None,
+        rounds: int | None = None,
+    ) -> Fitted:
+        """The design inside, fitted on what it learns from."""
+        how: dict[str, Any] = {"threads": threads, "seed": seed, "rounds": rounds}
+        return self.design.fit(self.learns_from(examples), validation=validation, **how)
+
+    @staticmethod
+    def load(folder: Path) -> Fitted:
+        """What was fitted is a model of the design inside, and loaded as that."""
+        return _load_inner(folder)
+
+
+@dataclass(frozen=True)
+class Reweighed(_Around):
     """A design fitted on rows whose weights make group and label independent.
 
     Reweighing (Kamiran and Calders 2012, "Data preprocessing techniques for classification without
@@ -54,80 +91,31 @@ class Reweighed:
     [1.5, 0.75, 0.75, 0.5]
     """
 
-    design: LightGbm | Linear = LightGbm()
     strength: Annotated[float, Interval(ge=0.25, le=1.0)] = 1.0
 
     name: ClassVar[str] = "Reweighed"
-    contains_rows: ClassVar[bool] = False
-    keeps_monotone: ClassVar[bool] = True
 
-    @property
-    def features(self) -> FeatureWork:
-        """The feature work of the design inside."""
-        return self.design.features
-
-    def fit(
-        self,
-        examples: Examples,
-        *,
-        threads: int = 1,
-        seed: int = 0,
-        validation: Examples | None = None,
-        rounds: int | None = None,
-    ) -> Fitted:
-        """The design inside, fitted on the reweighed rows."""
-        heavier = reweighed(examples, self.strength)
-        how: dict[str, Any] = {"threads": threads, "seed": seed, "rounds": rounds}
-        return self.design.fit(heavier, validation=validation, **how)
-
-    @staticmethod
-    def load(folder: Path) -> Fitted:
-        """What was fitted is a model of the design inside, and loaded as that."""
-        return _load_inner(folder)
+    def learns_from(self, examples: Examples) -> Examples:
+        """The reweighed rows."""
+        return reweighed(examples, self.strength)
 
 
 @dataclass(frozen=True)
-class Thresholded:
+class Thresholded(_Around):
     """A design whose answers are decided by a threshold of its own for each joint group.
 
     It is fitted as the design inside; the thresholds are chosen with the decision, on out-of-fold
     predictions (`models.group_thresholds`), so that the rate of `aim` differs by at most `gap`.
     """
 
-    design: LightGbm | Linear = LightGbm()
     aim: Literal["selection_rate", "tpr", "fpr"] = "selection_rate"
     gap: Annotated[float, Interval(ge=0.0, le=0.2)] = 0.0
 
     name: ClassVar[str] = "Thresholded"
-    contains_rows: ClassVar[bool] = False
-    keeps_monotone: ClassVar[bool] = True
-
-    @property
-    def features(self) -> FeatureWork:
-        """The feature work of the design inside."""
-        return self.design.features
-
-    def fit(
-        self,
-        examples: Examples,
-        *,
-        threads: int = 1,
-        seed: int = 0,
-        validation: Examples | None = None,
-        rounds: int | None = None,
-    ) -> Fitted:
-        """The design inside, fitted as it is."""
-        how: dict[str, Any] = {"threads": threads, "seed": seed, "rounds": rounds}
-        return self.design.fit(examples, validation=validation, **how)
-
-    @staticmethod
-    def load(folder: Path) -> Fitted:
-        """What was fitted is a model of the design inside, and loaded as that."""
-        return _load_inner(folder)
 
 
 @dataclass(frozen=True)
-class Reduced:
+class Reduced(_Around):
     """A design trained `fits` times under multipliers that push groups together, then averaged.
 
     The exponentiated gradient reduction (Agarwal, Beygelzimer, Dudik, Langford and Wallach 2018, "A
@@ -142,19 +130,11 @@ class Reduced:
     fairness"). Without groups it is the plain design.
     """
 
-    design: LightGbm | Linear = LightGbm()
     constraint: Constraint = "selection_rate"
     fits: Annotated[int, Interval(ge=4, le=12)] = 6
     strength: Annotated[float, Log(0.1, 10.0)] = 1.0
 
     name: ClassVar[str] = "Reduced"
-    contains_rows: ClassVar[bool] = False
-    keeps_monotone: ClassVar[bool] = True
-
-    @property
-    def features(self) -> FeatureWork:
-        """The feature work of the design inside."""
-        return self.design.features
 
     def fit(
         self,
